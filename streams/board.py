@@ -1,0 +1,43 @@
+"""The board as others see it: what an API, a page, an exporter or an evaluator may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from streams.alerts import Alert
+    from streams.columns import Columns
+    from streams.settings import Settings
+
+
+class Board(Protocol):
+    """Columns with a clock: one object that answers for a live cluster, a replay or a recording.
+
+    Attributes:
+        settings: of the process.
+        columns: what is known, merged over partitions.
+        replay_id: not empty on a replay; every view then carries a REPLAY banner (X-81).
+        badge: a word shown wherever numbers are shown, such as "synthetic"; empty for live data.
+    """
+
+    settings: Settings
+    columns: Columns
+    replay_id: str
+    badge: str
+
+    def now_ms(self) -> int:
+        """Return "now" (X-79): the wall clock live, the replay's own clock on a replay."""
+        ...
+
+    def ready(self) -> str | None:
+        """Return None when the board holds everything up to its start, else what it is waiting for."""
+        ...
+
+    def alerts(self) -> Sequence[Alert]:
+        """Return alerts, newest first, firing and resolved."""
+        ...
+
+    async def changed(self, since: int) -> int:
+        """Wait until `columns.version` exceeds `since`, and return it."""
+        ...

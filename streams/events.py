@@ -1,0 +1,327 @@
+"""The event types on the wire, with their bounds.
+
+A record's value is one JSON object: the envelope's fields and the event's own at the top level, the source block under
+`source`. Unknown fields are ignored, of duplicate keys the last wins, a JSON integer for an id is its text.
+
+Source: spec/events.md. Times are integers of ms since the epoch, money integers of minor units.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Id = Annotated[str | int, Meta(description="1 to 128 characters, no control characters; a JSON integer is its text")]
+Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="ms since the epoch, UTC")]
+Money = Annotated[int, Meta(ge=0, le=10**13, description="minor units of the shop's currency")]
+SignedMoney = Annotated[int, Meta(ge=-(10**13), le=10**13, description="minor units, negative reverses")]
+Quantity = Annotated[int, Meta(ge=1, le=10**7, description="units")]
+Units = Annotated[int, Meta(ge=-(10**9), le=10**9, description="units, negative is oversold")]
+Version = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Text = Annotated[str, Meta(max_length=1000)]
+
+Owner = Literal["seller", "affiliate", "none"]
+Format = Literal["live", "video", "product_card", "showcase", "other"]
+Surface = Literal["shop_tab", "feed", "live_room", "search", "profile", "showcase", "offsite", "other"]
+SourceSystem = Literal["storefront", "ads", "creator_payout", "inventory", "finance", "external"]
+OrderStatus = Literal[
+    "created",
+    "paid",
+    "shipped",
+    "delivered",
+    "completed",
+    "cancel_requested",
+    "cancelled",
+    "return_requested",
+    "returned",
+    "refunded",
+]
+
+
+class Source(Struct, frozen=True, omit_defaults=True):
+    """The attribution block; atom, slices and leaf follow from it (`streams.atoms`)."""
+
+    owner: Owner
+    format: Format
+    surface: Surface
+    is_paid: bool
+    account_id: Id | None = None
+    creator_id: Id | None = None
+    content_id: Id | None = None
+    sub_campaign_id: Id | None = None
+    campaign_id: Id | None = None
+    ad_id: Id | None = None
+
+
+class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The envelope that every event carries."""
+
+    event_id: Id
+    event_type: str
+    shop_id: Id
+    occurred_at_ms: int
+    schema_version: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
+    ingested_at_ms: Millis | None = None
+    source_system: SourceSystem = "storefront"
+
+
+class Traffic(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """What impressions, clicks, page views and add-to-cart share: they add and unite, and are never kept."""
+
+    product_id: Id
+    user_key: Id | None = None
+    source: Source | None = None
+
+
+class ProductImpression(Traffic, frozen=True, omit_defaults=True, kw_only=True):
+    """A product was shown, on any surface; repeats count."""
+
+    territory: Id | None = None
+
+
+class ProductClick(Traffic, frozen=True, omit_defaults=True, kw_only=True):
+    """An active click on a product; page loads are not clicks."""
+
+    sku_id: Id | None = None
+
+
+class ProductPageView(Traffic, frozen=True, omit_defaults=True, kw_only=True):
+    """A product detail page was loaded."""
+
+
+class AddToCart(Traffic, frozen=True, omit_defaults=True, kw_only=True):
+    """A press of add-to-cart; the metric counts presses, not units."""
+
+    sku_id: Id | None = None
+    quantity: Quantity = 1
+
+
+class Fact(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """An event with an identity: the newest version of its key wins, at any age."""
+
+
+class OrderLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One line of a paid order; money per line, not per unit, except `list_price_minor`."""
+
+    line_id: Id
+    product_id: Id
+    sku_id: Id
+    quantity: Quantity
+    list_price_minor: Money
+    goods_paid_minor: Money
+    shipping_paid_minor: Money
+    tax_minor: Money
+    seller_discount_minor: Money
+    cofund_product_minor: Money
+    cofund_shipping_minor: Money
+    coupon_minor: Money
+    source: Source | None = None
+    ad_id: Id | None = None
+
+
+class OrderPaid(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """An order at payment; unpaid orders are not sent. `paid_at_ms` equals `occurred_at_ms`."""
+
+    order_id: Id
+    created_at_ms: Millis
+    paid_at_ms: Millis
+    customer_id: Id
+    credits_minor: Money
+    lines: Annotated[list[OrderLine], Meta(min_length=1, max_length=5000)]
+    channel: Literal["tiktok"] = "tiktok"
+    user_key: Id | None = None
+    is_follower: bool | None = None
+    is_first_order: bool | None = None
+    coupon_codes: Annotated[list[Id], Meta(max_length=100)] = []
+    ship_to_key: Id | None = None
+    territory: Id | None = None
+
+
+class OrderStatusChanged(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """An order reached a state."""
+
+    order_id: Id
+    status: OrderStatus
+    seq: Version
+    reason: Text | None = None
+
+
+class Refund(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """A processed refund of one line; bucketed at its processed time, never moved back to the order."""
+
+    refund_id: Id
+    order_id: Id
+    line_id: Id
+    customer_id: Id
+    product_id: Id
+    sku_id: Id
+    kind: Literal["return", "cancellation", "partial", "appeasement"]
+    quantity: Annotated[int, Meta(ge=0, le=10**7)]
+    amount_minor: Money
+    shipping_minor: Money
+    tax_minor: Money
+    requested_at_ms: Millis
+    processed_at_ms: Millis
+
+
+class StockChanged(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """The sellable level of a SKU in one warehouse after a change: absolute, so a lost event heals itself."""
+
+    sku_id: Id
+    product_id: Id
+    available: Units
+    warehouse_id: Id = "default"
+    reserved: Units | None = None
+    campaign_reserved: Units | None = None
+    creator_reserved: Units | None = None
+    change: Units | None = None
+    reason: Literal["sale", "restock", "cancel_return", "adjustment", "sync"] = "sync"
+    version: Version | None = None
+
+
+class Heartbeat(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """A producer says: everything that occurred up to `sent_until_ms` is sent; silence after it is no sales."""
+
+    source: Id
+    topics: Annotated[list[str], Meta(max_length=100)]
+    sent_until_ms: Millis
+
+
+class SubCampaign(Struct, frozen=True, omit_defaults=True):
+    """A sub-campaign that the shop may have joined."""
+
+    id: Id
+    name: Text
+    joined: bool
+
+
+class PlanPoint(Struct, frozen=True, omit_defaults=True):
+    """A part of the goal, by day or by hour of a day."""
+
+    date: str
+    value: Annotated[float, Meta(ge=0)]
+    hour: Annotated[int, Meta(ge=0, le=24)] | None = None
+
+
+class PeriodGoal(Struct, frozen=True, omit_defaults=True):
+    """A goal of a week or a quarter."""
+
+    window: str
+    metric: str
+    value: Annotated[float, Meta(ge=0)]
+
+
+class Campaign(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """The configuration of a mega campaign; the highest version wins."""
+
+    campaign_id: Id
+    name: Text
+    starts_at_ms: Millis
+    ends_at_ms: Millis
+    joined_at_ms: Millis
+    version: Version
+    product_ids: Annotated[list[Id], Meta(max_length=100_000)]
+    sub_campaigns: Annotated[list[SubCampaign], Meta(max_length=10_000)] = []
+    target_metric: Literal["gmv", "orders", "items_sold"] | None = None
+    target_value: Annotated[float, Meta(ge=0, le=1e15)] | None = None
+    target_changed_at_ms: Millis | None = None
+    plan: Annotated[list[PlanPoint], Meta(max_length=10_000)] = []
+    reference: Text | None = None
+    period_goals: Annotated[list[PeriodGoal], Meta(max_length=100)] = []
+    tracked_coupons: Annotated[list[Id], Meta(max_length=10_000)] = []
+
+
+class Product(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """A product card; the highest version wins."""
+
+    product_id: Id
+    name: Text
+    category: Text
+    sku_ids: Annotated[list[Id], Meta(max_length=10_000)]
+    price_minor: Money
+    version: Version
+    status: Literal["live", "reviewing", "deactivated", "needs_attention", "draft", "deleted"] = "live"
+    image_url: Text | None = None
+    product_url: Text | None = None
+    rating: Annotated[float, Meta(ge=0, le=5)] | None = None
+    gmv_range: Text | None = None
+    opportunity_matched: bool | None = None
+    unit_cost_minor: Money | None = None
+    price_tier: Literal["low", "mid", "high"] | None = None
+
+
+class Shop(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """A shop's profile; zone and currency that disagree with the settings raise an alert and change nothing."""
+
+    timezone: Text
+    version: Version
+    category: Text = ""
+    industry: Text = ""
+    name: Text | None = None
+    gmv_tier: Text | None = None
+    business_size: Literal["small", "mid", "enterprise"] | None = None
+    week_start: Text | None = None
+    goal: Literal["drive_sales", "grow_reach", "engagement", "ads", "audience", "compliance"] | None = None
+    kpis: Annotated[list[str], Meta(max_length=200)] = []
+    connected: bool = True
+
+
+TRAFFIC_TYPES: Final[dict[str, type[Traffic]]] = {
+    "product_impression": ProductImpression,
+    "product_click": ProductClick,
+    "product_page_view": ProductPageView,
+    "add_to_cart": AddToCart,
+}
+"""Types that add to cubes and unite sketches."""
+
+FACT_TYPES: Final[dict[str, type[Fact]]] = {
+    "order_paid": OrderPaid,
+    "order_status": OrderStatusChanged,
+    "refund": Refund,
+    "stock_changed": StockChanged,
+    "heartbeat": Heartbeat,
+    "campaign": Campaign,
+    "product": Product,
+    "shop": Shop,
+}
+"""Types of which the latest record of a key is kept."""
+
+FACT_IDS: Final[dict[str, tuple[str, ...]]] = {
+    "order_paid": ("order_id",),
+    "order_status": ("order_id", "status"),
+    "refund": ("refund_id", "line_id"),
+    "stock_changed": ("sku_id", "warehouse_id"),
+    "heartbeat": ("source",),
+    "campaign": ("campaign_id",),
+    "product": ("product_id",),
+    "shop": (),
+}
+"""The fields after kind and shop that make a fact's key; a stock record's key also has its quarter hour."""
+
+FACT_VERSION: Final[dict[str, str | None]] = {
+    "order_paid": None,
+    "order_status": "seq",
+    "refund": None,
+    "stock_changed": "version",
+    "heartbeat": "sent_until_ms",
+    "campaign": "version",
+    "product": "version",
+    "shop": "version",
+}
+"""The field that is a fact's version; none counts as 0, a stock record without one uses occurred_at_ms."""
+
+EVENT_TYPES: Final[dict[str, type[Event]]] = {**TRAFFIC_TYPES, **FACT_TYPES}
+
+
+def json_schemas() -> dict[str, dict[str, object]]:
+    """Return a JSON Schema (2020-12) per event type, as committed under docs/schemas/."""
+    schemas: dict[str, dict[str, object]] = {}
+    for name, event_type in EVENT_TYPES.items():
+        schema = msgspec.json.schema(event_type)
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        schema["title"] = name
+        schemas[name] = schema
+    return schemas

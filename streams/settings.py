@@ -1,0 +1,195 @@
+"""Settings as data: every key with its default, its bounds and what it is for.
+
+`warroom.toml` and environment variables (`WARROOM_<SECTION>_<KEY>`) are read by `warroom.configuration`; this module
+holds the shape, so that the pure core can be given settings without touching a file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from streams.days import HOUR_MS, MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class ShopSettings:
+    """What the monitor must know of a shop before its first event.
+
+    Zone and currency are fixed here or by a recording's manifest; a `shop` record that disagrees changes nothing
+    and raises an alert (design, decision 5).
+
+    Attributes:
+        shop_id: the id on the wire.
+        timezone: IANA zone of the business day (X-20).
+        currency: ISO 4217 code; events in another one are `currency_mismatch`.
+        name: what screens show; the id when empty.
+        gmv_includes_shipping: X-05.
+        stock_feed: `each_sale` when the stock feed sends every sale, `periodic` when it sends a level now and then
+            (metrics.md, stock_on_hand).
+        required_topics: topics whose silence is an alarm (X-82).
+    """
+
+    shop_id: str
+    timezone: str = "America/Los_Angeles"
+    currency: str = "USD"
+    name: str = ""
+    gmv_includes_shipping: bool = True
+    stock_feed: Literal["each_sale", "periodic"] = "each_sale"
+    required_topics: tuple[str, ...] = ("orders",)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSettings:
+    """What the fold of a record may depend on, besides the record itself.
+
+    Attributes:
+        allowed_lateness_ms: R - occurred_at above this marks a record as late, never loses it.
+        future_tolerance_ms: occurred_at - R above this is `rejected_future`.
+        repeat_window_ms: a second arrival of an event_id within this of R is a `duplicate`.
+        hot_days: traffic whose shop-day lies further behind R's is `too_late`; days kept in state.
+        minute_hours: hours for which minute cubes and product quarter hours are kept.
+        repeat_window_ids: most ids that the repeat window of one topic partition keeps; above it the oldest
+            generation is forgotten early and the shortening is logged.
+    """
+
+    allowed_lateness_ms: int = 2 * MINUTE_MS
+    future_tolerance_ms: int = 2 * MINUTE_MS
+    repeat_window_ms: int = 10 * MINUTE_MS
+    hot_days: int = 45
+    minute_hours: int = 48
+    repeat_window_ids: int = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """Where the records are and how the worker keeps its state.
+
+    Attributes:
+        bootstrap: host:port list.
+        app: names the consumer group and the transactional ids.
+        prefix: before every topic name; `cm.` live, `replay.<id>.` for a replay.
+        partitions: of every source, state and facts topic; fixed for the life of the prefix.
+        transactions: false only when `warroom demo` started a broker that has none (design, decision 10).
+        flush_after_ms, flush_at_most_ms: a flush is due this long after the first change, and at the latest.
+        session_timeout_ms: a dead worker's partitions wait this long.
+        stall_after_ms: a worker that has lag and makes no progress for this long exits.
+        shutdown_ms: SIGTERM ends within this.
+        fetch_bytes: most bytes of one fetch of one partition.
+        security_protocol, sasl_mechanism, sasl_username, sasl_password_file, ca_file: how to log on; empty is plain.
+    """
+
+    bootstrap: str = "127.0.0.1:9092"
+    app: str = "warroom"
+    prefix: str = "cm."
+    partitions: int = 4
+    replication: int = 1
+    transactions: bool = True
+    flush_after_ms: int = 1_000
+    flush_at_most_ms: int = 5_000
+    transaction_timeout_ms: int = 10_000
+    session_timeout_ms: int = 10_000
+    stall_after_ms: int = 60_000
+    shutdown_ms: int = 10_000
+    fetch_bytes: int = 2 << 20
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password_file: str = ""
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """What the board answers with and where it listens.
+
+    Attributes:
+        host, port: loopback by default; a wider bind is refused without `token_file`.
+        token_file: holds the bearer token of the API, the page and /metrics.
+        stale_after_ms: X-82, the least silence that makes a required topic stale.
+        catching_up_ms: a rate whose topics are further apart is null `catching_up`.
+        day_final_hour: a day is final at this hour of the next day, shop time (X-63).
+        redis_url: what several boards share; empty when there is one board.
+        sse_clients: most open event streams.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8321
+    token_file: str = ""
+    stale_after_ms: int = 5 * MINUTE_MS
+    catching_up_ms: int = MINUTE_MS
+    day_final_hour: int = 18
+    redis_url: str = ""
+    sse_clients: int = 200
+    evaluate_every_ms: int = 5_000
+    series_budget: int = 2_000
+    data_dir: str = ".warroom"
+
+
+@dataclass(frozen=True, slots=True)
+class StockSettings:
+    """Numbers of the stock projection and of rules A-01, A-02 and X-83.
+
+    Attributes:
+        horizon_ms: the risk horizon is the lesser of this and the campaign's remaining time (X-34).
+        short_half_life_ms, long_half_life_ms: of the exponentially weighted selling speed.
+        max_age_ms: an older stock record of a SKU that sells is `unknown`.
+        page_lead_ms: a page needs the late end of the interval within this.
+        page_min_share: and gmv_at_risk of at least this share of the day's goal, else of yesterday's GMV.
+        page_min_sales: and at least this many units sold in `page_sales_window_ms`.
+    """
+
+    horizon_ms: int = 7 * 24 * HOUR_MS
+    short_half_life_ms: int = 30 * MINUTE_MS
+    long_half_life_ms: int = 6 * HOUR_MS
+    max_age_ms: int = 24 * HOUR_MS
+    page_lead_ms: int = 3 * HOUR_MS
+    page_min_share: float = 0.01
+    page_min_sales: int = 5
+    page_sales_window_ms: int = 2 * HOUR_MS
+    digest_every_ms: int = HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Where pages go; an empty file name means that route is off, and messages stay in the would-have-sent log.
+
+    Attributes:
+        slack_webhook_file: holds the incoming-webhook URL.
+        webhook_url_file: holds the URL of a generic webhook that takes the alert as JSON.
+        retry_first_ms, retry_most_ms: backoff; a Retry-After of the receiver wins.
+    """
+
+    slack_webhook_file: str = ""
+    webhook_url_file: str = ""
+    retry_first_ms: int = 1_000
+    retry_most_ms: int = 5 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one process."""
+
+    shops: dict[str, ShopSettings] = field(default_factory=dict)
+    fold: FoldSettings = field(default_factory=FoldSettings)
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    board: BoardSettings = field(default_factory=BoardSettings)
+    stock: StockSettings = field(default_factory=StockSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    replay_id: str = ""
+    """The replay this process belongs to; empty on a live cluster."""
+
+    def with_shops(self, shops: dict[str, ShopSettings]) -> Settings:
+        """Return a copy where `shops` fills in what these settings do not name themselves."""
+        return dataclasses.replace(self, shops={**shops, **self.shops})
+
+
+SECTIONS: Final = {
+    "fold": FoldSettings,
+    "kafka": KafkaSettings,
+    "board": BoardSettings,
+    "stock": StockSettings,
+    "notify": NotifySettings,
+}
+"""Sections of `warroom.toml`, beside one `[shops.<id>]` table per shop."""

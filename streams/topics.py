@@ -1,0 +1,106 @@
+"""Topics as data: what travels where, under which key, and how the broker keeps it.
+
+Names here are without prefix. `full_name` puts the prefix before it: `cm.` on a live cluster, `replay.<id>.` for a
+replay (X-81); in a recording names always carry `cm.`.
+
+Every source topic and the two state topics have one partition count per app (`Settings.partitions`): partition p of
+all of them belongs to one worker (design, decision 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+RECORDING_PREFIX: Final = "cm."
+
+
+class Role(StrEnum):
+    """What a topic is for; decides who creates, reads and checks it."""
+
+    SOURCE = "source"
+    STATE = "state"
+    OUTPUT = "output"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        name: without prefix.
+        role: source topics are read by workers; state topics are theirs; output topics are for people and systems.
+        event_types: the types that belong here; the type decides, not the topic.
+        key: the field that a producer keys by; no metric depends on it.
+        compacted: keeps the latest record of each key, else keeps `retention`.
+        co_partitioned: has exactly `Settings.partitions` partitions; else one.
+    """
+
+    name: str
+    role: Role
+    event_types: tuple[str, ...] = ()
+    key: str = ""
+    compacted: bool = False
+    co_partitioned: bool = True
+
+
+SOURCE_TOPICS: Final = (
+    Topic("impressions", Role.SOURCE, ("product_impression",), "user_key"),
+    Topic("clicks", Role.SOURCE, ("product_click",), "user_key"),
+    Topic("page_views", Role.SOURCE, ("product_page_view",), "user_key"),
+    Topic("add_to_cart", Role.SOURCE, ("add_to_cart",), "user_key"),
+    Topic("orders", Role.SOURCE, ("order_paid", "order_status", "refund"), "order_id"),
+    Topic("stock", Role.SOURCE, ("stock_changed",), "sku_id"),
+    Topic("heartbeats", Role.SOURCE, ("heartbeat",), "shop_id"),
+    Topic("campaigns", Role.SOURCE, ("campaign",), "campaign_id"),
+    Topic("products", Role.SOURCE, ("product",), "product_id"),
+    Topic("shops", Role.SOURCE, ("shop",), "shop_id"),
+)
+
+STATE: Final = Topic("state", Role.STATE, compacted=True, key="msgpack row key")
+FACTS: Final = Topic("facts", Role.STATE, compacted=True, key="msgpack [kind, shop_id, ids...]")
+DEAD_LETTERS: Final = Topic("dead_letters", Role.OUTPUT, key="topic/partition/offset")
+STOCK_PROJECTIONS: Final = Topic(
+    "stock_projections", Role.OUTPUT, key="shop_id/sku_id", compacted=True, co_partitioned=False
+)
+GOAL_PROGRESS: Final = Topic(
+    "goal_progress", Role.OUTPUT, key="shop_id/campaign_id", compacted=True, co_partitioned=False
+)
+ALERTS: Final = Topic("alerts", Role.OUTPUT, key="alert id", compacted=True, co_partitioned=False)
+CLOCK: Final = Topic("clock", Role.CLOCK, key="replay id", co_partitioned=False)
+"""Only a replay has it: the player's recorded time, the board's "now" (design, decision 12)."""
+
+TOPICS: Final[dict[str, Topic]] = {
+    topic.name: topic
+    for topic in (
+        *SOURCE_TOPICS,
+        STATE,
+        FACTS,
+        DEAD_LETTERS,
+        STOCK_PROJECTIONS,
+        GOAL_PROGRESS,
+        ALERTS,
+        CLOCK,
+    )
+}
+
+TOPIC_OF_TYPE: Final[dict[str, str]] = {
+    event_type: topic.name for topic in SOURCE_TOPICS for event_type in topic.event_types
+}
+
+
+def full_name(prefix: str, name: str) -> str:
+    """Return the broker's name of a topic, for example `cm.orders` or `replay.friday.orders`."""
+    return prefix + name
+
+
+def short_name(prefix: str, full: str) -> str | None:
+    """Return the topic's name without `prefix`, or None when it does not carry it."""
+    return full[len(prefix) :] if full.startswith(prefix) else None
+
+
+def replay_prefix(replay_id: str) -> str:
+    """Return the prefix of a replay's own world (X-81)."""
+    return f"replay.{replay_id}."
