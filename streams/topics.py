@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Final
 
 RECORDING_PREFIX: Final = "cm."
+REPLAY_HEADER: Final = "replay_id"
+"""The record header that holds a replay's id; a live record has none (design, decision 12)."""
 
 
 class Role(StrEnum):
