@@ -39,13 +39,13 @@ class StateRow(NamedTuple):
     """A cell's cumulative value in one source partition.
 
     Attributes:
-        count: events counted, >= 0; None when the row has left its cube's retention and is to be forgotten.
-        keyed: those of them that carry a `user_key`; coverage of the figures of people is keyed / count.
+        events: events counted, >= 0; None when the row has left its cube's retention and is to be forgotten.
+        keyed: those of them that carry a `user_key`; coverage of the figures of people is keyed / events.
         sketch: the people as a compact HLL image, None in cubes without sketches or before the first user_key.
     """
 
     key: RowKey
-    count: int | None
+    events: int | None
     keyed: int
     sketch: bytes | None
 
