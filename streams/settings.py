@@ -71,8 +71,11 @@ class KafkaSettings:
         app: names the consumer group and the transactional ids.
         prefix: before every topic name; `cm.` live, `replay.<id>.` for a replay.
         partitions: of every source, state and facts topic; fixed for the life of the prefix.
+        replication: of the topics that `warroom topics` creates.
         transactions: false only when `warroom demo` started a broker that has none (design, decision 10).
-        flush_after_ms, flush_at_most_ms: a flush is due this long after the first change, and at the latest.
+        flush_after_ms: a flush is due this long after the first change.
+        flush_at_most_ms: and at the latest, when slow flushes have stretched that.
+        transaction_timeout_ms: the broker aborts a transaction that was left open for this long.
         session_timeout_ms: a dead worker's partitions wait this long.
         stall_after_ms: a worker that has lag and makes no progress for this long exits.
         shutdown_ms: SIGTERM ends within this.
@@ -112,6 +115,9 @@ class BoardSettings:
         day_final_hour: a day is final at this hour of the next day, shop time (X-63).
         redis_url: what several boards share; empty when there is one board.
         sse_clients: most open event streams.
+        evaluate_every_ms: projections, goals and rules are evaluated this often.
+        series_budget: most series that /metrics exposes; what is left out is counted.
+        data_dir: folder of what outlives the process: outbox, would-have-sent log, history.
     """
 
     host: str = "127.0.0.1"
@@ -138,6 +144,8 @@ class StockSettings:
         page_lead_ms: a page needs the late end of the interval within this.
         page_min_share: and gmv_at_risk of at least this share of the day's goal, else of yesterday's GMV.
         page_min_sales: and at least this many units sold in `page_sales_window_ms`.
+        page_sales_window_ms: see `page_min_sales`.
+        digest_every_ms: SKUs at risk that do not page are told together this often.
     """
 
     horizon_ms: int = 7 * 24 * HOUR_MS

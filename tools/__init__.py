@@ -1,0 +1,1 @@
+"""Set-up, generated files and other chores of this repository; nothing here ships."""

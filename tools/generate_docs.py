@@ -1,0 +1,138 @@
+"""Generate the tables of docs/STATE.md: settings from `streams.settings`, topics from `streams.topics`.
+
+The page is prose with generated blocks between `<!-- generated: NAME -->` and `<!-- end of generated: NAME -->`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from streams.settings import SECTIONS, ShopSettings
+from streams.topics import TOPICS, Role, Topic
+from warroom.configuration import BOUNDS
+
+PAGE: Final = "docs/STATE.md"
+
+_ENTRY: Final = re.compile(r"^ {4}(?P<names>\w+(?:, \w+)*): (?P<text>.+)$")
+
+_UNITS_MS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
+_SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def documents(root: Path) -> dict[str, str]:
+    """Return the pages with their generated blocks filled in, by path from `root`."""
+    page = (root / PAGE).read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        page = _fill(page, name, block())
+    return {PAGE: page}
+
+
+def settings_table() -> str:
+    """Return all settings with default, environment variable and purpose."""
+    lines = ["| key | default | bounds | what it is for |", "| --- | --- | --- | --- |"]
+    for section, kind in (*SECTIONS.items(), ("shops.<id>", ShopSettings)):
+        told = attributes_of(kind)
+        for field in dataclasses.fields(kind):
+            text = told.get(field.name, "")
+            lines.append(
+                f"| `{section}.{field.name}` | {_default(field)} | {_bounds(section, field)} | {_cell(text)} |"
+            )
+    return "\n".join(lines)
+
+
+def topics_table() -> str:
+    """Return all topics with what travels on them, their key, cleaning and partitions."""
+    lines = [
+        "| topic | holds | key | partitions | kept |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for topic in TOPICS.values():
+        holds = ", ".join(f"`{name}`" for name in topic.event_types) or _ROLES[topic.role]
+        partitions = "`kafka.partitions`" if topic.co_partitioned else "1"
+        kept = "the latest of each key" if topic.compacted else "for the broker's retention"
+        lines.append(f"| `{topic.name}` | {holds} | {_cell(_key(topic))} | {partitions} | {kept} |")
+    return "\n".join(lines)
+
+
+def attributes_of(kind: type) -> dict[str, str]:
+    """Return attribute -> text of the `Attributes:` part of a class's docstring; `a, b: text` tells of both."""
+    told: dict[str, str] = {}
+    names: list[str] = []
+    inside = False
+    for raw in (kind.__doc__ or "").splitlines():
+        # The first line of a docstring is not indented; the others carry the indent of the class body.
+        line = raw.removeprefix("    ")
+        if line.strip() == "Attributes:":
+            inside = True
+        elif inside and (entry := _ENTRY.match(line)):
+            names = entry["names"].split(", ")
+            told |= dict.fromkeys(names, entry["text"])
+        elif inside and line.strip():
+            told |= {name: f"{told[name]} {line.strip()}" for name in names}
+    return told
+
+
+BLOCKS: Final[dict[str, Callable[[], str]]] = {"settings": settings_table, "topics": topics_table}
+"""Generated block -> what fills it."""
+
+_ROLES: Final = {
+    Role.SOURCE: "records from outside",
+    Role.STATE: "what a worker keeps",
+    Role.OUTPUT: "what the war room says",
+    Role.CLOCK: "the recorded time of a replay",
+}
+
+
+def _fill(page: str, name: str, block: str) -> str:
+    start = f"<!-- generated: {name} (make generate; do not edit) -->"
+    end = f"<!-- end of generated: {name} -->"
+    before, found_start, rest = page.partition(start)
+    _, found_end, after = rest.partition(end)
+    if not (found_start and found_end):
+        msg = f"{PAGE} has no block between {start} and {end}"
+        raise ValueError(msg)
+    return f"{before}{start}\n\n{block}\n\n{end}{after}"
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    value = field.default
+    if value is dataclasses.MISSING:
+        return "none, it must be given"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and field.name.endswith("_ms"):
+        return f"{value:_} ({_in_words(value, _UNITS_MS)})"
+    if isinstance(value, int) and field.name.endswith("_bytes"):
+        return f"{value:_} ({_in_words(value, _SIZES)})"
+    if isinstance(value, int):
+        return f"{value:_}" if abs(value) >= 10_000 and field.name != "port" else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(f'`"{item}"`' for item in value) or "none"
+    return f'`"{value}"`' if isinstance(value, str) else str(value)
+
+
+def _bounds(section: str, field: dataclasses.Field[Any]) -> str:
+    """Return the bounds of a number; what is no number has none here."""
+    if isinstance(field.default, bool) or not isinstance(field.default, int | float):
+        return ""
+    low, high = BOUNDS.get(f"{section}.{field.name}", (0, None))
+    return f">= {low:_}" if high is None else f"{low:_} to {high:_}"
+
+
+def _in_words(value: int, units: tuple[tuple[int, str], ...]) -> str:
+    for size, unit in units:
+        if value >= size and value % size == 0:
+            return f"{value // size} {unit}"
+    return f"{value}"
+
+
+def _key(topic: Topic) -> str:
+    return f"`{topic.key}`" if topic.key else "none"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
