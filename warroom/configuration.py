@@ -178,7 +178,10 @@ def _check_together(settings: Settings, path: Path) -> None:
         msg = f"{path}: kafka.prefix = {kafka.prefix!r} must end in a dot."
         raise SettingsError(msg, mend='Write "cm.".')
     if kafka.flush_after_ms > kafka.flush_at_most_ms:
-        msg = f"{path}: kafka.flush_after_ms = {kafka.flush_after_ms} exceeds flush_at_most_ms = {kafka.flush_at_most_ms}."
+        msg = (
+            f"{path}: kafka.flush_after_ms = {kafka.flush_after_ms} exceeds "
+            f"kafka.flush_at_most_ms = {kafka.flush_at_most_ms}."
+        )
         raise SettingsError(
             msg,
             mend="Lower the first or raise the second.",
