@@ -1,0 +1,105 @@
+"""The cubes: what traffic is added up by, as data. The list is closed (design, decision 2).
+
+A cube's cell counts events of one type, shop, bucket of time and value of the cube's dimensions. An event that lacks a
+dimension of a cube (a click without content, say) is not in that cube; every event has a product and an atom.
+
+People of a shop's day come from uniting the day's quarter hours, people of a slice from uniting its atoms: sketches
+unite, so no cube keeps what another one gives.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import xxhash
+
+from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
+from streams.settings import FoldSettings
+
+MEANING: Final = 1
+"""Raise when the fold counts something else under the same cube records, so that old state is refused."""
+
+TRAFFIC: Final = ("product_impression", "product_click", "product_page_view", "add_to_cart")
+
+Dimension = Literal["atom", "product", "content", "creator", "sub_campaign", "territory"]
+
+
+class Grain(enum.StrEnum):
+    """The length of a cube's bucket; a day is a business day of the shop, as an ordinal."""
+
+    DAY = "day"
+    QUARTER = "quarter"
+    MINUTE = "minute"
+
+
+GRAIN_MS: Final = {Grain.DAY: DAY_MS, Grain.QUARTER: QUARTER_MS, Grain.MINUTE: MINUTE_MS}
+"""Nominal lengths; a business day has 23 to 25 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """One way of adding up traffic.
+
+    Attributes:
+        name: stable, part of every row's key.
+        dims: dimensions in the order of `RowKey.dims`; the atom is its decimal code.
+        grain: of `RowKey.bucket`: a business day's ordinal, else the start in ms of the quarter hour or minute.
+        lg_k: size of the sketches of people (log2 of registers); None: no sketches, people are not kept here.
+        keep: the setting of `FoldSettings` that says for how long rows are kept.
+        event_types: the traffic that feeds it.
+    """
+
+    name: str
+    dims: tuple[Dimension, ...]
+    grain: Grain
+    lg_k: int | None
+    keep: Literal["hot_days", "minute_hours"]
+    event_types: tuple[str, ...] = TRAFFIC
+
+    @property
+    def definition(self) -> str:
+        """Return 8 hex digits that change whenever the meaning of a row changes; retention is not meaning."""
+        content = "|".join(
+            (
+                str(MEANING),
+                self.name,
+                ",".join(self.dims),
+                self.grain.value,
+                f"hll4:{self.lg_k}",
+                ",".join(self.event_types),
+            )
+        )
+        return xxhash.xxh32_hexdigest(content.encode())
+
+    def keep_ms(self, settings: FoldSettings) -> int:
+        """Return how far behind the greatest R a row's bucket may lie."""
+        return settings.hot_days * DAY_MS if self.keep == "hot_days" else settings.minute_hours * HOUR_MS
+
+
+SHOP_QUARTER: Final = Cube("shop_quarter", ("atom",), Grain.QUARTER, 14, "hot_days")
+SHOP_MINUTE: Final = Cube("shop_minute", ("atom",), Grain.MINUTE, None, "minute_hours")
+PRODUCT_DAY: Final = Cube("product_day", ("product", "atom"), Grain.DAY, 12, "hot_days")
+PRODUCT_QUARTER: Final = Cube("product_quarter", ("product",), Grain.QUARTER, None, "minute_hours")
+CONTENT_DAY: Final = Cube("content_day", ("content", "product"), Grain.DAY, 12, "hot_days")
+CREATOR_DAY: Final = Cube("creator_day", ("creator", "product", "atom"), Grain.DAY, 12, "hot_days")
+SUB_CAMPAIGN_DAY: Final = Cube("sub_campaign_day", ("sub_campaign", "atom"), Grain.DAY, 12, "hot_days")
+TERRITORY_DAY: Final = Cube(
+    "territory_day", ("territory",), Grain.DAY, 12, "hot_days", ("product_impression",)
+)
+
+CUBES: Final = (
+    SHOP_QUARTER,
+    SHOP_MINUTE,
+    PRODUCT_DAY,
+    PRODUCT_QUARTER,
+    CONTENT_DAY,
+    CREATOR_DAY,
+    SUB_CAMPAIGN_DAY,
+    TERRITORY_DAY,
+)
+"""What a worker keeps. Sketches of the shop are large (lg_k 14, error 0.65 %), those below small (lg_k 12, 1.3 %);
+content, creator and sub-campaign cells are per product or atom and far too many for large ones (docs/STATE.md)."""
+
+CUBE_BY_NAME: Final[dict[str, Cube]] = {cube.name: cube for cube in CUBES}
