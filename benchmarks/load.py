@@ -1,0 +1,359 @@
+"""The load: one campaign day of one shop as records of spec/events.md, drawn once and asserted everywhere.
+
+Columns are drawn with numpy from a seed, rendered to JSON and produced to Kafka, and also folded here into the
+expected W1 table without going through any of the measured runners, so that a runner can be wrong but not unnoticed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from confluent_kafka import Producer
+
+from benchmarks.w1 import Table, TableBuilder
+from streams.atoms import NO_SOURCE_ATOM, atom_of
+from streams.days import DAY_MS, BusinessCalendar, day_label, parse_day
+from streams.settings import ShopSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHOP: Final = ShopSettings(shop_id="7495512345678901234", timezone="America/Los_Angeles", currency="USD")
+DAY: Final = parse_day("2025-11-28")
+"""Black Friday of the shop's zone: 24 hours long, so that the day's shape needs no special case."""
+
+CHUNK_RECORDS: Final = 100_000
+"""Rendered at a time; bounds the loader's memory at any number of records."""
+
+PRODUCTS: Final = 2_000
+CONTENTS: Final = 500
+CREATORS: Final = 200
+USERS: Final = 300_000
+
+IMPRESSIONS_ONLY: Final = (("product_impression", 1.0),)
+CAMPAIGN_MIX: Final = (
+    ("product_impression", 0.90),
+    ("product_click", 0.07),
+    ("add_to_cart", 0.02),
+    ("order_paid", 0.01),
+)
+TOPIC_OF: Final = {
+    "product_impression": "impressions",
+    "product_click": "clicks",
+    "add_to_cart": "add_to_cart",
+    "order_paid": "orders",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Every attribution block of the load: rendered JSON, and the atom that follows from it."""
+
+    json: list[str]
+    atoms: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Up to `CHUNK_RECORDS` records, as columns in the order of R.
+
+    Attributes:
+        timestamps_ms: R, rising.
+        occurred_ms: event time, up to seconds before R, minutes for one in 300.
+        types: index into the mix.
+        products, sources, users: indices; a user of -1 carries no user_key.
+        noise: random bits for event ids, two columns.
+    """
+
+    first: int
+    timestamps_ms: NDArray[np.int64]
+    occurred_ms: NDArray[np.int64]
+    types: NDArray[np.int64]
+    products: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    users: NDArray[np.int64]
+    noise: NDArray[np.uint64]
+
+
+class Record(NamedTuple):
+    """One record, ready to be produced; a tuple, because making a million of them is on the loader's clock."""
+
+    topic: str
+    key: str
+    timestamp_ms: int
+    value: bytes
+
+
+class Load:
+    """The same records for the same arguments, whoever asks and however often.
+
+    Args:
+        records: how many.
+        mix: event type and share; shares add up to 1.
+        seed: of every draw.
+        days: over how many business days, ending with `DAY`, R is spread.
+    """
+
+    def __init__(
+        self,
+        records: int,
+        *,
+        mix: tuple[tuple[str, float], ...] = IMPRESSIONS_ONLY,
+        seed: int = 20_251_128,
+        days: int = 1,
+    ) -> None:
+        self.records = records
+        self.mix = mix
+        self._seed = seed
+        self._calendar = BusinessCalendar(SHOP.timezone)
+        self._start_ms = self._calendar.day_start_ms(DAY - days + 1)
+        self._span_ms = days * DAY_MS
+        self._sources = _sources(np.random.default_rng(seed))
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the whole load in pieces, each drawn from its own seed."""
+        shares = np.array([share for _, share in self.mix])
+        for first in range(0, self.records, CHUNK_RECORDS):
+            size = min(CHUNK_RECORDS, self.records - first)
+            rng = np.random.default_rng((self._seed, first))
+            position = (first + np.arange(size)) / self.records
+            timestamps = self._start_ms + (_time_of(position % 1.0) * self._span_ms).astype(np.int64)
+            late = rng.random(size) < 1 / 300
+            delay = rng.exponential(800.0, size) + late * rng.uniform(180_000, 1_200_000, size)
+            users = (USERS * rng.beta(0.8, 2.0, size)).astype(np.int64)
+            users[rng.random(size) < 0.03] = -1
+            yield Chunk(
+                first=first,
+                timestamps_ms=timestamps,
+                occurred_ms=timestamps - delay.astype(np.int64),
+                types=rng.choice(len(self.mix), size, p=shares / shares.sum()),
+                products=_zipf(rng, PRODUCTS, size),
+                sources=rng.choice(len(self._sources.weights), size, p=self._sources.weights),
+                users=users,
+                noise=rng.integers(0, 1 << 63, (size, 2), dtype=np.uint64),
+            )
+
+    def rendered(self) -> Iterator[Record]:
+        """Yield every record in the order of R."""
+        blocks = self._sources.json
+        names = [name for name, _ in self.mix]
+        for chunk in self.chunks():
+            columns = zip(
+                chunk.timestamps_ms.tolist(),
+                chunk.occurred_ms.tolist(),
+                chunk.types.tolist(),
+                chunk.products.tolist(),
+                chunk.sources.tolist(),
+                chunk.users.tolist(),
+                chunk.noise.tolist(),
+                strict=True,
+            )
+            for timestamp, occurred, kind, product, source, user, (high, low) in columns:
+                name = names[kind]
+                event_id = f"{high:016x}-{low:016x}"
+                if name == "order_paid":
+                    key, value = _order(event_id, occurred, product, blocks[source], user, low)
+                else:
+                    key, value = _traffic(name, event_id, occurred, product, blocks[source], user, timestamp)
+                yield Record(TOPIC_OF[name], key, timestamp, value.encode())
+
+    def expected_w1(self) -> Table:
+        """Return the W1 table of the load's impressions, folded from the columns."""
+        builder = TableBuilder()
+        counted = [index for index, (name, _) in enumerate(self.mix) if name == "product_impression"]
+        for chunk in self.chunks():
+            keep = np.isin(chunk.types, counted)
+            days = self._calendar.days_of(chunk.occurred_ms[keep])
+            atoms = self._sources.atoms[chunk.sources[keep]]
+            cell = ((days - DAY + 100) * PRODUCTS + chunk.products[keep]) * 14 + atoms
+            order = np.argsort(cell, kind="stable")
+            users = chunk.users[keep][order]
+            cells, starts = np.unique(cell[order], return_index=True)
+            for code, members in zip(cells.tolist(), np.split(users, starts[1:]), strict=True):
+                rest, atom = divmod(code, 14)
+                day, product = divmod(rest, PRODUCTS)
+                people = [_user_key(user) for user in np.unique(members).tolist() if user >= 0]
+                builder.add(day_label(day + DAY - 100), _product_id(product), atom, len(members), people)
+        return builder.table()
+
+
+def preload(
+    load: Load,
+    bootstrap: str,
+    prefix: str,
+    *,
+    report: Callable[[int], None] | None = None,
+) -> dict[str, int]:
+    """Produce the whole load, keyed as the contract says, and return records per full topic name.
+
+    Args:
+        load: what to produce.
+        bootstrap: host:port of the broker.
+        prefix: before each topic name; the topics exist.
+        report: called with the records sent so far, about every 100,000.
+
+    Raises:
+        RuntimeError: the broker refused a record or did not take all within two minutes of the last.
+    """
+    refused: list[str] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 50,
+            "batch.num.messages": 10_000,
+            "batch.size": 1 << 20,
+            "queue.buffering.max.messages": 500_000,
+            "compression.type": "lz4",
+            "enable.idempotence": True,
+            # Only failures come back: a Python callback per delivered record would take longer than producing it.
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, _message: refused.append(str(error)) if error else None,
+        }
+    )
+    sent: dict[str, int] = {}
+    for total, record in enumerate(load.rendered(), 1):
+        topic = prefix + record.topic
+        while True:
+            try:
+                producer.produce(topic, record.value, record.key, timestamp=record.timestamp_ms)
+                break
+            except BufferError:
+                producer.poll(0.05)
+        sent[topic] = sent.get(topic, 0) + 1
+        if total % CHUNK_RECORDS == 0:
+            producer.poll(0)
+            if report is not None:
+                report(total)
+    left = producer.flush(120)
+    if refused or left:
+        message = f"preload failed: {left} records not taken, refused: {refused[:3]}"
+        raise RuntimeError(message)
+    return sent
+
+
+def paced(load: Load, per_second: int) -> Iterator[list[Record]]:
+    """Yield the load in slices of a hundredth of a second; the caller keeps to the clock.
+
+    Raises:
+        ValueError: fewer than 100 records a second.
+    """
+    size = per_second // 100
+    if size < 1:
+        message = f"per_second must be at least 100, not {per_second}"
+        raise ValueError(message)
+    batch: list[Record] = []
+    for record in load.rendered():
+        batch.append(record)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def wall_ms() -> int:
+    """Return the wall clock in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _user_key(user: int) -> str:
+    return f"u_{user * 2_654_435_761 % (1 << 40):010x}"
+
+
+def _product_id(product: int) -> str:
+    return str(1_729_384_756_000_000_000 + product * 7_919)
+
+
+def _zipf(rng: np.random.Generator, size: int, draws: int) -> NDArray[np.int64]:
+    """Draw ranks 0 to size - 1 with weight 1 / (rank + 1), the shape of product popularity."""
+    weights = np.cumsum(1.0 / np.arange(1, size + 1))
+    return np.asarray(np.searchsorted(weights, rng.random(draws) * weights[-1]), dtype=np.int64)
+
+
+def _time_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of the day by which a share of its traffic has come: quiet nights, a peak at 20:00."""
+    hours = np.linspace(0.0, 1.0, 97)
+    rate = 1.0 + 0.8 * np.sin(2 * np.pi * (hours - 0.5833))
+    arrived = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) / 2)])
+    return np.interp(share, arrived / arrived[-1], hours)
+
+
+def _sources(rng: np.random.Generator) -> Sources:
+    """Build the attribution blocks: LIVE and video by seller and creators, cards, search, and none at all."""
+    blocks: list[str] = []
+    atoms: list[int] = []
+    weights: list[float] = []
+
+    def block(weight: float, owner: str, shape: str, surface: str, rest: str) -> None:
+        fields = f'"owner":"{owner}","format":"{shape}","surface":"{surface}","is_paid":false{rest}'
+        blocks.append(f',"source":{{{fields}}}')
+        atoms.append(atom_of(owner, shape, surface))
+        weights.append(weight)
+
+    popularity = 1.0 / np.arange(1, CONTENTS + 1)
+    popularity *= 0.70 / popularity.sum()
+    for content in range(CONTENTS):
+        live, seller = rng.random() < 0.4, rng.random() < 0.25
+        shape = "live" if live else "video"
+        creator = int(rng.integers(CREATORS))
+        rest = f',"content_id":"{7_423_000_000_000_000_000 + content * 104_729}","campaign_id":"bf26"'
+        if seller:
+            rest += ',"account_id":"acc_000001"'
+        else:
+            rest += f',"account_id":"acc_{creator + 100:06d}","creator_id":"cr_{creator:06d}"'
+        surface = str(
+            rng.choice(["live_room" if live else "feed", "shop_tab", "profile"], p=[0.8, 0.12, 0.08])
+        )
+        block(float(popularity[content]), "seller" if seller else "affiliate", shape, surface, rest)
+    account = ',"account_id":"acc_000001"'
+    block(0.12, "seller", "product_card", "shop_tab", account)
+    block(0.08, "seller", "product_card", "search", account)
+    block(0.05, "affiliate", "showcase", "showcase", ',"account_id":"acc_000107","creator_id":"cr_000007"')
+    blocks.append("")
+    atoms.append(NO_SOURCE_ATOM)
+    weights.append(0.05)
+    share = np.array(weights)
+    return Sources(blocks, np.array(atoms), share / share.sum())
+
+
+def _traffic(
+    name: str, event_id: str, occurred: int, product: int, source: str, user: int, timestamp: int
+) -> tuple[str, str]:
+    user_key = _user_key(user) if user >= 0 else ""
+    person = f'"user_key":"{user_key}",' if user_key else ""
+    return user_key or event_id, (
+        f'{{"event_id":"{event_id}","event_type":"{name}","shop_id":"{SHOP.shop_id}",'
+        f'"currency":"USD","occurred_at_ms":{occurred},"ingested_at_ms":{timestamp},'
+        f'{person}"product_id":"{_product_id(product)}"{source}}}'
+    )
+
+
+def _order(event_id: str, occurred: int, product: int, source: str, user: int, noise: int) -> tuple[str, str]:
+    order_id = f"o{event_id[:16]}"
+    lines = ",".join(
+        _order_line(f"{order_id}-{number}", (product + number * 37) % PRODUCTS, source, noise >> (8 * number))
+        for number in range(1 + noise % 3)
+    )
+    user_key = f'"user_key":"{_user_key(user)}",' if user >= 0 else ""
+    return order_id, (
+        f'{{"event_id":"{event_id}","event_type":"order_paid","shop_id":"{SHOP.shop_id}","currency":"USD",'
+        f'"occurred_at_ms":{occurred},"order_id":"{order_id}","created_at_ms":{occurred - 9_000},'
+        f'"paid_at_ms":{occurred},"customer_id":"cus_{max(user, 0):08d}",{user_key}"channel":"tiktok",'
+        f'"credits_minor":0,"territory":"US-CA","lines":[{lines}]}}'
+    )
+
+
+def _order_line(line_id: str, product: int, source: str, noise: int) -> str:
+    price = 499 + product % 97 * 50
+    quantity = 1 + noise % 3
+    return (
+        f'{{"line_id":"{line_id}","product_id":"{_product_id(product)}","sku_id":"{_product_id(product)}-1",'
+        f'"quantity":{quantity},"list_price_minor":{price},"goods_paid_minor":{price * quantity},'
+        f'"shipping_paid_minor":299,"tax_minor":{price * quantity // 12},"seller_discount_minor":0,'
+        f'"cofund_product_minor":0,"cofund_shipping_minor":0,"coupon_minor":0{source}}}'
+    )
