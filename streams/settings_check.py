@@ -1,0 +1,175 @@
+"""From a settings document to checked settings: messages name the place, the key, the value and the mend."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from streams.errors import SettingsError
+from streams.settings import SECTIONS, Settings, ShopSettings
+
+BOUNDS: Final[dict[str, tuple[float, float]]] = {
+    "kafka.partitions": (1, 256),
+    "kafka.replication": (1, 9),
+    "kafka.session_timeout_ms": (6_000, 300_000),
+    "kafka.transaction_timeout_ms": (1_000, 900_000),
+    "kafka.fetch_bytes": (64 << 10, 64 << 20),
+    "board.port": (0, 65_535),
+    "board.day_final_hour": (0, 23),
+    "fold.hot_days": (1, 36_500),
+    "stock.page_min_share": (0, 1),
+}
+"""Bounds of single keys; every other number must be at least 0."""
+
+Section = TypeVar("Section")
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def checked_settings(
+    document: Mapping[str, Any],
+    *,
+    place: str,
+    overrides: Mapping[str, tuple[str, str]] | None = None,
+    replay_id: str = "",
+) -> Settings:
+    """Return the settings that a document describes.
+
+    Args:
+        document: sections of `SECTIONS`, and one table per shop under `shops`.
+        place: of the document, for messages; its file name.
+        overrides: "section.key" to (text, where it comes from), stronger than the document.
+        replay_id: of the replay this process belongs to.
+
+    Raises:
+        SettingsError: a section or key is unknown, a value of the wrong type or out of bounds.
+    """
+    known = {*SECTIONS, "shops"}
+    for name in document:
+        if name not in known:
+            what = f"{place}: unknown section [{name}]."
+            raise SettingsError(what, mend=f"Known: {', '.join(sorted(known))}.{_near(name, known)}")
+    tables: dict[str, dict[str, Any]] = {name: dict(document.get(name, {})) for name in SECTIONS}
+    sources: dict[str, str] = {}
+    for name, (text, source) in (overrides or {}).items():
+        section, _, key = name.partition(".")
+        tables[section][key] = text
+        sources[name] = source
+    sections: dict[str, Any] = {
+        name: _section(name, kind, tables[name], place, sources) for name, kind in SECTIONS.items()
+    }
+    shops = {
+        shop_id: check_shop(_shop(shop_id, table, place), place=f"{place}: [shops.{shop_id}]")
+        for shop_id, table in document.get("shops", {}).items()
+    }
+    settings = Settings(shops=shops, replay_id=replay_id, **sections)
+    _check_together(settings, place)
+    return settings
+
+
+def check_shop(shop: ShopSettings, *, place: str) -> ShopSettings:
+    """Return the shop, or say which of zone and currency is not one."""
+    try:
+        ZoneInfo(shop.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        msg = f"{place} timezone = {shop.timezone!r} is not an IANA zone."
+        raise SettingsError(
+            msg,
+            mend='Write one such as "Europe/London".',
+        ) from error
+    if not (len(shop.currency) == 3 and shop.currency.isascii() and shop.currency.isupper()):
+        msg = f"{place} currency = {shop.currency!r} is not an ISO 4217 code."
+        raise SettingsError(msg, mend='Write one such as "USD".')
+    return shop
+
+
+def _section(
+    name: str, kind: type[Section], table: dict[str, Any], place: str, sources: Mapping[str, str]
+) -> Section:
+    fields = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # SECTIONS holds dataclasses
+    for key, value in table.items():
+        where = _where(name, key, place, sources)
+        if key not in fields:
+            msg = f"{where} is not a setting."
+            raise SettingsError(msg, mend=f"Known: {', '.join(sorted(fields))}.{_near(key, fields)}")
+        low, high = BOUNDS.get(f"{name}.{key}", (0, float("inf")))
+        number = _number(value)
+        if number is not None and not low <= number <= high:
+            msg = f"{where} = {value} is out of bounds."
+            raise SettingsError(msg, mend=f"It must be from {low:g} to {high:g}.")
+    try:
+        return msgspec.convert(table, kind, strict=False)
+    except msgspec.ValidationError as error:
+        key = str(error).rpartition("$.")[2].strip("`")
+        msg = f"{_where(name, key, place, sources)} = {table.get(key)!r}: {error}."
+        raise SettingsError(
+            msg,
+            mend="Write a value of that type.",
+        ) from error
+
+
+def _shop(shop_id: str, table: dict[str, Any], place: str) -> ShopSettings:
+    fields = {field.name for field in dataclasses.fields(ShopSettings)} - {"shop_id"}
+    for key in table:
+        if key not in fields:
+            msg = f"{place}: [shops.{shop_id}] {key} is not a setting."
+            raise SettingsError(
+                msg,
+                mend=f"Known: {', '.join(sorted(fields))}.{_near(key, fields)}",
+            )
+    try:
+        return msgspec.convert({**table, "shop_id": shop_id}, ShopSettings)
+    except msgspec.ValidationError as error:
+        msg = f"{place}: [shops.{shop_id}] {error}."
+        raise SettingsError(msg, mend="Write a value of that type.") from error
+
+
+def _check_together(settings: Settings, place: str) -> None:
+    """Check what holds between keys."""
+    kafka, board = settings.kafka, settings.board
+    if not kafka.prefix.endswith("."):
+        msg = f"{place}: kafka.prefix = {kafka.prefix!r} must end in a dot."
+        raise SettingsError(msg, mend='Write "cm.".')
+    if kafka.flush_after_ms > kafka.flush_at_most_ms:
+        msg = (
+            f"{place}: kafka.flush_after_ms = {kafka.flush_after_ms} exceeds "
+            f"kafka.flush_at_most_ms = {kafka.flush_at_most_ms}."
+        )
+        raise SettingsError(
+            msg,
+            mend="Lower the first or raise the second.",
+        )
+    if board.host not in LOOPBACK and not board.token_file:
+        msg = f"{place}: board.host = {board.host!r} is reachable from outside without a token."
+        raise SettingsError(
+            msg,
+            mend="Set board.token_file to a file that holds a token, or bind 127.0.0.1.",
+        )
+
+
+def _where(section: str, key: str, place: str, sources: Mapping[str, str]) -> str:
+    variable = sources.get(f"{section}.{key}")
+    return f"{variable} (environment)" if variable else f"{place}: {section}.{key}"
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _near(word: str, known: set[str]) -> str:
+    match = difflib.get_close_matches(word, sorted(known), n=1)
+    return f" Did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,76 @@
+"""Settings say what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.errors import SettingsError
+from warroom.configuration import for_replay, load
+
+
+def loaded(tmp_path: Path, text: str, **environment: str) -> object:
+    path = tmp_path / "warroom.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, environment=environment)
+
+
+def test_without_file_and_environment_the_defaults_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(environment={})
+    assert settings.kafka.prefix == "cm."
+    assert settings.board.host == "127.0.0.1"
+    assert settings.shops == {}
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "warroom.toml"
+    path.write_text("[kafka]\npartitions = 8\napp = 'a'\n")
+    settings = load(path, environment={"WARROOM_KAFKA_PARTITIONS": "2"})
+    assert (settings.kafka.partitions, settings.kafka.app) == (2, "a")
+
+
+def test_a_shop_has_its_zone_and_currency(tmp_path: Path) -> None:
+    path = tmp_path / "warroom.toml"
+    path.write_text('[shops.s1]\ntimezone = "Europe/London"\ncurrency = "GBP"\n')
+    shop = load(path, environment={}).shops["s1"]
+    assert (shop.shop_id, shop.timezone, shop.currency) == ("s1", "Europe/London", "GBP")
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "said"),
+    [
+        ("[kafak]\n", {}, ("kafak", "Did you mean 'kafka'?")),
+        ("[kafka]\npartition = 3\n", {}, ("kafka.partition", "Did you mean 'partitions'?")),
+        ("[kafka]\npartitions = 0\n", {}, ("kafka.partitions = 0", "from 1 to 256")),
+        ("[kafka]\npartitions = 'many'\n", {}, ("kafka.partitions = 'many'", "of that type")),
+        ("[kafka]\nprefix = 'cm'\n", {}, ("'cm'", "end in a dot")),
+        ("[shops.s1]\ntimezone = 'Mars/Base'\n", {}, ("[shops.s1]", "'Mars/Base'", "Europe/London")),
+        ("[shops.s1]\ncurrency = 'pounds'\n", {}, ("'pounds'", "ISO 4217")),
+        ("[board]\nhost = '0.0.0.0'\n", {}, ("'0.0.0.0'", "token_file")),
+        ("[board]\ntoken_file = 'nowhere'\n", {}, ("board.token_file = 'nowhere'", "No such file")),
+        ("", {"WARROOM_BOARD_PORT": "99999"}, ("WARROOM_BOARD_PORT = 99999", "65535")),
+        ("kafka = [", {}, ("warroom.toml", "cannot be read")),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_its_mend(
+    tmp_path: Path, text: str, environment: dict[str, str], said: tuple[str, ...]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, text, **environment)
+    for words in said:
+        assert words in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        load(tmp_path / "no.toml", environment={})
+
+
+def test_a_replay_lives_under_its_own_prefix() -> None:
+    settings = for_replay(load(environment={}), "friday")
+    assert (settings.kafka.prefix, settings.replay_id) == ("replay.friday.", "friday")
