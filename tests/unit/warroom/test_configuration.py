@@ -52,7 +52,7 @@ def test_a_shop_has_its_zone_and_currency(tmp_path: Path) -> None:
         ("[shops.s1]\ncurrency = 'pounds'\n", {}, ("'pounds'", "ISO 4217")),
         ("[board]\nhost = '0.0.0.0'\n", {}, ("'0.0.0.0'", "token_file")),
         ("[board]\ntoken_file = 'nowhere'\n", {}, ("board.token_file = 'nowhere'", "No such file")),
-        ("", {"WARROOM_BOARD_PORT": "99999"}, ("WARROOM_BOARD_PORT = 99999", "65535")),
+        ("", {"WARROOM_BOARD_PORT": "99999"}, ("WARROOM_BOARD_PORT (environment) = 99999", "65535")),
         ("kafka = [", {}, ("warroom.toml", "cannot be read")),
     ],
 )
