@@ -1,0 +1,253 @@
+"""Recordings: a folder with a manifest and lines of records, read as a stream.
+
+A line is `{"topic", "key", "timestamp_ms", "value"}`, with `headers` where there are any and `value_base64` where the
+bytes are not JSON. A JSON `value` is handed on as the very bytes that stand in the line, so that duplicate keys, order
+of fields and numbers stay as the producer wrote them; `null` is a null value (a tombstone).
+
+Source: spec/README.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import io
+import logging
+import mmap
+import tempfile
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
+
+import cramjam
+import msgspec
+
+from replay.clock import Shift
+from replay.manifest import Manifest, read_manifest
+from streams.errors import RecordingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.settings import ShopSettings
+
+log = logging.getLogger(__name__)
+
+SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_BUFFER_BYTES: Final = 1 << 20
+
+
+class Line(NamedTuple):
+    """One recorded record.
+
+    Attributes:
+        topic: as recorded, with the prefix `cm.`.
+        timestamp_ms: R, the record timestamp.
+        value: None for a null value.
+        headers: in their order.
+    """
+
+    topic: str
+    key: bytes | None
+    timestamp_ms: int
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class _Wire(msgspec.Struct):
+    topic: str
+    timestamp_ms: int
+    key: str | int | None = None
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    value_base64: str | None = None
+    headers: dict[str, str | None] | list[tuple[str, str | None]] | None = None
+
+
+@dataclass(slots=True)
+class Recording:
+    """A recording on disk; open it with `Recording.open`.
+
+    Attributes:
+        folder: where it stands.
+        manifest: checked.
+        files: in the order in which they are read.
+        shift: moves every time of every line, so that a recorded day becomes another (`rebased`).
+        warnings: what the last whole reading found wrong without being wrong in itself: counts that differ from the
+            manifest's, lines that are not in the order of their timestamps.
+    """
+
+    folder: Path
+    manifest: Manifest
+    files: tuple[Path, ...]
+    shift: Shift = field(default_factory=Shift)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, path: Path) -> Recording:
+        """Open a recording's folder.
+
+        Raises:
+            RecordingError: no folder, no manifest, no file of lines, or a manifest that does not hold.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            what = f"{folder} is no folder."
+            raise RecordingError(what, mend="A recording is a folder with manifest.json and *.jsonl files.")
+        manifest = read_manifest(folder)
+        files = sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES))
+        if not files:
+            what = f"{folder} holds no file that ends in {', '.join(SUFFIXES)}."
+            raise RecordingError(what)
+        return cls(folder, manifest, tuple(files))
+
+    @property
+    def shops(self) -> dict[str, ShopSettings]:
+        """Return the settings of the recorded shops by their id."""
+        return self.manifest.shops
+
+    @property
+    def starts_at_ms(self) -> int:
+        """Return the first record timestamp, shifted; 0 where the manifest does not say."""
+        return self.shift.instant(self.manifest.starts_at_ms)
+
+    @property
+    def ends_at_ms(self) -> int:
+        """Return the last record timestamp, shifted; 0 where the manifest does not say."""
+        return self.shift.instant(self.manifest.ends_at_ms)
+
+    def span_ms(self) -> tuple[int, int]:
+        """Return first and last record timestamp, shifted; reads all lines where the manifest does not say.
+
+        Raises:
+            RecordingError: a line cannot be read, or there is none.
+        """
+        if self.manifest.starts_at_ms and self.manifest.ends_at_ms:
+            return self.starts_at_ms, self.ends_at_ms
+        first, last = 0, 0
+        for line in self.lines():
+            first = min(first or line.timestamp_ms, line.timestamp_ms)
+            last = max(last, line.timestamp_ms)
+        if not last:
+            what = f"{self.folder} holds no record."
+            raise RecordingError(what)
+        return first, last
+
+    def shifted(self, shift: Shift) -> Recording:
+        """Return the same recording with every time moved."""
+        return Recording(self.folder, self.manifest, self.files, shift)
+
+    def lines(self, *, from_ms: int | None = None, to_ms: int | None = None) -> Iterator[Line]:
+        """Yield the records with `from_ms` <= R <= `to_ms` in the recorded order; bounds are in shifted time.
+
+        Streams: memory does not grow with the recording. A reading to the end compares with the manifest's counts
+        and fills `warnings`.
+
+        Raises:
+            RecordingError: a file cannot be read or a line is none; the message names file and line.
+        """
+        counts: Counter[str] = Counter()
+        disordered = 0
+        last_ms = 0
+        for file in self.files:
+            for line in _lines_of(file):
+                counts[line.topic] += 1
+                if line.timestamp_ms < last_ms:
+                    disordered += 1
+                else:
+                    last_ms = line.timestamp_ms
+                at_ms = self.shift.instant(line.timestamp_ms)
+                if (from_ms is not None and at_ms < from_ms) or (to_ms is not None and at_ms > to_ms):
+                    continue
+                yield self._moved(line) if self.shift else line
+        self._compare(counts, disordered)
+
+    def _moved(self, line: Line) -> Line:
+        value = None if line.value is None else self.shift.value(line.value)
+        return line._replace(timestamp_ms=self.shift.instant(line.timestamp_ms), value=value)
+
+    def _compare(self, counts: Counter[str], disordered: int) -> None:
+        self.warnings.clear()
+        for topic, said in self.manifest.topics.items():
+            if said.records is not None and said.records != counts[topic]:
+                self.warnings.append(
+                    f"{self.folder}: the manifest says {said.records} records of {topic}, there are {counts[topic]}"
+                )
+        if disordered:
+            self.warnings.append(f"{self.folder}: {disordered} lines are older than the line before them")
+        for warning in self.warnings:
+            log.warning("%s", warning)
+
+
+def _lines_of(file: Path) -> Iterator[Line]:
+    decoder = msgspec.json.Decoder(_Wire)
+    number = 0
+    try:
+        with _opened(file) as stream:
+            for raw in stream:
+                number += 1
+                if raw.isspace():
+                    continue
+                yield _line(decoder.decode(raw))
+    except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
+        what = f"{file}:{number}: not a line of a recording: {error}."
+        raise RecordingError(what, mend="See spec/README.md for the form of a line.") from error
+    except (OSError, EOFError, cramjam.DecompressionError) as error:
+        what = f"{file}:{number + 1}: cannot be read: {error}."
+        raise RecordingError(what, mend="The file may be cut short; copy or record it again.") from error
+
+
+def _line(wire: _Wire) -> Line:
+    key = wire.key if wire.key is None else str(wire.key).encode()
+    if wire.value_base64 is not None:
+        value: bytes | None = base64.b64decode(wire.value_base64, validate=True)
+    elif wire.value is msgspec.UNSET:
+        what = "neither value nor value_base64"
+        raise msgspec.DecodeError(what)
+    else:
+        # A copy: the raw view would keep the whole line alive for as long as the record lives.
+        value = bytes(wire.value)
+        if value == b"null":
+            value = None
+    return Line(wire.topic, key, wire.timestamp_ms, value, _headers(wire.headers))
+
+
+def _headers(
+    headers: dict[str, str | None] | list[tuple[str, str | None]] | None,
+) -> tuple[tuple[str, bytes], ...]:
+    if not headers:
+        return ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return tuple((name, (text or "").encode()) for name, text in pairs)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file of lines for reading as bytes, whatever its compression."""
+    if file.name.endswith(".gz"):
+        with gzip.open(file, "rb") as stream:
+            yield stream  # type: ignore[misc]  # GzipFile is a binary stream in all but its base class
+    elif file.name.endswith(".zst"):
+        # cramjam takes whole frames only, and one frame may hold a whole day: go through a file, not through memory.
+        with tempfile.NamedTemporaryFile(prefix="warroom-", suffix=".jsonl") as unpacked:
+            target = cramjam.File(unpacked.name, read=True, write=True, truncate=True)
+            with file.open("rb") as packed, _mapped(packed) as source:
+                cramjam.zstd.decompress_into(source, target)
+            del target
+            with Path(unpacked.name).open("rb", buffering=_BUFFER_BYTES) as stream:
+                yield stream
+    else:
+        with file.open("rb", buffering=_BUFFER_BYTES) as stream:
+            yield stream
+
+
+@contextmanager
+def _mapped(file: IO[bytes]) -> Iterator[mmap.mmap | bytes]:
+    """Give a file's bytes without reading them into memory (cramjam's own files need the right to write)."""
+    if not file.seek(0, io.SEEK_END):
+        yield b""
+        return
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        yield mapped
