@@ -1,0 +1,257 @@
+"""What a board knows: flushes of all partitions merged into columns.
+
+A row of a cube is cumulative per source partition, so a shop's value is the sum (people: the union) of the newest row
+of each partition. A fact's winner is the greatest `merge_order` over partitions. Both are independent of the order in
+which flushes of different partitions arrive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import polars as pl
+
+from streams.cube_columns import CubeColumns
+from streams.cubes import CUBE_BY_NAME
+from streams.days import BusinessCalendar
+from streams.fact_columns import FactColumns
+from streams.outcomes import Outcome
+from streams.settings import Settings, ShopSettings
+from streams.state import Flush, Position, ShopSpan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from streams.events import Campaign, Heartbeat, Product, Shop
+
+
+class Columns:
+    """Everything that a board knows, merged over partitions.
+
+    Frames are cached until the next apply that changes them, and cost what changed, not what is there.
+
+    Args:
+        settings: shops with their zone and currency; prefix and limits.
+
+    Attributes:
+        settings: as given.
+        version: rises with every apply and every vouch.
+        vouched_ms: every topic is complete up to here: a replay's clock, or a recording read to its end.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.version = 0
+        self.vouched_ms = 0
+        self._facts: dict[str, FactColumns] = {}
+        self._cubes: dict[tuple[str, str], CubeColumns] = {}
+        self._calendars: dict[str, BusinessCalendar] = {}
+        self._positions: dict[tuple[int, str], Position] = {}
+        self._history: set[tuple[int, str]] = set()
+        self._lagging: frozenset[tuple[int, str]] = frozenset()
+        self._heard: dict[tuple[str, str], int] = {}
+
+    def apply(self, flush: Flush, *, history: bool = False) -> None:
+        """Take one whole flush in.
+
+        Args:
+            flush: of one partition; rows and facts carry their whole cumulative value.
+            history: the flush loads days of the past from the direct engine under a partition number of its own;
+                its records are in the numbers but not among the outcomes of this run.
+        """
+        for row in flush.rows:
+            name, shop_id = row.key.cube, row.key.shop_id
+            cube = self._cubes.get((name, shop_id))
+            if cube is None:
+                cube = self._cubes[name, shop_id] = CubeColumns(CUBE_BY_NAME[name])
+            cube.put(flush.partition, row)
+        for fact in flush.facts:
+            self._facts_of(fact.key.shop_id).put(fact)
+            if fact.key.kind == "heartbeat":
+                self._hear(fact.key.shop_id, cast("Heartbeat", fact.event))
+        for position in flush.positions:
+            place = (flush.partition, position.topic)
+            self._positions[place] = position
+            if history:
+                self._history.add(place)
+        self.version += 1
+
+    def vouch(self, until_ms: int) -> None:
+        """Declare that every topic is complete up to an instant; it never falls."""
+        if until_ms > self.vouched_ms:
+            self.vouched_ms = until_ms
+            self.version += 1
+
+    def mark_lagging(self, places: Iterable[tuple[int, str]]) -> None:
+        """Say which (partition, topic) still have records that are not folded.
+
+        Only these hold a topic's as-of back: a partition without records to read is idle, however old its last one.
+        A reader without a broker (the direct engine) never lags.
+        """
+        lagging = frozenset(places)
+        if lagging != self._lagging:
+            self._lagging = lagging
+            self.version += 1
+
+    def positions(self) -> list[tuple[int, Position]]:
+        """Return (partition, position) of every source topic, by partition and topic."""
+        return [
+            (partition, self._positions[partition, topic]) for partition, topic in sorted(self._positions)
+        ]
+
+    def outcomes(self) -> dict[str, dict[Outcome, int]]:
+        """Return topic -> outcome -> records of this run; their sum is the number of records read."""
+        totals: dict[str, Counter[Outcome]] = {}
+        for (partition, topic), position in sorted(self._positions.items()):
+            if (partition, topic) not in self._history:
+                totals.setdefault(topic, Counter()).update(position.outcomes)
+        return {topic: dict(counter) for topic, counter in totals.items()}
+
+    def shops(self) -> list[str]:
+        """Return the shops with anything counted; before the first record, those of the settings."""
+        seen = {shop for position in self._positions.values() for shop in position.shops}
+        seen |= {shop for shop, facts in self._facts.items() if not facts.empty}
+        seen |= {shop for _, shop in self._cubes}
+        return sorted(seen) if seen else sorted(self.settings.shops)
+
+    def shop(self, shop_id: str) -> ShopSettings:
+        """Return the settings of a shop; defaults when it has none."""
+        return self.settings.shops.get(shop_id) or ShopSettings(shop_id)
+
+    def calendar(self, shop_id: str) -> BusinessCalendar:
+        """Return the shop's calendar, one object for the life of the columns."""
+        if shop_id not in self._calendars:
+            self._calendars[shop_id] = BusinessCalendar(self.shop(shop_id).timezone)
+        return self._calendars[shop_id]
+
+    def span(self, shop_id: str, topic: str) -> ShopSpan | None:
+        """Return first and last event time and number of a shop's counted records of a topic; None without any."""
+        spans = [
+            position.shops[shop_id]
+            for (_, found), position in self._positions.items()
+            if found == topic and shop_id in position.shops
+        ]
+        if not spans:
+            return None
+        return ShopSpan(
+            min(span.first_ms for span in spans),
+            max(span.last_ms for span in spans),
+            sum(span.records for span in spans),
+        )
+
+    def source_since_ms(self, shop_id: str, topic: str) -> int | None:
+        """Return when a topic became a source of the shop: its first counted record or heartbeat; None: no source."""
+        span = self.span(shop_id, topic)
+        heard = self._heard.get((shop_id, topic))
+        known = [at_ms for at_ms in (span.first_ms if span else None, heard) if at_ms is not None]
+        return min(known) if known else None
+
+    def heartbeat_until_ms(self, shop_id: str, topic: str) -> int | None:
+        """Return the least `sent_until_ms` of the newest heartbeats of a topic's senders; None without any."""
+        return min(
+            (
+                beat.sent_until_ms
+                for beat in self._facts_of(shop_id).heartbeats()
+                if topic in {_short(name) for name in beat.topics}
+            ),
+            default=None,
+        )
+
+    def watermark_ms(self, shop_id: str, topic: str) -> int | None:
+        """Return up to which event time a topic is complete; None when it is no source of the shop.
+
+        The greatest event time folded, or the least `sent_until_ms` of the newest heartbeats of its senders where
+        that is later; a partition that lags holds it back to what that partition has folded. `vouch` lifts it.
+        """
+        span = self.span(shop_id, topic)
+        sent_ms = self.heartbeat_until_ms(shop_id, topic)
+        if span is None and sent_ms is None:
+            return None
+        known = max(span.last_ms if span else 0, sent_ms or 0)
+        for partition, lagging in self._lagging:
+            if lagging == topic:
+                position = self._positions.get((partition, topic))
+                folded = position.shops.get(shop_id) if position else None
+                known = min(known, folded.last_ms if folded else 0)
+        return max(known, self.vouched_ms)
+
+    def as_of_ms(self, shop_id: str, topics: Collection[str], now_ms: int) -> int:
+        """Return up to when a view of these topics is complete: the least watermark, never beyond now (X-79).
+
+        Topics that are no source of the shop do not hold it back; their metrics are null.
+        """
+        marks = [self.watermark_ms(shop_id, topic) for topic in topics]
+        return min((mark for mark in marks if mark is not None and mark < now_ms), default=now_ms)
+
+    def order_lines(self, shop_id: str) -> pl.DataFrame:
+        """Return one row per line of each paid order: `fact_columns.ORDER_LINE_SCHEMA`."""
+        return self._facts_of(shop_id).order_lines()
+
+    def refunds(self, shop_id: str) -> pl.DataFrame:
+        """Return one row per refunded line, with the attribution of the order's line: `REFUND_SCHEMA`."""
+        return self._facts_of(shop_id).refunds()
+
+    def order_status(self, shop_id: str) -> pl.DataFrame:
+        """Return one row per state that an order has reached: `STATUS_SCHEMA`."""
+        return self._facts_of(shop_id).order_status()
+
+    def stock_levels(self, shop_id: str) -> pl.DataFrame:
+        """Return the newest level of each SKU and warehouse: `STOCK_SCHEMA`."""
+        return self._facts_of(shop_id).stock_levels()
+
+    def stock_history(self, shop_id: str) -> pl.DataFrame:
+        """Return the last level of each SKU, warehouse and quarter hour: `STOCK_SCHEMA`."""
+        return self._facts_of(shop_id).stock_history()
+
+    def campaigns(self, shop_id: str) -> list[Campaign]:
+        """Return the newest version of each campaign, by start and id."""
+        return self._facts_of(shop_id).campaigns()
+
+    def products(self, shop_id: str) -> dict[str, Product]:
+        """Return the newest version of each product card, by id."""
+        return self._facts_of(shop_id).products()
+
+    def profile(self, shop_id: str) -> Shop | None:
+        """Return the newest profile that the shop's own record gives."""
+        return self._facts_of(shop_id).profile()
+
+    def cube(self, name: str, shop_id: str) -> pl.DataFrame:
+        """Return a cube's cells merged over partitions.
+
+        Columns: slot UInt32, bucket Int64, event_type String, the cube's dimensions as String (atom as UInt8), count
+        and keyed Int64. Cells that have left their retention are not there.
+        """
+        cube = self._cubes.get((name, shop_id))
+        return CubeColumns(CUBE_BY_NAME[name]).frame() if cube is None else cube.frame()
+
+    def people(
+        self, name: str, shop_id: str, groups: Sequence[tuple[Hashable, NDArray[np.uint32]]]
+    ) -> list[float]:
+        """Return the estimated number of distinct people in each group of a cube's cells.
+
+        Args:
+            name: a cube with sketches.
+            shop_id: whose.
+            groups: a label that names the group whenever it is asked for, and its `slot`s in `cube()`.
+        """
+        cube = self._cubes.get((name, shop_id))
+        return [0.0] * len(groups) if cube is None else [cube.people(label, slots) for label, slots in groups]
+
+    def _facts_of(self, shop_id: str) -> FactColumns:
+        facts = self._facts.get(shop_id)
+        if facts is None:
+            facts = self._facts[shop_id] = FactColumns(self.calendar(shop_id))
+        return facts
+
+    def _hear(self, shop_id: str, beat: Heartbeat) -> None:
+        for name in beat.topics:
+            place = (shop_id, _short(name))
+            self._heard[place] = min(beat.occurred_at_ms, self._heard.get(place, beat.occurred_at_ms))
+
+
+def _short(topic: str) -> str:
+    """Return a topic's name without prefix: senders may know it either way."""
+    return topic.rsplit(".", 1)[-1]

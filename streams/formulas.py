@@ -1,0 +1,252 @@
+"""What a metric is made of: base measures, and formulas over them, as data.
+
+A base measure is read from facts or from cubes. A formula combines measures; a rate is always the sum of its
+numerators over the sum of its divisors (X-28), never a mean of rates. Evaluation is `streams.query`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class AddsOver(StrEnum):
+    """Over what a measure may be summed."""
+
+    ALL = "all"
+    """Time and every non-overlapping dimension."""
+
+    TIME = "time"
+    """Time only: an order or a person of a day counts once in each product and format it touches."""
+
+    NONE = "none"
+    """Nothing: a rate, a level, or distinct people of a whole window."""
+
+
+class Frame(StrEnum):
+    """Where a measure's rows are."""
+
+    ORDER_LINES = "order_lines"
+    REFUNDS = "refunds"
+    TRAFFIC = "traffic"
+
+
+class Counts(StrEnum):
+    """How a measure is drawn from its rows."""
+
+    SUM = "sum"
+    """The sum of a column."""
+
+    DISTINCT = "distinct"
+    """Distinct values of a column in the window."""
+
+    DAILY_DISTINCT = "daily_distinct"
+    """Distinct values within each shop-day, summed over days (dd of spec/metrics.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A base measure.
+
+    Attributes:
+        name: unique in `MEASURES`.
+        frame: where its rows are.
+        counts: how it is drawn.
+        column: summed or counted; for traffic the event type.
+        topic: which it needs, without prefix.
+        adds_over: over what it may be summed.
+        people: traffic only: counts sketched people instead of events.
+        only_if: name of the shop setting without which it is 0; only_cancelled: rows of cancelled orders alone.
+    """
+
+    name: str
+    frame: Frame
+    counts: Counts
+    column: str
+    topic: str
+    adds_over: AddsOver = AddsOver.ALL
+    people: bool = False
+    only_if: str = ""
+    only_cancelled: bool = False
+
+
+def _lines(name: str, column: str, **more: str) -> Measure:
+    return Measure(name, Frame.ORDER_LINES, Counts.SUM, column, "orders", **more)  # type: ignore[arg-type] # only_if
+
+
+def _refunds(name: str, column: str) -> Measure:
+    return Measure(name, Frame.REFUNDS, Counts.SUM, column, "orders")
+
+
+def _traffic(name: str, event_type: str, topic: str) -> tuple[Measure, Measure, Measure]:
+    return (
+        Measure(name, Frame.TRAFFIC, Counts.SUM, event_type, topic),
+        Measure(
+            f"{name}_people",
+            Frame.TRAFFIC,
+            Counts.DAILY_DISTINCT,
+            event_type,
+            topic,
+            AddsOver.TIME,
+            people=True,
+        ),
+        Measure(
+            f"{name}_people_distinct",
+            Frame.TRAFFIC,
+            Counts.DISTINCT,
+            event_type,
+            topic,
+            AddsOver.NONE,
+            people=True,
+        ),
+    )
+
+
+MEASURES: Final[dict[str, Measure]] = {
+    measure.name: measure
+    for measure in (
+        _lines("goods", "goods_minor"),
+        _lines("shipping_in_gmv", "shipping_minor", only_if="gmv_includes_shipping"),
+        _lines("shipping", "shipping_minor"),
+        _lines("tax", "tax_minor"),
+        _lines("cofunding", "cofund_minor"),
+        _lines("items", "quantity"),
+        _lines("sku_orders", "leads_sku_order"),
+        Measure("orders", Frame.ORDER_LINES, Counts.DISTINCT, "slot", "orders", AddsOver.TIME),
+        Measure(
+            "cancelled_orders",
+            Frame.ORDER_LINES,
+            Counts.DISTINCT,
+            "slot",
+            "orders",
+            AddsOver.TIME,
+            only_cancelled=True,
+        ),
+        Measure(
+            "customers", Frame.ORDER_LINES, Counts.DAILY_DISTINCT, "customer_no", "orders", AddsOver.TIME
+        ),
+        Measure(
+            "customers_distinct", Frame.ORDER_LINES, Counts.DISTINCT, "customer_no", "orders", AddsOver.NONE
+        ),
+        _refunds("refunded_goods", "amount_minor"),
+        _refunds("refunded_shipping", "shipping_minor"),
+        _refunds("items_refunded", "quantity"),
+        Measure(
+            "refund_customers", Frame.REFUNDS, Counts.DAILY_DISTINCT, "customer_id", "orders", AddsOver.TIME
+        ),
+        Measure(
+            "refund_customers_distinct",
+            Frame.REFUNDS,
+            Counts.DISTINCT,
+            "customer_id",
+            "orders",
+            AddsOver.NONE,
+        ),
+        *_traffic("impressions", "product_impression", "impressions"),
+        *_traffic("clicks", "product_click", "clicks"),
+        *_traffic("page_views", "product_page_view", "page_views"),
+        *_traffic("add_to_carts", "add_to_cart", "add_to_cart"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of base measures, by name."""
+
+    measures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Sum over sum; null where the divisor is 0 (X-27)."""
+
+    numerator: Additive
+    divisor: Additive
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A slice or leaf of a sum over the sum of all of them."""
+
+    part: Total
+
+
+@dataclass(frozen=True, slots=True)
+class DailyMean:
+    """A daily figure averaged over finished days, zeros included; today's part while there is none (X-23, X-68)."""
+
+    of: Total
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A sum over the last minutes, whatever window was asked for."""
+
+    of: Total
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StockFigure:
+    """A figure of the stock table: `column` of `streams.query_stock`."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoalFigure:
+    """A figure of a campaign's goal: `target` or `progress`."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessFigure:
+    """A figure about the records themselves: `lag_s`, `as_of` or `records`."""
+
+    column: str
+
+
+Additive = Total | DailyMean
+Formula = Total | Ratio | Share | DailyMean | Recent | StockFigure | GoalFigure | FreshnessFigure
+
+
+def measures_of(formula: Formula) -> Iterator[Measure]:
+    """Yield the base measures of a formula, in the order of writing."""
+    if isinstance(formula, Total):
+        for name in formula.measures:
+            yield MEASURES[name]
+    elif isinstance(formula, Ratio):
+        yield from measures_of(formula.numerator)
+        yield from measures_of(formula.divisor)
+    elif isinstance(formula, Share):
+        yield from measures_of(formula.part)
+    elif isinstance(formula, (DailyMean, Recent)):
+        yield from measures_of(formula.of)
+
+
+def describe(formula: Formula) -> str:
+    """Return a formula as a line of text, for docs/METRICS.md and `explain`."""
+    if isinstance(formula, Total):
+        return " + ".join(formula.measures)
+    if isinstance(formula, Ratio):
+        return f"{_bracket(formula.numerator)} / {_bracket(formula.divisor)}"
+    if isinstance(formula, Share):
+        return f"{_bracket(formula.part)} of the slice / {_bracket(formula.part)} of all"
+    if isinstance(formula, DailyMean):
+        return f"mean over finished days of {_bracket(formula.of)}"
+    if isinstance(formula, Recent):
+        return f"{_bracket(formula.of)} over the last {formula.minutes} minutes"
+    if isinstance(formula, StockFigure):
+        return f"stock table: {formula.column}"
+    if isinstance(formula, GoalFigure):
+        return f"goal: {formula.column}"
+    return f"records: {formula.column}"
+
+
+def _bracket(formula: Additive) -> str:
+    text = describe(formula)
+    return f"({text})" if isinstance(formula, DailyMean) or len(formula.measures) > 1 else text
