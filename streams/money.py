@@ -9,10 +9,28 @@ from typing import Final
 
 _DIGITS: Final = {
     **dict.fromkeys(
-        ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF").split(),
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
         0,
     ),
-    **dict.fromkeys(("BHD IQD JOD KWD LYD OMR TND").split(), 3),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 _SYMBOLS: Final = {"USD": "$", "GBP": "£", "EUR": "€", "JPY": "¥"}
 _STEPS: Final = ((1_000_000_000, "bn"), (1_000_000, "M"), (1_000, "k"))
@@ -25,12 +43,12 @@ def minor_digits(currency: str) -> int:
 
 def major(minor: float, currency: str) -> float:
     """Return an amount of minor units in major units, for example 4105 USD cents as 41.05."""
-    return minor / 10 ** minor_digits(currency)
+    return float(minor / 10.0 ** minor_digits(currency))
 
 
 def to_minor(amount: float, currency: str) -> int:
     """Return an amount of major units in whole minor units, rounded to the nearest."""
-    return round(amount * 10 ** minor_digits(currency))
+    return round(amount * 10.0 ** minor_digits(currency))
 
 
 def compact_money(minor: int, currency: str) -> str:

@@ -5,8 +5,21 @@ Source: spec/metrics.md "Stock"; X-34, X-35, X-70. The projection itself is `str
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.days import HOUR_MS
+from streams.projection import FARTHEST_MS, Projection, Projector, gamma_poisson
+from streams.staleness import stale_topics
+from streams.stock_facts import StockFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from streams.columns import Columns
+    from streams.settings import ShopSettings, StockSettings
 
 
 class StockStatus(StrEnum):
@@ -16,6 +29,9 @@ class StockStatus(StrEnum):
     AT_RISK = "at_risk"
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
+
+
+_WORST_FIRST: Final = tuple(StockStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +89,164 @@ class SkuStock:
     @property
     def horizon_hours(self) -> float:
         """Return stock_horizon_hours: the length of the risk horizon from as_of_ms."""
-        return (self.horizon_end_ms - self.as_of_ms) / 3_600_000
+        return (self.horizon_end_ms - self.as_of_ms) / HOUR_MS
+
+
+def stock_table(
+    columns: Columns,
+    shop: ShopSettings,
+    settings: StockSettings,
+    *,
+    as_of_ms: int,
+    stale: Collection[str] | None = None,
+    project: Projector = gamma_poisson,
+) -> list[SkuStock]:
+    """Return stock and projection of every SKU that has a stock record, a product card or a recent sale.
+
+    SKUs of deleted products are left out. Sorted by money at risk, most first, then by name and SKU.
+
+    Args:
+        columns: what is known.
+        shop: its settings, with stock_feed and zone.
+        settings: half-lives, horizon, ages.
+        as_of_ms: the instant to evaluate at: the board's now. Sales count up to where the order feed is complete, so
+            that its silence is not taken for "no sales".
+        stale: which of the topics `orders` and `stock` are stale (X-82); None: judged here at as_of_ms.
+        project: the projection's method.
+    """
+    silent = stale_topics(columns, shop, ("orders", "stock"), now_ms=as_of_ms) if stale is None else stale
+    found = StockFacts(columns, shop, settings, as_of_ms)
+    if not found.skus.height:
+        return []
+    projection = project(found.projection_input(), settings)
+    rows = [
+        _row(found, facts, projection, index, silent)
+        for index, facts in enumerate(found.skus.iter_rows(named=True))
+    ]
+    rows.sort(key=lambda row: (-row.gmv_at_risk_minor, row.name, row.sku_id))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class ProductStock:
+    """A product's stock: its SKUs taken together (X-70).
+
+    Attributes:
+        on_hand: units over its SKUs; None while none has a record.
+        status: of its worst SKU: out of stock, at risk, unknown, healthy.
+        skus, skus_at_risk: how many it has, and how many of them are out or at risk.
+    """
+
+    shop_id: str
+    product_id: str
+    on_hand: int | None
+    status: StockStatus
+    skus: int
+    skus_at_risk: int
+    velocity_per_h: float
+    replenish_units: int
+    gmv_at_risk_minor: int
+
+
+def by_product(rows: Iterable[SkuStock]) -> list[ProductStock]:
+    """Return one row per product, by money at risk, then id; a product takes its worst SKU."""
+    groups: dict[tuple[str, str], list[SkuStock]] = {}
+    for row in rows:
+        groups.setdefault((row.shop_id, row.product_id), []).append(row)
+    products = []
+    for (shop_id, product_id), skus in groups.items():
+        known = [row.on_hand for row in skus if row.on_hand is not None]
+        products.append(
+            ProductStock(
+                shop_id=shop_id,
+                product_id=product_id,
+                on_hand=sum(known) if known else None,
+                status=min((row.status for row in skus), key=_WORST_FIRST.index),
+                skus=len(skus),
+                skus_at_risk=sum(
+                    row.status in (StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK) for row in skus
+                ),
+                velocity_per_h=sum(row.velocity_per_h for row in skus),
+                replenish_units=sum(row.replenish_units for row in skus),
+                gmv_at_risk_minor=sum(row.gmv_at_risk_minor for row in skus),
+            )
+        )
+    products.sort(key=lambda product: (-product.gmv_at_risk_minor, product.product_id))
+    return products
+
+
+def _row(
+    found: StockFacts, facts: dict[str, Any], projection: Projection, index: int, silent: Collection[str]
+) -> SkuStock:
+    as_of_ms, settings = found.as_of_ms, found.settings
+    campaign = found.campaigns.get(facts["product_id"])
+    horizon_end_ms = int(found.horizon_end_ms[index])
+    on_hand, stock_as_of_ms = facts["on_hand"], facts["stock_as_of_ms"]
+    unknown_because = ""
+    if on_hand is None:
+        unknown_because = "no_record"
+    elif "stock" in silent:
+        unknown_because = "stale_stock"
+    elif "orders" in silent:
+        unknown_because = "stale_orders"
+    elif as_of_ms - stock_as_of_ms > settings.max_age_ms and facts["sold_since_record"]:
+        unknown_because = "old_record"
+
+    projected = not unknown_because and horizon_end_ms > as_of_ms
+    out = not unknown_because and on_hand <= 0
+    hours = float(projection.hours[index]) if projected and not out else None
+    if hours is not None and math.isinf(hours):
+        hours = None
+    horizon_h = (horizon_end_ms - as_of_ms) / HOUR_MS
+    if unknown_because:
+        status = StockStatus.UNKNOWN
+    elif out:
+        status, hours = StockStatus.OUT_OF_STOCK, 0.0
+    else:
+        at_risk = hours is not None and hours <= horizon_h
+        status = StockStatus.AT_RISK if at_risk else StockStatus.HEALTHY
+
+    ahead = projected and not out and hours is not None
+    price = facts["price_minor"] or found.list_price(facts["product_id"])
+    lost = (
+        [float(units[index]) for units in (projection.lost, projection.lost_low, projection.lost_high)]
+        if projected
+        else [0.0, 0.0, 0.0]
+    )
+    demand = float(projection.demand[index]) if projected else 0.0
+    return SkuStock(
+        shop_id=found.shop.shop_id,
+        sku_id=facts["sku_id"],
+        product_id=facts["product_id"],
+        name=found.name(facts["sku_id"], facts["product_id"]),
+        campaign_id=str(campaign.campaign_id) if campaign is not None else "",
+        as_of_ms=as_of_ms,
+        stock_as_of_ms=stock_as_of_ms,
+        on_hand=on_hand,
+        status=status,
+        unknown_because=unknown_because,
+        out_since_ms=facts["out_since_ms"] if out else None,
+        velocity_per_h=float(projection.velocity_per_h[index]),
+        recent_units=facts["recent_units"],
+        hours_to_stockout=hours,
+        eta_ms=_instant(as_of_ms, projection.hours[index]) if ahead else None,
+        eta_low_ms=_instant(as_of_ms, projection.hours_low[index]) if ahead else None,
+        eta_high_ms=_instant(as_of_ms, projection.hours_high[index]) if ahead else None,
+        horizon_end_ms=horizon_end_ms,
+        demand_units=demand,
+        replenish_units=max(0, math.ceil(demand - on_hand - _ROUNDING)) if projected else 0,
+        gmv_at_risk_minor=round(lost[0] * price),
+        gmv_at_risk_low_minor=round(lost[1] * price),
+        gmv_at_risk_high_minor=round(lost[2] * price),
+        price_minor=round(price),
+        shape=found.shape.basis,
+    )
+
+
+_ROUNDING: Final = 1e-6
+"""52.0000000001 units wanted with 52 there is not one unit to add."""
+
+
+def _instant(as_of_ms: int, hours: float) -> int | None:
+    ahead_ms = float(hours) * HOUR_MS
+    return as_of_ms + round(ahead_ms) if ahead_ms <= FARTHEST_MS else None

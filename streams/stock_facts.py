@@ -1,0 +1,275 @@
+"""What the stock table starts from: a shop's facts brought to one row per SKU.
+
+Source: spec/metrics.md stock_on_hand, stock_horizon_hours; X-34. Pure reading and joining; no projection here.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from streams.alerts import clean_name
+from streams.days import QUARTER_MS, BusinessCalendar, parse_day
+from streams.projection import ProjectionInput, lookback_ms
+from streams.shape import DayShape, flat, local_hours, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from streams.columns import Columns
+    from streams.events import Campaign
+    from streams.settings import ShopSettings, StockSettings
+
+SHAPE_DAYS: Final = 7
+"""The shop's own shape is that of at most so many days before today."""
+
+
+class StockFacts:
+    """The facts of one shop at one instant, joined per SKU.
+
+    Attributes:
+        skus: one row per SKU, sorted: sku_id, product_id, on_hand (None without a record), stock_as_of_ms, since_ms,
+            out_since_ms, price_minor (mean paid, 0 without a sale), recent_units, sold_since_record.
+        campaigns: by product, the campaign that holds it and ends last.
+        horizon_end_ms: per row of `skus`.
+    """
+
+    def __init__(self, columns: Columns, shop: ShopSettings, settings: StockSettings, as_of_ms: int) -> None:
+        self.shop = shop
+        self.settings = settings
+        self.as_of_ms = as_of_ms
+        self._products = columns.products(shop.shop_id)
+        self._all_lines = columns.order_lines(shop.shop_id)
+        campaigns = columns.campaigns(shop.shop_id)
+        self.campaigns: dict[str, Campaign] = {}
+        for campaign in sorted(campaigns, key=lambda each: (each.ends_at_ms, str(each.campaign_id))):
+            self.campaigns.update((str(product_id), campaign) for product_id in campaign.product_ids)
+        self._reference = _reference_day(campaigns, as_of_ms)
+        self._orders_since_ms = columns.source_since_ms(shop.shop_id, "orders")
+        self._sales_until_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
+        self._today = BusinessCalendar(shop.timezone).day_of(as_of_ms)
+
+        start_ms = as_of_ms - lookback_ms(settings)
+        lines = self._all_lines.lazy().filter(
+            pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right")
+        )
+        money = pl.col("goods_minor") + (pl.col("shipping_minor") if shop.gmv_includes_shipping else 0)
+        self._lines = lines.select(
+            "sku_id", "product_id", "paid_at_ms", "created_at_ms", "quantity", money.alias("gmv_minor")
+        ).collect()
+        history = columns.stock_history(shop.shop_id)
+        self._first_records = history.group_by("sku_id").agg(
+            pl.col("occurred_at_ms").min().alias("first_record_ms")
+        )
+        self._history = self._levels_over_time(history, start_ms)
+        self.skus = self._join(columns.stock_levels(shop.shop_id))
+
+    @cached_property
+    def shape(self) -> DayShape:
+        """The shape of the day: of the campaign's reference day, else of the shop's own earlier days, else flat."""
+        if self._reference is not None:
+            shape = self._shape_of_days(self._reference, self._reference)
+            if shape.basis != "flat":
+                return DayShape(shape.weights, "reference", shape.timezone)
+        return self._shape_of_days(self._today - SHAPE_DAYS, self._today - 1)
+
+    @cached_property
+    def horizon_end_ms(self) -> NDArray[np.int64]:
+        """End of each SKU's risk horizon (X-34): after its campaign's end there is none left."""
+        farthest = self.as_of_ms + self.settings.horizon_ms
+        ends = {
+            product_id: max(min(farthest, campaign.ends_at_ms), self.as_of_ms)
+            for product_id, campaign in self.campaigns.items()
+        }
+        return np.array(
+            [ends.get(product_id, farthest) for product_id in self.skus.get_column("product_id")],
+            dtype=np.int64,
+        )
+
+    def name(self, sku_id: str, product_id: str) -> str:
+        """Return what a person calls a SKU: the product's name and, where it has several, what sets the SKU apart."""
+        product = self._products.get(product_id)
+        if product is None:
+            return clean_name(sku_id)
+        if len(product.sku_ids) <= 1:
+            return clean_name(product.name)
+        variant = sku_id.removeprefix(product_id).lstrip("-_/.: ") or sku_id
+        return clean_name(f"{product.name} / {variant}")
+
+    def list_price(self, product_id: str) -> float:
+        """Return the product card's price, 0 without one: what stands in for the mean paid before the first sale."""
+        product = self._products.get(product_id)
+        return float(product.price_minor) if product is not None else 0.0
+
+    def projection_input(self) -> ProjectionInput:
+        """Return the facts as the projection's columns; sales while the level was 0 or below are left out."""
+        rows = self.skus.select("sku_id").with_row_index("row")
+        closed = self._history.filter(pl.col("level") <= 0).join(rows, on="sku_id")
+        sales = self._open_sales().join(rows, on="sku_id")
+        since = self.skus.get_column("since_ms").fill_null(self.as_of_ms)
+        return ProjectionInput(
+            as_of_ms=self.as_of_ms,
+            sales_until_ms=self._sales_until_ms,
+            on_hand=self.skus.get_column("on_hand")
+            .fill_null(0)
+            .cast(pl.Float64)
+            .clip(lower_bound=0)
+            .to_numpy(),
+            since_ms=since.to_numpy(),
+            horizon_end_ms=self.horizon_end_ms,
+            sale_sku=sales.get_column("row").cast(pl.Int64).to_numpy(),
+            sale_at_ms=sales.get_column("paid_at_ms").to_numpy(),
+            sale_units=sales.get_column("quantity").cast(pl.Float64).to_numpy(),
+            closed_sku=closed.get_column("row").cast(pl.Int64).to_numpy(),
+            closed_from_ms=closed.get_column("from_ms").to_numpy(),
+            closed_to_ms=closed.get_column("to_ms").to_numpy(),
+            shape=self.shape,
+        )
+
+    def _open_sales(self) -> pl.DataFrame:
+        """Return the sales that were made while there was stock, as far as the stock feed knows."""
+        ever_closed = self._history.filter(pl.col("level") <= 0).select("sku_id").unique()
+        if not ever_closed.height:
+            return self._lines
+        touched = self._lines.join(ever_closed, on="sku_id", how="semi").sort("paid_at_ms")
+        # A sale and the level that it leaves carry one instant: the sale belongs to the level before it.
+        levels = self._history.select("sku_id", "level", (pl.col("from_ms") + 1).alias("paid_at_ms")).sort(
+            "paid_at_ms"
+        )
+        open_lines = touched.join_asof(levels, on="paid_at_ms", by="sku_id", check_sortedness=False).filter(
+            pl.col("level").is_null() | (pl.col("level") > 0)
+        )
+        return pl.concat([self._lines.join(ever_closed, on="sku_id", how="anti"), open_lines.drop("level")])
+
+    def _levels_over_time(self, history: pl.DataFrame, start_ms: int) -> pl.DataFrame:
+        """Return sku_id, level over all warehouses, from_ms, to_ms, for SKUs that were out at some time since start."""
+        recent = history.filter(pl.col("occurred_at_ms") <= self.as_of_ms)
+        touched = recent.filter(pl.col("available") <= 0).select("sku_id").unique()
+        steps = (
+            recent.join(touched, on="sku_id", how="semi")
+            .sort("occurred_at_ms", "version")
+            .with_columns(
+                (
+                    pl.col("available")
+                    - pl.col("available").shift(1).over("sku_id", "warehouse_id").fill_null(0)
+                ).alias("step")
+            )
+            .with_columns(
+                pl.col("step").cum_sum().over("sku_id").alias("level"),
+                pl.col("occurred_at_ms").alias("from_ms"),
+                pl.col("occurred_at_ms").shift(-1).over("sku_id").fill_null(self.as_of_ms).alias("to_ms"),
+            )
+        )
+        return steps.filter(pl.col("to_ms") > start_ms).select("sku_id", "level", "from_ms", "to_ms")
+
+    def _join(self, levels: pl.DataFrame) -> pl.DataFrame:
+        stock = levels.group_by("sku_id").agg(
+            pl.col("available").sum().alias("on_hand"),
+            pl.col("occurred_at_ms").max().alias("stock_as_of_ms"),
+            pl.col("product_id").sort_by("occurred_at_ms").last(),
+        )
+        sold = self._lines.group_by("sku_id").agg(
+            pl.col("product_id").sort_by("paid_at_ms").last().alias("sold_product_id"),
+            pl.col("paid_at_ms").min().alias("first_sale_ms"),
+            (pl.col("gmv_minor").sum() / pl.col("quantity").sum()).alias("price_minor"),
+        )
+        cards = pl.DataFrame(
+            [
+                (str(sku_id), product_id)
+                for product_id, product in self._products.items()
+                for sku_id in product.sku_ids
+            ],
+            schema={"sku_id": pl.String, "card_product_id": pl.String},
+            orient="row",
+        ).unique("sku_id", keep="first", maintain_order=True)
+        deleted = [key for key, product in self._products.items() if product.status == "deleted"]
+        joined = (
+            stock.join(cards, on="sku_id", how="full", coalesce=True)
+            .join(sold, on="sku_id", how="full", coalesce=True)
+            .with_columns(
+                pl.coalesce("product_id", "card_product_id", "sold_product_id").alias("product_id"),
+                pl.col("price_minor").fill_null(0.0),
+            )
+            .filter(~pl.col("product_id").is_in(deleted))
+            .join(self._first_records, on="sku_id", how="left")
+            .join(self._out_since(), on="sku_id", how="left")
+        )
+        joined = self._with_sales_of_windows(joined)
+        if self.shop.stock_feed == "periodic":
+            joined = joined.with_columns(pl.col("on_hand") - pl.col("units_since_record"))
+            # Nobody recorded the moment: a periodic feed's level is out since its last sale at the latest.
+            joined = joined.with_columns(pl.coalesce("out_since_ms", "last_sale_ms", "stock_as_of_ms"))
+        since = pl.min_horizontal("first_record_ms", "first_sale_ms")
+        if self._orders_since_ms is not None:
+            since = pl.max_horizontal(since, pl.lit(self._orders_since_ms))
+        return joined.with_columns(
+            since.alias("since_ms"), (pl.col("units_since_record") > 0).alias("sold_since_record")
+        ).sort("sku_id")
+
+    def _with_sales_of_windows(self, joined: pl.DataFrame) -> pl.DataFrame:
+        """Add units since the newest stock record, units of the page's window, and the time of the last sale."""
+        window_ms = self.settings.page_sales_window_ms
+        bounds = joined.select("sku_id", "stock_as_of_ms", "out_since_ms")
+        end_ms = pl.min_horizontal(pl.col("out_since_ms"), pl.lit(self.as_of_ms))
+        sums = (
+            self._lines.join(bounds, on="sku_id")
+            .group_by("sku_id")
+            .agg(
+                pl.col("quantity")
+                .filter(pl.col("created_at_ms") > pl.col("stock_as_of_ms"))
+                .sum()
+                .alias("units_since_record"),
+                pl.col("quantity")
+                .filter(pl.col("paid_at_ms").is_between(end_ms - window_ms, end_ms, closed="right"))
+                .sum()
+                .alias("recent_units"),
+                pl.col("paid_at_ms").max().alias("last_sale_ms"),
+            )
+        )
+        return joined.join(sums, on="sku_id", how="left").with_columns(
+            pl.col("units_since_record", "recent_units").fill_null(0)
+        )
+
+    def _out_since(self) -> pl.DataFrame:
+        """Return when each SKU that is out fell to 0: the first record since its last level above 0."""
+        last_open = self._history.group_by("sku_id").agg(
+            pl.col("from_ms").filter(pl.col("level") > 0).max().alias("last_open_ms")
+        )
+        return (
+            self._history.join(last_open, on="sku_id")
+            .filter((pl.col("level") <= 0) & (pl.col("from_ms") >= pl.col("last_open_ms").fill_null(0)))
+            .group_by("sku_id")
+            .agg(pl.col("from_ms").min().alias("out_since_ms"))
+        )
+
+    def _shape_of_days(self, first: int, last: int) -> DayShape:
+        counted = (
+            self._all_lines.lazy()
+            .filter(pl.col("day").is_between(first, last))
+            .group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms"))
+            .agg(pl.col("quantity").sum())
+            .sort("at_ms")
+            .collect()
+        )
+        if not counted.height:
+            return flat(self.shop.timezone)
+        hours = local_hours(counted.get_column("at_ms").to_numpy(), self.shop.timezone)
+        units = np.bincount(hours, weights=counted.get_column("quantity").to_numpy(), minlength=24)
+        return shape_of(units.astype(np.float64), "own", self.shop.timezone)
+
+
+def _reference_day(campaigns: Sequence[Campaign], as_of_ms: int) -> int | None:
+    """Return the day that the running campaign is compared with; None where its reference is not a date."""
+    running = [each for each in campaigns if each.starts_at_ms <= as_of_ms < each.ends_at_ms]
+    for campaign in sorted(running, key=lambda each: -each.ends_at_ms):
+        try:
+            return parse_day(campaign.reference or "")
+        except ValueError:
+            # The name of a campaign or a recording: its days are not among this shop's facts.
+            continue
+    return None
