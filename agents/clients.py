@@ -50,4 +50,6 @@ def _secret(path: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         what = f"kafka.sasl_password_file {path!r} cannot be read: {error.strerror or error}."
-        raise SettingsError(what, mend="Name a file that holds the password and that this user can read.") from error
+        raise SettingsError(
+            what, mend="Name a file that holds the password and that this user can read."
+        ) from error

@@ -90,7 +90,9 @@ async def check(settings: Settings) -> None:
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
         configs = await _configs(admin, [topic.name for topic in planned])
     faults = [
-        fault for topic in planned for fault in _faults(topic, partitions[topic.name], configs.get(topic.name, {}))
+        fault
+        for topic in planned
+        for fault in _faults(topic, partitions[topic.name], configs.get(topic.name, {}))
     ]
     if faults:
         raise TopicsError(" ".join(faults))
@@ -130,7 +132,11 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
             config["retention.ms"] = "-1" if replay else str(keep_ms)
             config["message.timestamp.type"] = "CreateTime" if replay else "LogAppendTime"
         case Role.CLOCK:
-            config |= {"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "CreateTime"}
+            config |= {
+                "cleanup.policy": "delete",
+                "retention.ms": "-1",
+                "message.timestamp.type": "CreateTime",
+            }
         case Role.STATE | Role.OUTPUT if topic.compacted:
             config["cleanup.policy"] = "compact"
             # Small segments and an early cleaner keep a restart short: the reader reads what is not yet compacted.
@@ -178,7 +184,10 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[TopicPlan], replicati
     for name, code, *detail in response.topic_errors:
         error = for_code(code)
         if error.errno and error is not TopicAlreadyExistsError:
-            what = f"Topic {name} cannot be created: {error.__name__} {next(iter(detail), '') or ''}".rstrip() + "."
+            what = (
+                f"Topic {name} cannot be created: {error.__name__} {next(iter(detail), '') or ''}".rstrip()
+                + "."
+            )
             raise TopicsError(what, mend="Check kafka.replication and the rights of this user on the broker.")
 
 
@@ -188,7 +197,8 @@ async def _wait_for_leaders(admin: AIOKafkaAdminClient, topics: list[TopicPlan])
     for _ in range(int(VISIBLE_AFTER_S / 0.1)):
         described = await admin.describe_topics(list(wanted))
         led = {
-            topic["topic"]: sum(partition["leader"] >= 0 for partition in topic["partitions"]) for topic in described
+            topic["topic"]: sum(partition["leader"] >= 0 for partition in topic["partitions"])
+            for topic in described
         }
         if all(led.get(name, 0) >= count for name, count in wanted.items()):
             return
@@ -198,7 +208,9 @@ async def _wait_for_leaders(admin: AIOKafkaAdminClient, topics: list[TopicPlan])
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    responses = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    )
     configs: dict[str, dict[str, str]] = {}
     for response in responses:
         for _code, _message, _type, name, entries in response.resources:

@@ -7,7 +7,8 @@
     ├── StateError            stored state does not fit this version                  exit 4
     ├── TopicsError           the broker's topics are not as they must be             exit 5
     └── UnavailableError      a broker, Redis or board cannot be reached              exit 69
-        └── FencedError       another worker owns the partition now                   exit 75
+        ├── FencedError       another worker owns the partition now                   exit 75
+        └── FlushError        a flush failed or its fate is unknown                   exit 75
 
 Data never raises out of an agent: a record that cannot count has an outcome (`streams.outcomes`) instead.
 """
@@ -79,5 +80,11 @@ class UnavailableError(WarRoomError):
 
 class FencedError(UnavailableError):
     """Another worker owns the partition now; this process must end and write nothing more."""
+
+    exit_code = 75
+
+
+class FlushError(UnavailableError):
+    """A flush failed or its fate is unknown; this process must end, its successor starts from what is durable."""
 
     exit_code = 75
