@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.settings import SECTIONS, ShopSettings
+from streams.settings_check import BOUNDS
 from streams.topics import TOPICS, Role, Topic
-from warroom.configuration import BOUNDS
 
 PAGE: Final = "docs/STATE.md"
 
