@@ -16,6 +16,7 @@ from streams.days import MINUTE_MS, QUARTER_MS, BusinessCalendar
 from streams.events import (
     FACT_IDS,
     AddToCart,
+    Event,
     Fact,
     Heartbeat,
     OrderLine,
@@ -187,7 +188,7 @@ def fact_row(
     if event.event_type == "stock_changed":
         ids += (str(event.occurred_at_ms // QUARTER_MS),)
         version = version or event.occurred_at_ms
-    version = version or getattr(event, "version", None) or getattr(event, "seq", 0)
+    version = version or int(getattr(event, "version", 0) or getattr(event, "seq", 0) or 0)
     received = event.occurred_at_ms if received_at_ms is None else received_at_ms
     key = FactKey(event.event_type, SHOP, ids)
     return FactRow(key, version, event.occurred_at_ms, body_hash, received, 1, event)
@@ -238,7 +239,7 @@ def cells(events: Iterable[Traffic], zone: str) -> list[StateRow]:
 
 
 def flush_of(
-    events: Sequence[Fact | Traffic], *, zone: str = "UTC", partition: int = 0, number: int = 1
+    events: Sequence[Event], *, zone: str = "UTC", partition: int = 0, number: int = 1
 ) -> Flush:
     """Return the flush of one partition that has folded these events, every one of them counted."""
     times: dict[str, list[int]] = defaultdict(list)
@@ -268,7 +269,7 @@ def settings(zone: str = "UTC", currency: str = "USD", **more: Any) -> Settings:
     return Settings(shops={SHOP: ShopSettings(SHOP, zone, currency, **more)})
 
 
-def board(events: Sequence[Fact | Traffic], *, zone: str = "UTC", vouch_ms: int = 0, **more: Any) -> Columns:
+def board(events: Sequence[Event], *, zone: str = "UTC", vouch_ms: int = 0, **more: Any) -> Columns:
     """Return columns that hold the events."""
     columns = Columns(settings(zone, **more))
     columns.apply(flush_of(events, zone=zone))

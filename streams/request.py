@@ -1,0 +1,173 @@
+"""The grammar of a question: one for `warroom query` and for the API."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from streams.atoms import LEAVES, SLICES
+from streams.catalogue import DIMENSIONS, GROUPS, METRICS
+from streams.errors import QueryError
+
+Format = Literal["json", "table", "csv"]
+
+PARAMETERS: Final = {
+    "metrics": "ids from docs/METRICS.md, comma separated",
+    "by": "dimensions of the rows, comma separated",
+    "shop": "shop id; the only shop when not named",
+    "window": "today, day:<date>, campaign, all, last:<n>m|h|d, range:<date>..<date>",
+    "where": "dimension=value; several are joined by comma or repeated, and all must hold",
+    "sort": "a metric, descending; ties by name",
+    "limit": "most rows, after sorting",
+    "format": "json, table or csv",
+}
+"""Names of a question's parts, as the API and the command line take them."""
+
+MAX_LIMIT: Final = 1_000_000
+MAX_PARTS: Final = 100
+"""Most metrics, dimensions or filters in one question."""
+
+_UNFILTERED: Final = {
+    **dict.fromkeys(("day", "hour", "minute"), "Use --window for a span of time."),
+    **dict.fromkeys(("topic", "outcome", "campaign"), "Ask by it instead."),
+}
+_NEXT_FILTER: Final = re.compile(r",(?=(?:" + "|".join(DIMENSIONS) + r")=)")
+_CLOSED: Final = {"slice": tuple(SLICES), "leaf": tuple(LEAVES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question, checked against the catalogue.
+
+    Attributes:
+        metrics: ids in the order asked for, groups expanded.
+        by: dimensions of the rows; empty gives one row.
+        where: (dimension, value) pairs that must all hold.
+        window: text of `streams.windows`.
+        shop: id; empty for the only one.
+        sort: a metric of `metrics`; empty sorts by time, then names.
+        limit: most rows after sorting; None is all.
+    """
+
+    metrics: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
+    window: str = "today"
+    shop: str = ""
+    sort: str = ""
+    limit: int | None = None
+    format: Format = "json"
+
+
+def parse_request(params: Mapping[str, str | Sequence[str]]) -> Request:
+    """Return the question that parameters ask; a parameter given several times may be a list.
+
+    Raises:
+        QueryError: `unknown_parameter`, `no_metrics`, `unknown_metric`, `unknown_dimension`, `unknown_value`,
+            `bad_where`, `bad_limit`, `bad_sort`, `bad_format`; the message names near matches.
+    """
+    for name in params:
+        if name not in PARAMETERS:
+            raise unknown(name, PARAMETERS, kind="parameter")
+    metrics = _metrics(_list(params.get("metrics", "")))
+    by = _list(params.get("by", ""))
+    for dimension in by:
+        if dimension not in DIMENSIONS:
+            raise unknown(dimension, DIMENSIONS, kind="dimension")
+    sort = _one(params, "sort")
+    if sort and sort not in metrics:
+        if sort not in METRICS:
+            raise unknown(sort, METRICS, kind="metric")
+        what = f"The rows cannot be sorted by {sort!r}, which is not asked for."
+        raise QueryError(
+            what, reason="bad_sort", mend=f"Add it to metrics, or sort by {' or '.join(metrics)}."
+        )
+    form = _one(params, "format") or "json"
+    if form not in ("json", "table", "csv"):
+        what = f"The format {form!r} is not known."
+        raise QueryError(what, reason="bad_format", mend="Formats are json, table, csv.")
+    return Request(
+        metrics=metrics,
+        by=by,
+        where=_filters(params.get("where", ())),
+        window=_one(params, "window") or "today",
+        shop=_one(params, "shop"),
+        sort=sort,
+        limit=_limit(_one(params, "limit")),
+        format=form,  # type: ignore[arg-type] # checked above
+    )
+
+
+def unknown(name: str, known: Iterable[str], *, kind: str) -> QueryError:
+    """Return the error for a name that is not known, with the nearest ones that are."""
+    names = list(known)
+    near = difflib.get_close_matches(name[:100], names, n=3, cutoff=0.5)
+    mend = f"Did you mean {' or '.join(near)}?" if near else f"Known are: {', '.join(names)}."
+    return QueryError(f"The {kind} {name[:100]!r} is not known.", reason=f"unknown_{kind}", mend=mend)
+
+
+def _one(params: Mapping[str, str | Sequence[str]], name: str) -> str:
+    value = params.get(name, "")
+    if isinstance(value, str):
+        return value.strip()
+    return value[-1].strip() if value else ""
+
+
+def _list(value: str | Sequence[str]) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    names = [name.strip() for text in texts for name in text.split(",")]
+    found = tuple(dict.fromkeys(name for name in names if name))
+    if len(found) > MAX_PARTS:
+        what = f"The question names {len(found)} things where {MAX_PARTS} are allowed."
+        raise QueryError(what, reason="too_many", mend="Ask several questions.")
+    return found
+
+
+def _metrics(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        what = "No metric is asked for."
+        raise QueryError(what, reason="no_metrics", mend="Name some, for example metrics=gmv,orders.")
+    found: list[str] = []
+    for name in names:
+        if name in GROUPS:
+            found.extend(GROUPS[name])
+        elif name in METRICS:
+            found.append(name)
+        else:
+            raise unknown(name, [*METRICS, *GROUPS], kind="metric")
+    return tuple(dict.fromkeys(found))
+
+
+def _filters(value: str | Sequence[str]) -> tuple[tuple[str, str], ...]:
+    texts = [value] if isinstance(value, str) else value
+    filters = []
+    for text in (part for whole in texts for part in _NEXT_FILTER.split(whole) if part.strip()):
+        dimension, equals, wanted = text.partition("=")
+        dimension = dimension.strip()
+        if not equals:
+            what = f"The filter {text[:100]!r} is not of the form dimension=value."
+            raise QueryError(what, reason="bad_where", mend="Write for example where=product=85123A.")
+        if dimension not in DIMENSIONS:
+            raise unknown(dimension, DIMENSIONS, kind="dimension")
+        if dimension in _UNFILTERED:
+            what = f"Rows cannot be filtered by {dimension}."
+            raise QueryError(what, reason="bad_where", mend=_UNFILTERED[dimension])
+        if dimension in _CLOSED and wanted not in _CLOSED[dimension]:
+            raise unknown(wanted, _CLOSED[dimension], kind="value")
+        filters.append((dimension, wanted))
+    if len(filters) > MAX_PARTS:
+        what = f"The question has {len(filters)} filters where {MAX_PARTS} are allowed."
+        raise QueryError(what, reason="too_many", mend="Ask several questions.")
+    return tuple(filters)
+
+
+def _limit(text: str) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text) or int(text) > MAX_LIMIT:
+        what = f"The limit {text[:100]!r} is not a number from 1 to {MAX_LIMIT}."
+        raise QueryError(what, reason="bad_limit", mend="Leave it out for all rows.")
+    return int(text)
