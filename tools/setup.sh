@@ -41,7 +41,8 @@ echo "installing the locked requirements into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
     --requirement requirements-dev.lock
 # setuptools comes from the lock, so the build needs no environment, and no download, of its own.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
+# It warns that the folders of the checkout are importable from the checkout, which is what we want.
+PYTHONWARNINGS="ignore:Editable installation" "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
     --editable .
 "$venv/bin/python" -m pip check
 touch "$venv/.installed"
