@@ -119,6 +119,12 @@ class RuleState:
         known, times = (base, int(last)) if last.isdecimal() else (alert_id, 1)
         self.opened[known] = max(self.opened.get(known, 0), times)
 
+    def forget_holds(self, shop_id: str) -> None:
+        """Start all running holds of a shop over."""
+        for since in (self.opening_since, self.clearing_since):
+            for incident in [key for key in since if key[0] == shop_id]:
+                del since[incident]
+
     def held_for(self, since: dict[_Incident, int], incident: _Incident, now_ms: int) -> int:
         """Return how long a condition holds without a break, starting now if it did not."""
         return now_ms - since.setdefault(incident, now_ms)
@@ -134,8 +140,7 @@ def evaluate(state: RuleState, facts: RuleInput, *, now_ms: int) -> list[Alert]:
     """
     if facts.stale & {"orders", "stock"}:
         # What was about to open or close may look different when the feed is back.
-        state.opening_since.clear()
-        state.clearing_since.clear()
+        state.forget_holds(facts.shop.shop_id)
         return []
     alerts = []
     for row in facts.rows:
@@ -201,8 +206,8 @@ def _valuable(facts: RuleInput, row: SkuStock) -> bool:
 
 def _open(state: RuleState, facts: RuleInput, rule: str, row: SkuStock, now_ms: int) -> Alert:
     foretold = state.foretold.get((row.shop_id, row.sku_id)) if rule == "A-02" else None
-    # An older forecast was of another run-out, closed by a restock.
-    if foretold is not None and foretold.resolution is not Resolution.RAN_OUT:
+    # A forecast that had closed before this run-out began was of another one.
+    if foretold is not None and (foretold.resolved_at_ms or 0) < (row.out_since_ms or 0):
         foretold = None
     alert = _figures(
         Alert(

@@ -1,0 +1,182 @@
+"""Evaluate stock, goals and rules on the board's clock, once, and publish what came of it.
+
+The board that holds the lease (or the only board) runs one `Evaluator`. All arithmetic is in `streams/`; what is here
+is when to evaluate, what has changed enough to be published, and that no alert is lost between rules and sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from streams.days import MINUTE_MS
+from streams.errors import UnavailableError
+from streams.goals import GoalProgress, goal_progress
+from streams.rules import RuleInput, RuleState, evaluate, page_minimum, sold_by
+from streams.settings import ShopSettings
+from streams.staleness import stale_topics
+from streams.stock import SkuStock, stock_table
+
+if TYPE_CHECKING:
+    from streams.alerts import Alert, SoldBy
+    from streams.board import Board
+
+logger = logging.getLogger(__name__)
+
+LEAST_PAUSE_S: Final = 0.5
+PAUSE_OF_COST: Final = 4
+"""A pause is at least this many times the last evaluation's cost: at most a fifth of the board's time is spent here,
+also when a replay's clock runs at 600 times."""
+
+_ETA_STEP_MS: Final = 5 * MINUTE_MS
+_TOPICS: Final = ("orders", "stock")
+
+
+class Sink(Protocol):
+    """Where evaluations go: the topics of a Kafka board, or a list when there is no broker.
+
+    A method returns once what it was given is kept; what was given before a failure is given again.
+
+    Raises:
+        UnavailableError: it could not be kept.
+    """
+
+    async def stock(self, rows: Sequence[SkuStock]) -> None:
+        """Keep the newest projection of each SKU."""
+        ...
+
+    async def goals(self, rows: Sequence[GoalProgress]) -> None:
+        """Keep the newest progress of each campaign."""
+        ...
+
+    async def alerts(self, alerts: Sequence[Alert]) -> None:
+        """Keep the newest version of each alert, in this order."""
+        ...
+
+
+class Evaluator:
+    """The stock, goals and rules agents of a board.
+
+    Args:
+        board: asked for its clock, columns and, at the first evaluation, the alerts it knows.
+        sink: where results go.
+        sleep: waits between looks at the clock; injected by tests.
+    """
+
+    def __init__(
+        self, board: Board, sink: Sink, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._board = board
+        self._sink = sink
+        self._sleep = sleep
+        self._state: RuleState | None = None
+        self._last_ms: int | None = None
+        self._heads: dict[str, int] = {}
+        self._unpublished: list[Alert] = []
+        self._published_stock: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._published_goals: dict[tuple[str, str], tuple[object, ...]] = {}
+
+    async def run(self) -> None:
+        """Evaluate until cancelled; an unavailable sink is tried again, any other fault ends the board."""
+        while True:
+            began = time.perf_counter()
+            try:
+                await self.step()
+            except UnavailableError as error:
+                logger.warning("Evaluation could not be published, will try again: %s", error)
+            cost_s = time.perf_counter() - began
+            await self._sleep(max(LEAST_PAUSE_S, PAUSE_OF_COST * cost_s))
+
+    async def step(self) -> bool:
+        """Evaluate every shop if the board is ready and the next evaluation is due; return whether it was."""
+        board = self._board
+        if board.ready() is not None:
+            return False
+        if self._unpublished:
+            await self._publish_alerts()
+        now_ms = board.now_ms()
+        if self._last_ms is not None and now_ms - self._last_ms < board.settings.board.evaluate_every_ms:
+            return False
+        self._last_ms = now_ms
+        if self._state is None:
+            self._state = RuleState.restored(board.alerts(), board.settings.stock)
+        for shop_id in board.columns.shops():
+            shop = board.settings.shops.get(shop_id) or ShopSettings(shop_id)
+            await self._evaluate_shop(self._state, shop, now_ms)
+        return True
+
+    async def _evaluate_shop(self, state: RuleState, shop: ShopSettings, now_ms: int) -> None:
+        columns, settings = self._board.columns, self._board.settings
+        stale = stale_topics(
+            columns, shop, _TOPICS, now_ms=now_ms, stale_after_ms=settings.board.stale_after_ms
+        )
+        rows = stock_table(columns, shop, settings.stock, as_of_ms=now_ms, stale=stale)
+        goals = goal_progress(columns, shop, as_of_ms=now_ms)
+        if self._at_head(shop.shop_id, now_ms):
+            window_ms = settings.stock.page_sales_window_ms
+
+            def content_of(sku_id: str) -> SoldBy | None:
+                return sold_by(columns, shop, sku_id, from_ms=now_ms - window_ms, to_ms=now_ms)
+
+            minimum = page_minimum(columns, shop, settings.stock, as_of_ms=now_ms)
+            facts = RuleInput(shop, settings.stock, rows, minimum, stale, content_of)
+            self._unpublished += evaluate(state, facts, now_ms=now_ms)
+            await self._publish_alerts()
+        await self._publish_stock(rows)
+        await self._publish_goals(goals)
+
+    def _at_head(self, shop_id: str, now_ms: int) -> bool:
+        """Return False while the order feed lies behind and moves: what it says is about a time that is over.
+
+        A feed that lies behind and does not move is idle or dead, which is for the rules to judge (X-82).
+        """
+        as_of_ms = self._board.columns.as_of_ms(shop_id, ("orders",), now_ms)
+        moved = self._heads.get(shop_id) != as_of_ms
+        self._heads[shop_id] = as_of_ms
+        return not moved or now_ms - as_of_ms <= self._board.settings.board.catching_up_ms
+
+    async def _publish_alerts(self) -> None:
+        if not self._unpublished:
+            return
+        # The rules hold these as said: they stay here until the sink has them.
+        await self._sink.alerts(self._unpublished)
+        self._unpublished = []
+
+    async def _publish_stock(self, rows: Sequence[SkuStock]) -> None:
+        seen = {(row.shop_id, row.sku_id): _look_of_stock(row) for row in rows}
+        news = [
+            row for row in rows if self._published_stock.get(key := (row.shop_id, row.sku_id)) != seen[key]
+        ]
+        if news:
+            await self._sink.stock(news)
+            self._published_stock.update(seen)
+
+    async def _publish_goals(self, goals: Sequence[GoalProgress]) -> None:
+        seen = {
+            (goal.shop_id, goal.campaign_id): (goal.value, goal.target, goal.metric, goal.name)
+            for goal in goals
+        }
+        news = [
+            goal
+            for goal in goals
+            if self._published_goals.get(key := (goal.shop_id, goal.campaign_id)) != seen[key]
+        ]
+        if news:
+            await self._sink.goals(news)
+            self._published_goals.update(seen)
+
+
+def _look_of_stock(row: SkuStock) -> tuple[object, ...]:
+    """Return what a reader of the topic would call a change: an eta that crept by seconds is none."""
+    return (
+        row.status,
+        row.unknown_because,
+        row.on_hand,
+        None if row.eta_ms is None else row.eta_ms // _ETA_STEP_MS,
+        f"{row.gmv_at_risk_minor:.2g}",
+        row.campaign_id,
+        row.name,
+    )
