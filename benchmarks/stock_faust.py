@@ -18,6 +18,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,17 @@ class Impression(faust.Record):
     source: Source | None = None
 
 
+def in_memory(values: Sequence[bytes]) -> float:
+    """Run the agent's body over values without Faust and Kafka, and return the seconds: a yardstick of the machine."""
+    counts: dict[str, int] = defaultdict(int)
+    people: dict[str, bytes] = defaultdict(bytes)
+    calendar = BusinessCalendar(SHOP.timezone)
+    started = time.perf_counter()
+    for value in values:
+        _count(Impression.loads(value, default_serializer="json"), calendar, counts, people)
+    return time.perf_counter() - started
+
+
 def build(bootstrap: str, topic: str, records: int, group: str, table_path: Path) -> faust.App:
     """Return the app; its process ends by itself once `records` are counted."""
     app = faust.App(
@@ -79,15 +92,7 @@ def build(bootstrap: str, topic: str, records: int, group: str, table_path: Path
         async for event in stream:
             if not done:
                 started = time.perf_counter()
-            source = event.source
-            atom = NO_SOURCE_ATOM if source is None else atom_of(source.owner, source.format, source.surface)
-            cell = f"{calendar.day_of(event.occurred_at_ms)}/{event.product_id}/{atom}"
-            counts[cell] += 1
-            if event.user_key is not None:
-                image = people[cell]
-                sketch = hll_sketch.deserialize(image) if image else new_sketch()
-                sketch.update(event.user_key)
-                people[cell] = bytes(sketch.serialize_compact())
+            _count(event, calendar, counts, people)
             done += 1
             if done == records:
                 seconds = time.perf_counter() - started
@@ -105,6 +110,24 @@ def build(bootstrap: str, topic: str, records: int, group: str, table_path: Path
                 os._exit(0)
 
     return app
+
+
+def _count(
+    event: Impression,
+    calendar: BusinessCalendar,
+    counts: MutableMapping[str, int],
+    people: MutableMapping[str, bytes],
+) -> None:
+    """Do what the agent does with one event: two table writes."""
+    source = event.source
+    atom = NO_SOURCE_ATOM if source is None else atom_of(source.owner, source.format, source.surface)
+    cell = f"{calendar.day_of(event.occurred_at_ms)}/{event.product_id}/{atom}"
+    counts[cell] += 1
+    if event.user_key is not None:
+        image = people[cell]
+        sketch = hll_sketch.deserialize(image) if image else new_sketch()
+        sketch.update(event.user_key)
+        people[cell] = bytes(sketch.serialize_compact())
 
 
 def main() -> None:

@@ -1,0 +1,120 @@
+"""One real Apache Kafka for a benchmark, and the topics of the worlds that it measures in.
+
+A world is a prefix of its own: source topics with a preloaded load, and the worker's state. The records carry the R of
+a campaign day, so the topics take CreateTime while they are loaded, and are put back to what a live cluster has before
+a worker looks at them; its check of the topics stays on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented names, not in its __all__
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from agents import topics
+from benchmarks.load import SHOP
+from streams.settings import KafkaSettings, Settings
+from streams.topics import SOURCE_TOPICS, TOPICS, Role, full_name
+from tests.kafka_broker import KafkaBroker
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+PARTITIONS: Final = 4
+VISIBLE_WITHIN_S: Final = 20.0
+
+
+class Cluster:
+    """A broker with its own data; use as a context manager."""
+
+    def __init__(self) -> None:
+        self.broker = KafkaBroker()
+
+    @property
+    def bootstrap(self) -> str:
+        """Return host:port."""
+        return self.broker.bootstrap
+
+    def __enter__(self) -> Self:
+        self.broker.__enter__()
+        self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.broker.__exit__(kind, error, trace)
+
+    def settings(self, prefix: str, *, app: str = "bench") -> Settings:
+        """Return a worker's settings: our defaults, but for the place."""
+        kafka = KafkaSettings(bootstrap=self.bootstrap, app=app, prefix=prefix, partitions=PARTITIONS)
+        return Settings(shops={SHOP.shop_id: SHOP}, kafka=kafka)
+
+    def create(self, prefix: str) -> None:
+        """Create all topics of a world, ready to be loaded with old timestamps."""
+        asyncio.run(topics.ensure(self.settings(prefix)))
+        self._alter_sources(prefix, {"message.timestamp.type": "CreateTime", "retention.ms": "-1"})
+
+    def seal(self, prefix: str) -> None:
+        """Put the source topics back to what a live cluster has; records keep the timestamps they came with."""
+        self._alter_sources(prefix, {"message.timestamp.type": "LogAppendTime"})
+
+    def reset_state(self, prefix: str) -> None:
+        """Forget what workers have written, so that the next one starts at the first record."""
+        names = [
+            full_name(prefix, topic.name)
+            for topic in TOPICS.values()
+            if topic.role in {Role.STATE, Role.OUTPUT}
+        ]
+        existing = [name for name in names if name in self._admin.list_topics(timeout=10).topics]
+        if existing:
+            for future in self._admin.delete_topics(existing).values():
+                future.result()
+        deadline = time.monotonic() + VISIBLE_WITHIN_S
+        while any(name in self._admin.list_topics(timeout=10).topics for name in names):
+            if time.monotonic() > deadline:
+                message = f"state topics of {prefix} are still there after {VISIBLE_WITHIN_S:.0f} s"
+                raise RuntimeError(message)
+            time.sleep(0.1)
+        asyncio.run(topics.ensure(self.settings(prefix)))
+
+    def drop(self, prefix: str) -> None:
+        """Delete a world, to give its disk space back."""
+        names = [name for name in self._admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+        for future in self._admin.delete_topics(names).values():
+            future.result()
+
+    def end_offsets(self, prefix: str) -> dict[TopicPartition, int]:
+        """Return the end of every partition of every source topic."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "benchmark"})
+        try:
+            return {
+                place: consumer.get_watermark_offsets(place, timeout=10)[1]
+                for topic in SOURCE_TOPICS
+                for place in (
+                    TopicPartition(full_name(prefix, topic.name), number) for number in range(PARTITIONS)
+                )
+            }
+        finally:
+            consumer.close()
+
+    def _alter_sources(self, prefix: str, config: dict[str, str]) -> None:
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resources = [
+            ConfigResource(ResourceType.TOPIC, full_name(prefix, topic.name), incremental_configs=entries)
+            for topic in SOURCE_TOPICS
+        ]
+        for future in self._admin.incremental_alter_configs(resources).values():
+            future.result()
