@@ -1,0 +1,1 @@
+"""What shows and tells, given a board: the page, the HTTP API, Prometheus and Grafana."""

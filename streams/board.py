@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from streams.alerts import Alert
@@ -40,4 +40,22 @@ class Board(Protocol):
 
     async def changed(self, since: int) -> int:
         """Wait until `columns.version` exceeds `since`, and return it."""
+        ...
+
+
+@runtime_checkable
+class ReportsLag(Protocol):
+    """A board that also knows how far its worker is behind the broker."""
+
+    def lag(self) -> int | None:
+        """Return the records on the source topics that are not folded yet; None while that is unknown."""
+        ...
+
+
+@runtime_checkable
+class ReportsEvaluation(Protocol):
+    """A board that also evaluates stock, goals and rules."""
+
+    def last_evaluation_ms(self) -> int | None:
+        """Return when the last evaluation ended, on the wall clock; None before the first."""
         ...

@@ -1,0 +1,345 @@
+// One function per panel: overview document in, DOM out. Text enters through textContent only: names come from outside.
+
+const REASONS = {
+  no_source: (needs) => (needs.length ? `needs ${needs.join(", ")}` : "no source feeds this"),
+  loading: () => "reading state",
+  catching_up: () => "topics are catching up",
+  divisor_zero: () => "nothing to divide by yet",
+  zero_divisor: () => "nothing to divide by yet",
+  no_campaign: () => "needs cm.campaigns",
+  no_goal: () => "no goal set in cm.campaigns",
+  no_target: () => "no goal set in cm.campaigns",
+  no_reference: () => "no reference day loaded",
+};
+
+const LABELS = {
+  gmv_last_15m: "Last 15 minutes",
+  orders: "Orders",
+  est_customers: "Buyers",
+  aov_revenue: "GMV per order",
+  ctor: "CTOR",
+  product_impressions: "Impressions",
+  product_clicks: "Clicks",
+  atc_count: "Add to cart",
+  sku_orders: "SKU orders",
+  ctr: "CTR",
+  atc_rate: "add-to-cart rate",
+};
+
+const LEAVES = {
+  shop_tab: ["Shop tab", "other"],
+  seller_live: ["Seller LIVE", "seller"],
+  seller_video: ["Seller video", "seller"],
+  seller_product_card: ["Product card", "seller"],
+  affiliate_live: ["Affiliate LIVE", "affiliate"],
+  affiliate_video: ["Affiliate video", "affiliate"],
+  affiliate_other: ["Affiliate other", "affiliate"],
+  other: ["Other", "other"],
+};
+
+const STATUS = { out_of_stock: "out of stock", at_risk: "at risk", healthy: "healthy", unknown: "unknown" };
+
+export const slot = (name) => document.querySelector(`[data-slot="${name}"]`);
+
+export function say(figure) {
+  const known = REASONS[figure.null];
+  return known ? known(figure.needs ?? []) : String(figure.null ?? "no answer").replaceAll("_", " ");
+}
+
+function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function needs(text, why) {
+  const node = element("p", "needs", text);
+  if (why) node.append(element("span", "why", why));
+  return node;
+}
+
+function put(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// A change reads the same without colour: the arrow is its sign.
+function delta(change, formats) {
+  if (change === null || change === undefined) return null;
+  const percent = formats.signedPercent.format(change);
+  const flat = /^[+-]?0\D*$/.test(percent);
+  const node = element("span", `delta ${flat ? "flat" : change > 0 ? "up" : "down"}`);
+  node.textContent = flat ? "level" : `${change > 0 ? "▲" : "▼"} ${percent.replace(/^[+-]/, "")}`;
+  return node;
+}
+
+export function showGmv(overview, formats) {
+  const figure = overview.figures.gmv;
+  const huge = slot("gmv");
+  if (figure.value === null) {
+    huge.replaceChildren(needs(say(figure)));
+    slot("gmv-versus").replaceChildren();
+  } else {
+    const text = formats.wholeMoney.format(figure.value);
+    put(huge, text);
+    huge.dataset.value = figure.value;
+    huge.style.fontSize = text.length > 8 ? `${(8.8 * 8) / text.length}rem` : "";
+    versus(slot("gmv-versus"), figure, overview, formats);
+  }
+  showGoal(overview, formats);
+}
+
+function versus(node, figure, overview, formats) {
+  const reference = overview.reference;
+  if (!reference || figure.reference === null || figure.reference === undefined) {
+    node.replaceChildren(element("span", "quiet", reference ? "no reference at this time" : "no reference day loaded"));
+    return;
+  }
+  const parts = [];
+  const change = delta(figure.change, formats);
+  if (change) parts.push(change, document.createTextNode("  "));
+  parts.push(element("span", "quiet", `on ${formats.value({ ...figure, value: figure.reference })}, ${reference.label} by this time`));
+  node.replaceChildren(...parts);
+}
+
+function showGoal(overview, formats) {
+  const goal = overview.goal;
+  const [fill, tick, track] = [slot("goal-fill"), slot("goal-tick"), slot("goal-track")];
+  if (goal.progress === null) {
+    fill.style.width = "0";
+    tick.hidden = true;
+    put(slot("goal"), `No goal: ${say(goal)}`);
+    put(slot("goal-target"), "");
+    slot("goal-mark").hidden = true;
+    return;
+  }
+  const share = Math.max(0, Math.min(1, goal.progress));
+  fill.style.width = `${share * 100}%`;
+  fill.classList.toggle("reached", goal.progress >= 1);
+  tick.hidden = goal.reference_progress === null;
+  if (!tick.hidden) {
+    tick.style.left = `${Math.max(0, Math.min(1, goal.reference_progress)) * 100}%`;
+    put(slot("goal-mark"), `${overview.reference.label} by now`);
+  }
+  slot("goal-mark").hidden = tick.hidden;
+  const text = `${formats.percent.format(goal.progress)} of today's goal`;
+  put(slot("goal"), text);
+  slot("goal").dataset.value = goal.progress;
+  const amount = formats.wholeMoney.format(goal.target);
+  const whole = goal.campaign_progress === null ? "" : `campaign ${formats.percent.format(goal.campaign_progress)} · `;
+  put(slot("goal-target"), `${whole}${amount}`);
+  track.setAttribute("aria-label", `${text}, ${amount}`);
+}
+
+export function showTiles(overview, formats) {
+  for (const name of ["gmv_last_15m", "orders", "est_customers", "aov_revenue", "ctor"]) {
+    const tile = document.querySelector(`.tile[data-panel="${name}"]`);
+    if (!tile.firstChild) tile.append(element("h2", "", LABELS[name]), element("div"), element("p", "under"));
+    const [, holder, under] = tile.children;
+    const figure = overview.figures[name];
+    if (figure.value === null) {
+      holder.replaceChildren(needs(say(figure)));
+      under.replaceChildren();
+      continue;
+    }
+    let value = holder.querySelector(".value");
+    if (!value) {
+      value = element("p", "value");
+      value.dataset.slot = name;
+      holder.replaceChildren(value);
+    }
+    put(value, formats.value(figure));
+    value.dataset.value = figure.value;
+    tileUnder(under, figure, overview, formats);
+  }
+}
+
+function tileUnder(node, figure, overview, formats) {
+  const reference = figure.reference;
+  if (!overview.reference || reference === null || reference === undefined) {
+    node.replaceChildren(element("span", "", "no reference"));
+    return;
+  }
+  const change = delta(figure.change, formats);
+  const text = `on ${formats.value({ ...figure, value: reference })}, ${overview.reference.label}`;
+  node.replaceChildren(...(change ? [change, document.createTextNode("  ")] : []), document.createTextNode(text));
+}
+
+export function showFunnel(overview, formats) {
+  const steps = element("div", "steps");
+  for (const step of overview.funnel) {
+    if (step.rate) {
+      const rate = element("div", "rate");
+      rate.append(element("span", "", LABELS[step.rate.metric] ?? step.rate.metric));
+      rate.append(element("b", "", step.rate.value === null ? "–" : formats.value(step.rate)));
+      if (step.rate.value === null) rate.title = say(step.rate);
+      steps.append(rate);
+    }
+    const row = element("div", "step");
+    row.append(element("span", "label", LABELS[step.metric] ?? step.metric));
+    if (step.value === null) row.append(needs(say(step)));
+    else {
+      const number = element("span", "number", formats.value(step));
+      number.dataset.slot = `funnel-${step.metric}`;
+      number.dataset.value = step.value;
+      row.append(number);
+    }
+    steps.append(row);
+  }
+  slot("funnel").replaceChildren(steps);
+}
+
+export function showSlices(overview, formats) {
+  const holder = slot("slices");
+  if (overview.slices.null) {
+    holder.replaceChildren(needs(say(overview.slices)));
+    return;
+  }
+  if (!holder.querySelector(".leaves")) holder.replaceChildren(element("div", "leaves"));
+  const leaves = holder.firstChild;
+  overview.slices.rows.forEach((row, index) => {
+    const [label, owner] = LEAVES[row.leaf] ?? [row.leaf, "other"];
+    let leaf = leaves.children[index];
+    if (!leaf) {
+      leaf = element("div", "leaf");
+      const bar = element("span", "bar");
+      bar.append(element("i"));
+      leaf.append(element("span", "label"), element("span", "money"), element("span", "share"), bar);
+      leaves.append(leaf);
+    }
+    leaf.dataset.owner = owner;
+    leaf.dataset.slot = `slice-${row.leaf}`;
+    leaf.dataset.value = row.gmv;
+    leaf.dataset.zero = row.gmv === 0;
+    put(leaf.children[0], label);
+    put(leaf.children[1], formats.roughMoney(row.gmv));
+    put(leaf.children[2], row.share === null ? "–" : formats.percent.format(row.share));
+    leaf.querySelector("i").style.width = `${Math.max(0, Math.min(1, row.share ?? 0)) * 100}%`;
+  });
+  while (leaves.children.length > overview.slices.rows.length) leaves.lastChild.remove();
+}
+
+export function showStock(overview, formats) {
+  const holder = slot("stock");
+  const stock = overview.stock;
+  if (stock.null) {
+    holder.replaceChildren(needs(say(stock), "Stock levels per SKU tell which product runs out first, when, and how much money that costs."));
+    return;
+  }
+  if (!stock.rows.length) {
+    holder.replaceChildren(element("p", "calm", "Nothing runs out inside the horizon."));
+    return;
+  }
+  const table = element("table");
+  const head = element("tr");
+  for (const text of ["Product", "Runs out", "Left", "Per hour", "At risk"]) head.append(element("th", "", text));
+  table.append(head);
+  for (const row of stock.rows) table.append(stockRow(row, overview, formats));
+  holder.replaceChildren(table);
+}
+
+function stockRow(row, overview, formats) {
+  const line = element("tr");
+  line.dataset.status = row.status;
+  line.dataset.sku = row.sku_id;
+  const product = element("td");
+  product.append(element("span", "name", row.name), element("span", "sub", row.sku_id));
+  product.title = row.name;
+  const out = element("td");
+  const dash = (value, format) => (value === null || value === undefined ? "–" : format(value));
+  if (row.runs_out_at_ms !== null && row.status !== "out_of_stock") {
+    out.append(element("span", "eta", `~${formats.time(row.runs_out_at_ms, overview.now_ms)}`));
+    if (row.runs_out_low_ms !== null && row.runs_out_high_ms !== null) {
+      const low = formats.time(row.runs_out_low_ms, overview.now_ms);
+      const high = formats.time(row.runs_out_high_ms, overview.now_ms);
+      out.append(element("span", "sub", `${low} – ${high}`));
+    }
+  } else {
+    out.append(element("span", "eta", STATUS[row.status] ?? row.status));
+    if (row.out_since_ms) out.append(element("span", "sub", `since ${formats.time(row.out_since_ms, overview.now_ms)}`));
+  }
+  line.append(
+    product,
+    out,
+    element("td", "", dash(row.left, (value) => formats.integer.format(value))),
+    element("td", "", dash(row.speed_per_hour, (value) => formats.oneDigit.format(value))),
+    element("td", "risk", dash(row.gmv_at_risk, (value) => formats.roughMoney(value))),
+  );
+  return line;
+}
+
+export function showPages(overview, formats) {
+  const { rows, delivering } = overview.pages;
+  put(slot("pages-title"), delivering ? "Pages sent" : "Would have been paged");
+  const holder = slot("pages");
+  if (!rows.length) {
+    holder.replaceChildren(element("p", "calm", "None so far. A page comes when a product that sells is about to run out within hours."));
+    return;
+  }
+  holder.replaceChildren(...rows.map((row) => page(row, overview, formats)));
+}
+
+const CLOSED = { restocked: "restocked", eased: "selling more slowly", ended: "campaign over" };
+
+function page(row, overview, formats) {
+  const node = element("article", "page");
+  node.dataset.rule = row.rule;
+  node.dataset.state = row.real_at_ms !== null ? "real" : row.state;
+  node.title = row.message;
+  const when = (ms) => formats.time(ms, overview.now_ms);
+  node.append(element("p", "title", row.name), element("p", "meta", row.message));
+  const line = element("p", "told");
+  const part = (label, text, name, ms) => {
+    const span = element("span", "", label);
+    const value = element("b", "", text);
+    value.dataset.slot = name;
+    if (ms !== null && ms !== undefined) value.dataset.value = ms;
+    span.append(value);
+    line.append(span);
+  };
+  part("paged ", when(row.at_ms), "page-at", row.at_ms);
+  if (row.predicted_at_ms !== null) part("predicted ", `~${when(row.predicted_at_ms)}`, "page-predicted", row.predicted_at_ms);
+  if (row.real_at_ms !== null) part("real ", `${when(row.real_at_ms)}${row.inside ? " ✓" : ""}`, "page-real", row.real_at_ms);
+  else if (row.state === "resolved") part("", CLOSED[row.resolution] ?? "resolved", "page-resolved", row.resolved_at_ms);
+  node.append(line);
+  return node;
+}
+
+export function showStrip(overview, formats) {
+  const strip = overview.strip;
+  put(slot("as-of"), strip.as_of_ms === null ? "–" : formats.seconds.format(strip.as_of_ms));
+  const lag = slot("lag");
+  put(lag, strip.lag_ms === null ? "–" : formats.duration(strip.lag_ms));
+  if (strip.records_behind) put(lag, `${lag.textContent}, ${formats.integer.format(strip.records_behind)} records behind`);
+  lag.className = strip.lag_ms !== null && strip.lag_ms > 60000 ? "late" : "";
+  const number = (value) => formats.integer.format(value);
+  put(slot("records"), number(strip.records_in));
+  slot("records").dataset.value = strip.records_in;
+  const parts = strip.outcomes.map(({ label, records }) => `${number(records)} ${label}`);
+  put(slot("outcomes"), parts.length ? `= ${parts.join(" + ")}` : "");
+  slot("feeds").replaceChildren(
+    ...strip.feeds.map((feed) => {
+      const node = element("span", "feed");
+      node.dataset.state = feed.state;
+      node.dataset.topic = feed.topic;
+      const words = { alive: "", none: "", quiet: "quiet", lost: `lost ${formats.time(feed.since_ms ?? overview.now_ms, overview.now_ms)}`, back: `back ${formats.time(feed.since_ms ?? overview.now_ms, overview.now_ms)}` };
+      if (feed.state === "none") node.title = "no source";
+      node.textContent = [feed.topic.replaceAll("_", " "), words[feed.state] ?? feed.state].filter(Boolean).join(" ");
+      return node;
+    }),
+  );
+}
+
+export function showTop(overview, formats) {
+  put(slot("shop"), overview.shop.name);
+  put(slot("campaign"), overview.campaign ? overview.campaign.name : "");
+  const badge = slot("badge");
+  badge.hidden = !overview.badge;
+  put(badge, overview.badge);
+  const replay = slot("replay");
+  replay.hidden = !overview.replay_id;
+  put(replay, overview.replay_id ? `REPLAY ${overview.replay_id}: recorded events, not live` : "");
+  put(slot("day"), formats.weekday.format(overview.now_ms));
+  put(slot("zone"), overview.shop.timezone.replaceAll("_", " "));
+  document.title = `${overview.shop.name} · war room`;
+}
