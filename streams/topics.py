@@ -106,3 +106,13 @@ def short_name(prefix: str, full: str) -> str | None:
 def replay_prefix(replay_id: str) -> str:
     """Return the prefix of a replay's own world (X-81)."""
     return f"replay.{replay_id}."
+
+
+def encode_clock(now_ms: int) -> bytes:
+    """Return the value of a record of the clock topic: the player's recorded time."""
+    return b'{"now_ms":%d}' % now_ms
+
+
+def decode_clock(value: bytes) -> int:
+    """Return the recorded time of a record of the clock topic, ms since the epoch."""
+    return int(value.removeprefix(b'{"now_ms":').removesuffix(b"}"))
