@@ -6,7 +6,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
     exit 1
 fi
 if [ "$(id -u)" -eq 0 ]; then
-    run=env
+    run="env"
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
     run="sudo env"
 else

@@ -2,7 +2,7 @@
 # Fetches the jars of Apache Kafka (tools/kafka/pom.xml) into .cache/kafka/libs, once per version of that file.
 set -eu
 
-root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+root=$(cd -- "$(dirname -- "$0")/.." && pwd)
 pom="$root/tools/kafka/pom.xml"
 cache="$root/.cache/kafka"
 stamp="$cache/pom.xml"
