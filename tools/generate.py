@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools import generate_docs
+from tools import generate_docs, generate_schemas
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 Generator = Callable[[Path], dict[str, str]]
 
-GENERATORS: Final[tuple[Generator, ...]] = (generate_docs.documents,)
+GENERATORS: Final[tuple[Generator, ...]] = (generate_docs.documents, generate_schemas.documents)
 """Each takes the top of the checkout."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import os
 import re
 import subprocess
@@ -214,6 +215,26 @@ def test_decision_records_have_one_form_and_stand_in_their_index() -> None:
         assert headings[-1] == "References", path.name
         assert re.search(r"^- Status: (accepted|proposed|superseded)", text, re.MULTILINE), path.name
         assert f"]({path.name})" in index, path.name
+
+
+@pytest.mark.parametrize(
+    ("event_type", "required"),
+    [
+        ("product_impression", {"product_id"}),
+        ("order_paid", {"order_id", "customer_id", "created_at_ms", "paid_at_ms", "lines"}),
+        ("order_status", {"order_id", "status", "seq"}),
+        ("stock_changed", {"sku_id", "product_id", "available"}),
+        ("heartbeat", {"source", "topics", "sent_until_ms"}),
+    ],
+)
+def test_schemas_for_producers_demand_what_the_specification_demands(
+    event_type: str, required: set[str]
+) -> None:
+    """Fields marked as required in spec/events.md, and those of the envelope."""
+    schema = json.loads((ROOT / "docs" / "schemas" / f"{event_type}.json").read_text(encoding="utf-8"))
+    (found,) = [kind for kind in schema["$defs"].values() if "event_id" in kind.get("properties", {})]
+    assert {"event_id", "event_type", "shop_id", "occurred_at_ms"} | required <= set(found["required"])
+    assert not {"user_key", "source_system", "currency", "schema_version"} & set(found["required"])
 
 
 # --- generated files agree with their source ----------------------------------------------------------------------
