@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from agents.clients import client_options
 from streams.days import DAY_MS
 from streams.errors import TopicsError, UnavailableError
-from streams.topics import RECORDING_PREFIX, TOPICS, Role, Topic, full_name
+from streams.topics import TOPICS, Role, Topic, full_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,13 +89,10 @@ async def check(settings: Settings) -> None:
         described = await admin.describe_topics([topic.name for topic in planned])
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
         configs = await _configs(admin, [topic.name for topic in planned])
-    faults = [
-        fault
-        for topic in planned
-        for fault in _faults(topic, partitions[topic.name], configs.get(topic.name, {}))
-    ]
-    if faults:
-        raise TopicsError(" ".join(faults))
+    faults = [fault for topic in planned for fault in _faults(topic, configs.get(topic.name, {}))]
+    counts = _count_fault(planned, partitions)
+    if counts or faults:
+        raise TopicsError(" ".join([*counts, *faults]))
 
 
 async def delete(settings: Settings) -> list[str]:
@@ -106,7 +103,7 @@ async def delete(settings: Settings) -> list[str]:
         UnavailableError: no broker answers.
     """
     prefix = settings.kafka.prefix
-    if not prefix.startswith("replay.") or prefix == RECORDING_PREFIX:
+    if not prefix.startswith("replay."):
         what = f"Topics of the prefix {prefix!r} are not a replay's."
         raise TopicsError(what, mend="Delete live topics with the tools of your broker.")
     async with _admin(settings) as admin:
@@ -118,6 +115,10 @@ async def delete(settings: Settings) -> list[str]:
                 if error.errno and error is not UnknownTopicOrPartitionError:
                     what = f"Topic {name} cannot be deleted: {error.__name__}."
                     raise TopicsError(what, mend="Check the rights of this user on the broker.")
+            for _ in range(int(VISIBLE_AFTER_S / 0.1)):
+                if not set(names) & set(await admin.list_topics()):
+                    break
+                await asyncio.sleep(0.1)
     return names
 
 
@@ -149,14 +150,22 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
     return config
 
 
-def _faults(topic: TopicPlan, partitions: int, config: dict[str, str]) -> list[str]:
+def _count_fault(planned: list[TopicPlan], partitions: dict[str, int]) -> list[str]:
+    wrong = [
+        f"{topic.name} has {partitions[topic.name]} partitions and must have {topic.partitions}"
+        for topic in planned
+        if partitions[topic.name] != topic.partitions
+    ]
+    if not wrong:
+        return []
+    return [
+        f"Topic {'; '.join(wrong)}: set kafka.partitions to what all topics have, or delete the topics and run"
+        " `warroom topics` (the count is fixed for the life of a prefix)."
+    ]
+
+
+def _faults(topic: TopicPlan, config: dict[str, str]) -> list[str]:
     faults = []
-    if partitions != topic.partitions:
-        faults.append(
-            f"Topic {topic.name} has {partitions} partitions, it must have {topic.partitions}: set kafka.partitions to"
-            " what all topics have, or delete the topics and run `warroom topics` (the count is fixed for the life"
-            " of a prefix)."
-        )
     for key in ("cleanup.policy", "message.timestamp.type"):
         wanted, found = topic.config.get(key), config.get(key)
         if wanted is not None and found is not None and wanted not in found.split(","):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
+
+from tests.processes import answers, free_port
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -117,10 +118,8 @@ class KafkaBroker:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            with socket.socket() as probe:
-                probe.settimeout(0.5)
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if answers(self.port):
+                return
             time.sleep(0.1)
         tail = (self.directory / "broker.log").read_text(errors="replace")[-2000:]
         self.stop(gently=False)
@@ -140,7 +139,9 @@ class KafkaBroker:
             process.wait(timeout=10)
 
     def _java(self, heap: str) -> list[str]:
-        return ["java", heap, "-XX:+UseG1GC", "-cp", f"{self._libs}/*"]
+        # A test run that is itself killed must leave nothing behind.
+        guard = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
+        return [*guard, "java", heap, "-XX:+UseG1GC", "-cp", f"{self._libs}/*"]
 
 
 def libs() -> Path:
@@ -157,10 +158,3 @@ def libs() -> Path:
         message = f"Kafka's jars are not in {directory}: run `make tools`."
         raise KafkaMissingError(message)
     return directory
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,0 +1,121 @@
+"""How far the workers are behind the source topics, as a board sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.clients import client_options
+from streams.topics import SOURCE_TOPICS, full_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.settings import KafkaSettings
+
+logger = logging.getLogger(__name__)
+
+PEEK_MS: Final = 500
+
+Place = tuple[int, str]
+
+
+class SourceLag:
+    """Compares the ends of the source topics with the positions of the state.
+
+    Attributes:
+        records: offsets that are not folded yet over all places; None while the broker does not answer.
+        lagging: (partition, topic without prefix) with records that are not folded yet.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self.records: int | None = None
+        self.lagging: frozenset[Place] = frozenset()
+        self._kafka = kafka
+        self._consumer: AIOKafkaConsumer | None = None
+        self._places = {
+            TopicPartition(full_name(kafka.prefix, topic.name), partition): (partition, topic.name)
+            for topic in SOURCE_TOPICS
+            for partition in range(kafka.partitions)
+        }
+        self._ends: dict[Place, int] = {}
+        self._before: dict[Place, tuple[int, int]] = {}
+        self._empty: dict[Place, tuple[int, int]] = {}
+
+    async def look(self, positions: Mapping[Place, int]) -> bool:
+        """Look once; return whether the broker answered.
+
+        Args:
+            positions: per place, the first offset that is not folded.
+        """
+        try:
+            consumer = await self._connected()
+            ends = await consumer.end_offsets(list(self._places))
+            begins = await consumer.beginning_offsets(list(self._places))
+            gaps = {
+                place: (max(positions.get(place, 0), begins[tp]), ends[tp])
+                for tp, place in self._places.items()
+            }
+            for tp, place in self._places.items():
+                position, end = gaps[place]
+                if position < end and self._before.get(place) == gaps[place] != self._empty.get(place):
+                    await self._peek(consumer, tp, place, gaps[place])
+        except (KafkaError, OSError) as error:
+            logger.warning("The lag is not known: %r.", error)
+            self.records = None
+            await self.close()
+            return False
+        self._before = gaps
+        self._ends = {place: end for place, (_, end) in gaps.items()}
+        waiting = {
+            place: end - position
+            for place, (position, end) in gaps.items()
+            if position < end and self._empty.get(place) != (position, end)
+        }
+        self.lagging = frozenset(waiting)
+        self.records = sum(waiting.values())
+        return True
+
+    def unfolded_ends(self) -> dict[Place, int]:
+        """Return the ends, as at the last look, of the places that lag."""
+        return {place: self._ends[place] for place in self.lagging}
+
+    async def close(self) -> None:
+        """Let go of the connection; the next look makes a new one."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await asyncio.gather(consumer.stop(), return_exceptions=True)
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **client_options(self._kafka), isolation_level="read_committed", enable_auto_commit=False
+            )
+            self._consumer = consumer
+            await consumer.start()
+            # Paused: nothing is fetched; assigned: otherwise every look-up waits a second for metadata.
+            consumer.assign(list(self._places))
+            consumer.pause(*self._places)
+        return self._consumer
+
+    async def _peek(
+        self, consumer: AIOKafkaConsumer, tp: TopicPartition, place: Place, gap: tuple[int, int]
+    ) -> None:
+        """Find out whether a gap that stands still holds any record.
+
+        A source that is written in transactions ends with a marker, and aborted records are never read: without this
+        an idle partition would lag for ever and hold its topic's as-of back.
+        """
+        position, end = gap
+        consumer.seek(tp, position)
+        consumer.resume(tp)
+        try:
+            found = await consumer.getmany(tp, timeout_ms=PEEK_MS, max_records=1)
+            if not found and await consumer.position(tp) >= end:
+                self._empty[place] = gap
+        finally:
+            consumer.pause(tp)

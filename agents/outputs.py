@@ -1,0 +1,121 @@
+"""Publish what the evaluation finds: projections, progress and alerts, each on its compacted topic, newest per key."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.clients import client_options
+from streams.alerts import Alert, decode_alert, encode_alert
+from streams.errors import UnavailableError
+from streams.topics import ALERTS, GOAL_PROGRESS, STOCK_PROJECTIONS, Topic, full_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from streams.goals import GoalProgress
+    from streams.settings import KafkaSettings
+    from streams.stock import SkuStock
+
+
+class Outputs:
+    """Writes the output topics: `await start()`, then publish, `await stop()`.
+
+    A rewrite of a key is harmless, so there is no transaction: what a broker outage loses is published again by the
+    next evaluation.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+        self._sent: dict[tuple[str, str], bytes] = {}
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        producer = AIOKafkaProducer(
+            **client_options(self._kafka), acks="all", enable_idempotence=True, linger_ms=20
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            what = f"The output topics cannot be written: {error!r}."
+            raise UnavailableError(what, mend="Check that the broker runs.") from error
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Send what is left and disconnect."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await asyncio.gather(producer.stop(), return_exceptions=True)
+
+    async def publish_projections(self, rows: Iterable[SkuStock]) -> None:
+        """Publish stock rows under `shop_id/sku_id`; see `publish_alerts` for errors."""
+        await self._publish(
+            STOCK_PROJECTIONS, [(f"{row.shop_id}/{row.sku_id}", msgspec.json.encode(row)) for row in rows]
+        )
+
+    async def publish_progress(self, rows: Iterable[GoalProgress]) -> None:
+        """Publish goal progress under `shop_id/campaign_id`; see `publish_alerts` for errors."""
+        await self._publish(
+            GOAL_PROGRESS, [(f"{row.shop_id}/{row.campaign_id}", msgspec.json.encode(row)) for row in rows]
+        )
+
+    async def publish_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Publish alerts under their id and return when they are durable.
+
+        Raises:
+            UnavailableError: the broker did not take them; publish them again.
+        """
+        await self._publish(ALERTS, [(alert.alert_id, encode_alert(alert)) for alert in alerts])
+
+    async def _publish(self, topic: Topic, rows: list[tuple[str, bytes]]) -> None:
+        if self._producer is None:
+            what = "The output topics are not connected."
+            raise UnavailableError(what)
+        name = full_name(self._kafka.prefix, topic.name)
+        changed = [(key, value) for key, value in rows if self._sent.get((topic.name, key)) != value]
+        try:
+            deliveries = [await self._producer.send(name, value, key=key.encode()) for key, value in changed]
+            await asyncio.gather(*deliveries)
+        except KafkaError as error:
+            what = f"Topic {name} did not take what was evaluated: {error!r}."
+            raise UnavailableError(what, mend="It is published again with the next evaluation.") from error
+        self._sent |= {(topic.name, key): value for key, value in changed}
+
+
+async def read_alerts(kafka: KafkaSettings) -> list[Alert]:
+    """Return the newest version of every alert, oldest first: what a rule must know of incidents that are open.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    tp = TopicPartition(full_name(kafka.prefix, ALERTS.name), 0)
+    consumer = AIOKafkaConsumer(
+        **client_options(kafka), auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    newest: dict[bytes, Alert] = {}
+    try:
+        await consumer.start()
+        consumer.assign([tp])
+        end = (await consumer.end_offsets([tp]))[tp]
+        await consumer.seek_to_beginning(tp)
+        while await consumer.position(tp) < end:
+            for record in (await consumer.getmany(timeout_ms=200)).get(tp, []):
+                newest.pop(record.key, None)
+                if record.value is not None:
+                    newest[record.key] = decode_alert(record.value)
+    except KafkaError as error:
+        what = f"The alerts topic cannot be read: {error!r}."
+        raise UnavailableError(what, mend="Check that the broker runs.") from error
+    finally:
+        await asyncio.gather(consumer.stop(), return_exceptions=True)
+    return list(newest.values())

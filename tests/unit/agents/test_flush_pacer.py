@@ -1,0 +1,67 @@
+"""When a flush is due: as dialogues of what happened at which millisecond."""
+
+from __future__ import annotations
+
+from agents.flush import FlushPacer
+from streams.settings import KafkaSettings
+
+SETTINGS = KafkaSettings(flush_after_ms=1_000, flush_at_most_ms=5_000)
+
+
+def test_nothing_is_due_before_anything_changed() -> None:
+    pacer = FlushPacer(SETTINGS)
+    assert not pacer.due(1_000_000)
+    assert not pacer.overdue(1_000_000)
+
+
+def test_a_flush_is_due_one_second_after_the_first_change_and_not_after_the_last() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(10_000)
+    pacer.changed(10_900)
+    assert not pacer.due(10_999)
+    assert pacer.due(11_000)
+
+
+def test_what_is_taken_is_not_due_again() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(10_000)
+    pacer.taken()
+    assert not pacer.due(60_000)
+
+
+def test_changes_during_a_flush_count_from_their_own_time() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(10_000)
+    pacer.taken()
+    pacer.changed(11_100)
+    pacer.ended(11_000, 11_200)
+    assert not pacer.due(12_099)
+    assert pacer.due(12_100)
+
+
+def test_after_a_slow_flush_four_times_its_duration_passes() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(0)
+    pacer.taken()
+    pacer.ended(1_000, 1_600)
+    pacer.changed(1_700)
+    assert not pacer.due(3_999)
+    assert pacer.due(4_000)
+
+
+def test_however_slow_the_broker_a_change_waits_at_most_five_seconds() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(0)
+    pacer.taken()
+    pacer.ended(1_000, 31_000)
+    pacer.changed(31_500)
+    assert not pacer.due(36_499)
+    assert pacer.due(36_500)
+    assert pacer.overdue(36_500)
+
+
+def test_folding_need_not_wait_before_a_change_is_overdue() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(10_000)
+    assert not pacer.overdue(14_999)
+    assert pacer.overdue(15_000)
