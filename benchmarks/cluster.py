@@ -23,7 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented 
 from agents import topics
 from benchmarks.load import SHOP
 from streams.settings import KafkaSettings, Settings
-from streams.topics import SOURCE_TOPICS, TOPICS, Role, full_name
+from streams.topics import FACTS, SOURCE_TOPICS, STATE, TOPICS, Role, full_name
 from tests.kafka_broker import KafkaBroker
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class Cluster:
             time.sleep(0.1)
         asyncio.run(topics.ensure(self.settings(prefix)))
 
+    def refuse_state_writes(self, prefix: str, *, refuse: bool) -> None:
+        """Let writes to the state topics of a world fail for want of a second replica, or succeed again."""
+        needed = {"min.insync.replicas": "2" if refuse else "1"}
+        self._alter([full_name(prefix, STATE.name), full_name(prefix, FACTS.name)], needed)
+
     def drop(self, prefix: str) -> None:
         """Delete a world, to give its disk space back."""
         names = [name for name in self._admin.list_topics(timeout=10).topics if name.startswith(prefix)]
@@ -108,13 +113,13 @@ class Cluster:
             consumer.close()
 
     def _alter_sources(self, prefix: str, config: dict[str, str]) -> None:
+        self._alter([full_name(prefix, topic.name) for topic in SOURCE_TOPICS], config)
+
+    def _alter(self, names: list[str], config: dict[str, str]) -> None:
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             for name, value in config.items()
         ]
-        resources = [
-            ConfigResource(ResourceType.TOPIC, full_name(prefix, topic.name), incremental_configs=entries)
-            for topic in SOURCE_TOPICS
-        ]
+        resources = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name in names]
         for future in self._admin.incremental_alter_configs(resources).values():
             future.result()

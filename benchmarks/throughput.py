@@ -203,7 +203,7 @@ def _cpu_us(result: Result) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0, or 1 when a baseline or a table is not to be believed."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument("--records", type=int, default=2_000_000, help="of W1 (default 2,000,000)")

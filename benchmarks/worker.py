@@ -141,6 +141,30 @@ class WorkerRun:
         progress.cpu_seconds = _cpu_seconds(self.process) - cpu_before
         return progress
 
+    def wait_first_commit(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Wait until anything is durable.
+
+        Raises:
+            RuntimeError: the worker ended or took longer than `START_WITHIN_S`.
+        """
+        places = [place for place, end in ends.items() if end]
+        deadline = time.monotonic() + START_WITHIN_S
+        while not self.committed(places):
+            self.check_alive()
+            if time.monotonic() > deadline:
+                self._fail("committed nothing in time")
+            time.sleep(LOOK_EVERY_S)
+
+    def watch_memory(self, seconds: float) -> int:
+        """Return the greatest resident size, in bytes, that is seen over some seconds."""
+        peak = 0
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.check_alive()
+            peak = max(peak, self.process.memory_info().rss)
+            time.sleep(LOOK_EVERY_S)
+        return peak
+
     def committed(self, places: Sequence[TopicPartition]) -> int:
         """Return how many records of these partitions are durable; partitions begin at offset 0."""
         found = self._offsets.committed([TopicPartition(p.topic, p.partition) for p in places], timeout=10)

@@ -53,15 +53,16 @@ def differences(rows: list[dict[str, Any]], expected: Figures, by: tuple[str, ..
     found = {tuple(str(row[name]) for name in by): row for row in rows}
     faults = [f"{len(rows) - len(found)} rows repeat a key"] if len(found) < len(rows) else []
     for key in sorted(found.keys() | expected.keys()):
-        answer = found.get(key, {})
+        place = "/".join(key) or "all"
+        answer = found.get(key)
         for metric, figure in expected.get(key, {}).items():
-            if not same(metric, answer.get(metric), figure):
-                faults.append(
-                    f"{'/'.join(key) or 'all'} {metric}: answered {answer.get(metric)}, oracle {figure}"
-                )
-        if key not in expected:
+            if answer is None and figure:
+                faults.append(f"{place} {metric}: no such row, oracle {figure}")
+            elif answer is not None and not same(metric, answer[metric], figure):
+                faults.append(f"{place} {metric}: answered {answer[metric]}, oracle {figure}")
+        if answer is not None and key not in expected:
             faults += [
-                f"{'/'.join(key)} {metric}: answered {value}, oracle knows no such row"
+                f"{place} {metric}: answered {value}, oracle knows no such row"
                 for metric, value in answer.items()
                 if metric not in by and value
             ]
@@ -69,14 +70,12 @@ def differences(rows: list[dict[str, Any]], expected: Figures, by: tuple[str, ..
 
 
 def same(metric: str, answered: float | None, figure: float | None) -> bool:
-    """Compare money to the cent, rates to 12 digits, everything else exactly; no row is 0."""
+    """Compare money to the cent, rates to 12 digits, everything else exactly; null is not 0."""
     if figure is None or answered is None:
-        return not figure and not answered
+        return figure is answered
     if metric in MONEY:
-        return (
-            round(answered * 100) == round(figure * 100)
-            and abs(answered * 100 - round(answered * 100)) < 1e-4
-        )
+        cents = round(answered * 100)
+        return cents == round(figure * 100) and abs(answered * 100 - cents) < 1e-4
     if isinstance(figure, float) and not figure.is_integer():
         return abs(answered - figure) <= 1e-12 * abs(figure)
     return answered == figure

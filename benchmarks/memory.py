@@ -1,0 +1,192 @@
+"""Measure the worker's memory: with many events, with a flush that hangs, with very small batches.
+
+    python -m benchmarks.memory --json
+
+Ratios are of greatest resident sizes, each of a worker process of its own with every cube on:
+
+- `large_to_small`: a campaign day of 20 million events against the same day of 5 million;
+- `stalled_to_small`: the small day with the state topics refusing writes for a minute (the broker is told that they
+  need two replicas, so flushes hang while records can still be fetched), against the undisturbed one;
+- `tiny_batches_to_plain`: records that come one by one in 50,000 fetches, against the same records in large ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import Producer
+
+from benchmarks.cluster import Cluster
+from benchmarks.load import CAMPAIGN_MIX, Load, preload
+from benchmarks.worker import WorkerRun, kept
+
+if TYPE_CHECKING:
+    from benchmarks.worker import Progress
+    from streams.settings import Settings
+
+MEBIBYTE: Final = 1 << 20
+COMMIT_WITHIN_S: Final = 60.0
+
+
+def measure(
+    small: int, large: int, stall_s: float, tiny_batches: int, say: Callable[[str], None]
+) -> dict[str, object]:
+    """Run every form and return the document.
+
+    Raises:
+        RuntimeError: a worker ended, stood still or lost a record.
+    """
+    with Cluster() as cluster:
+        plain: dict[int, Progress] = {}
+        stalled: Progress | None = None
+        for records in (small, large):
+            prefix = f"memory{records}."
+            say(f"loading {records:,} records")
+            cluster.create(prefix)
+            preload(Load(records, mix=CAMPAIGN_MIX), cluster.bootstrap, prefix)
+            cluster.seal(prefix)
+            plain[records] = _run(cluster, cluster.settings(prefix))
+            say(f"{records:,} records: {_mebibytes(plain[records])} MiB")
+            if records == small:
+                stalled = _run_stalled(cluster, prefix, stall_s)
+                say(f"flush stalled for {stall_s:g} s: {_mebibytes(stalled)} MiB")
+            cluster.drop(prefix)
+        prefix = "tiny."
+        cluster.create(prefix)
+        _preload_one_by_one(Load(tiny_batches, mix=CAMPAIGN_MIX), cluster.bootstrap, prefix)
+        cluster.seal(prefix)
+        few = _run(cluster, cluster.settings(prefix))
+        cluster.reset_state(prefix)
+        settings = cluster.settings(prefix, app="tiny")
+        # One byte a partition: the broker then sends exactly one batch, and each batch is one record.
+        tiny = _run(
+            cluster, dataclasses.replace(settings, kafka=dataclasses.replace(settings.kafka, fetch_bytes=1))
+        )
+        say(f"{tiny_batches:,} records, {_mebibytes(few)} MiB; one at a time, {_mebibytes(tiny)} MiB")
+    if stalled is None:
+        message = "the stalled form was not run"
+        raise RuntimeError(message)
+    return {
+        "large_to_small": _ratio(plain[large], plain[small]),
+        "stalled_to_small": _ratio(stalled, plain[small]),
+        "tiny_batches_to_plain": _ratio(tiny, few),
+        "rss_small_mib": _mebibytes(plain[small]),
+        "rss_large_mib": _mebibytes(plain[large]),
+        "rss_stalled_mib": _mebibytes(stalled),
+        "rss_tiny_batches_mib": _mebibytes(tiny),
+        "small_events": small,
+        "large_events": large,
+        "stall_seconds": stall_s,
+        "tiny_batches": tiny_batches,
+        "large_events_per_second": round(plain[large].records / plain[large].seconds),
+    }
+
+
+def _run(cluster: Cluster, settings: Settings) -> Progress:
+    """Let a worker fold a whole world and return what it took."""
+    ends = cluster.end_offsets(settings.kafka.prefix)
+    with WorkerRun(settings) as worker:
+        worker.wait_assigned()
+        progress = worker.wait_committed(ends, within_s=COMMIT_WITHIN_S)
+    _assert_all_counted(settings, progress)
+    return progress
+
+
+def _run_stalled(cluster: Cluster, prefix: str, stall_s: float) -> Progress:
+    """The same, with the state topics refusing writes for a while soon after the start.
+
+    The transaction and the watchdog get more time than the stall takes: with the defaults the worker ends (code 75)
+    long before its memory could show anything.
+    """
+    cluster.reset_state(prefix)
+    settings = cluster.settings(prefix, app="stalled")
+    patient_ms = int(stall_s * 3_000) + 60_000
+    kafka = dataclasses.replace(settings.kafka, transaction_timeout_ms=patient_ms, stall_after_ms=patient_ms)
+    settings = dataclasses.replace(settings, kafka=kafka)
+    ends = cluster.end_offsets(prefix)
+    with WorkerRun(settings) as worker:
+        worker.wait_assigned()
+        worker.wait_first_commit(ends)
+        cluster.refuse_state_writes(prefix, refuse=True)
+        peak = worker.watch_memory(stall_s)
+        cluster.refuse_state_writes(prefix, refuse=False)
+        progress = worker.wait_committed(ends, within_s=stall_s + COMMIT_WITHIN_S)
+    _assert_all_counted(settings, progress)
+    progress.peak_rss_bytes = max(progress.peak_rss_bytes, peak)
+    return progress
+
+
+def _assert_all_counted(settings: Settings, progress: Progress) -> None:
+    state = kept(settings)
+    outcomes = state.outcomes()
+    if sum(outcomes.values()) != progress.records or state.uncounted():
+        message = f"{progress.records} records were read, outcomes are {outcomes}"
+        raise RuntimeError(message)
+
+
+def _preload_one_by_one(load: Load, bootstrap: str, prefix: str) -> None:
+    """Produce a load so that every record is a batch of its own."""
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 0, "batch.num.messages": 1, "enable.idempotence": True}
+    )
+    for record in load.rendered():
+        while True:
+            try:
+                producer.produce(
+                    prefix + record.topic, record.value, record.key, timestamp=record.timestamp_ms
+                )
+                break
+            except BufferError:
+                producer.poll(0.05)
+        producer.poll(0)
+    if producer.flush(120):
+        message = "the broker did not take all records"
+        raise RuntimeError(message)
+
+
+def _ratio(one: Progress, other: Progress) -> float:
+    return round(one.peak_rss_bytes / other.peak_rss_bytes, 3)
+
+
+def _mebibytes(progress: Progress) -> int:
+    return round(progress.peak_rss_bytes / MEBIBYTE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; it fails only when a worker does."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.memory", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    parser.add_argument(
+        "--small", type=int, default=5_000_000, help="events of the small day (default 5,000,000)"
+    )
+    parser.add_argument("--large", type=int, default=20_000_000, help="of the large one (default 20,000,000)")
+    parser.add_argument(
+        "--stall-seconds", type=float, default=60.0, help="a flush hangs for so long (default 60)"
+    )
+    parser.add_argument(
+        "--tiny-batches", type=int, default=50_000, help="fetches of one record (default 50,000)"
+    )
+    options = parser.parse_args(arguments)
+
+    def say(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+    document = measure(options.small, options.large, options.stall_seconds, options.tiny_batches, say)
+    if options.json:
+        print(json.dumps(document, indent=1))
+    else:
+        for name, value in document.items():
+            print(f"{name:>24}  {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
