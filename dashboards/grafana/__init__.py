@@ -1,0 +1,1 @@
+"""Grafana as code: what generates the dashboard, and what publishes it."""
