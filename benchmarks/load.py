@@ -6,7 +6,6 @@ expected W1 table without going through any of the measured runners, so that a r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -96,7 +95,7 @@ class Load:
         records: how many.
         mix: event type and share; shares add up to 1.
         seed: of every draw.
-        days: over how many business days, ending with `DAY`, R is spread.
+        span_ms: first and last instant of R, evenly spread; None is `DAY` with its quiet night and its peak.
     """
 
     def __init__(
@@ -105,14 +104,15 @@ class Load:
         *,
         mix: tuple[tuple[str, float], ...] = IMPRESSIONS_ONLY,
         seed: int = 20_251_128,
-        days: int = 1,
+        span_ms: tuple[int, int] | None = None,
     ) -> None:
         self.records = records
         self.mix = mix
         self._seed = seed
         self._calendar = BusinessCalendar(SHOP.timezone)
-        self._start_ms = self._calendar.day_start_ms(DAY - days + 1)
-        self._span_ms = days * DAY_MS
+        start_ms = self._calendar.day_start_ms(DAY)
+        self._start_ms, self._end_ms = span_ms or (start_ms, start_ms + DAY_MS)
+        self._even = span_ms is not None
         self._sources = _sources(np.random.default_rng(seed))
 
     def chunks(self) -> Iterator[Chunk]:
@@ -121,8 +121,9 @@ class Load:
         for first in range(0, self.records, CHUNK_RECORDS):
             size = min(CHUNK_RECORDS, self.records - first)
             rng = np.random.default_rng((self._seed, first))
-            position = (first + np.arange(size)) / self.records
-            timestamps = self._start_ms + (_time_of(position % 1.0) * self._span_ms).astype(np.int64)
+            share = (first + np.arange(size)) / self.records
+            passed = share if self._even else _time_of(share)
+            timestamps = self._start_ms + (passed * (self._end_ms - self._start_ms)).astype(np.int64)
             late = rng.random(size) < 1 / 300
             delay = rng.exponential(800.0, size) + late * rng.uniform(180_000, 1_200_000, size)
             users = (USERS * rng.beta(0.8, 2.0, size)).astype(np.int64)
@@ -234,31 +235,6 @@ def preload(
         message = f"preload failed: {left} records not taken, refused: {refused[:3]}"
         raise RuntimeError(message)
     return sent
-
-
-def paced(load: Load, per_second: int) -> Iterator[list[Record]]:
-    """Yield the load in slices of a hundredth of a second; the caller keeps to the clock.
-
-    Raises:
-        ValueError: fewer than 100 records a second.
-    """
-    size = per_second // 100
-    if size < 1:
-        message = f"per_second must be at least 100, not {per_second}"
-        raise ValueError(message)
-    batch: list[Record] = []
-    for record in load.rendered():
-        batch.append(record)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def wall_ms() -> int:
-    """Return the wall clock in ms since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 def _user_key(user: int) -> str:
