@@ -191,7 +191,7 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class StockFigure:
-    """A figure of the stock table: `column` of `streams.query_stock`."""
+    """A figure of the stock table: `column` of `streams.query_figures`."""
 
     column: str
 

@@ -1,0 +1,130 @@
+"""An answer and its forms: the JSON document of the API, a table for a terminal, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.catalogue import METRICS, Unit
+from streams.money import minor_digits
+
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins so for a formula; an id may begin so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question got.
+
+    Attributes:
+        shop_id, currency, timezone: of the shop; money is in major units of the currency.
+        as_of_ms: event time up to which every topic read is complete, never beyond now (X-79).
+        window: as asked for; from_ms, to_ms: its bounds, None where it is open.
+        state: `provisional`, `final` or `restated` (X-63, X-77).
+        by: dimensions; metrics: ids; both in the order asked for.
+        rows: dimensions, then metrics, by name.
+        nulls: metric -> reason -> numbers of the rows whose value is null.
+        partial: metric -> numbers of the rows that show an unfinished day where finished ones are meant (X-23).
+        coverage: metric of people -> share of its events that carry a user_key.
+        relative_error: metric of people -> one standard deviation of the estimate, as a fraction.
+    """
+
+    shop_id: str
+    currency: str
+    timezone: str
+    as_of_ms: int
+    window: str
+    from_ms: int | None
+    to_ms: int | None
+    state: str
+    by: tuple[str, ...]
+    metrics: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    nulls: dict[str, dict[str, list[int]]]
+    partial: dict[str, list[int]] = field(default_factory=dict)
+    coverage: dict[str, float] = field(default_factory=dict)
+    relative_error: dict[str, float] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the answer as the JSON of the API and of `warroom query --format json`."""
+        document: dict[str, Any] = {
+            "as_of_ms": self.as_of_ms,
+            "window": self.window,
+            "from_ms": self.from_ms,
+            "to_ms": self.to_ms,
+            "state": self.state,
+            "shop": self.shop_id,
+            "currency": self.currency,
+            "timezone": self.timezone,
+            "rows": self.rows,
+            "nulls": self.nulls,
+        }
+        for name in ("partial", "coverage", "relative_error"):
+            if getattr(self, name):
+                document[name] = getattr(self, name)
+        return document
+
+    def csv(self) -> str:
+        """Return the rows as CSV with a header; null is an empty cell, and no cell can be taken for a formula."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        names = [*self.by, *self.metrics]
+        writer.writerow(names)
+        for row in self.rows:
+            writer.writerow([_cell(row[name]) for name in names])
+        return text.getvalue()
+
+    def table(self) -> str:
+        """Return the rows as text for a terminal, with units, states and reasons for what is missing."""
+        names = [*self.by, *self.metrics]
+        lines = [names, *([self._shown(name, row[name]) for name in names] for row in self.rows)]
+        widths = [max(len(line[index]) for line in lines) for index in range(len(names))]
+        text = []
+        for line in lines:
+            cells = [
+                cell.ljust(width) if index < len(self.by) else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            text.append("  ".join(cells).rstrip())
+        text.append("")
+        text.append(f"{self.shop_id}, {self.window}, {self.state}, {self.currency}, {self.timezone}")
+        for metric, reasons in self.nulls.items():
+            text.extend(f"{metric}: {reason} in {len(rows)} rows" for reason, rows in reasons.items())
+        text.extend(
+            f"{metric}: partial, the day is not over, in {len(rows)} rows"
+            for metric, rows in self.partial.items()
+        )
+        text.extend(
+            f"{metric}: estimate, 1 sigma {error:.1%}, {self.coverage.get(metric, 1):.0%} of events carry a user"
+            for metric, error in self.relative_error.items()
+        )
+        return "\n".join(text) + "\n"
+
+    def _shown(self, name: str, value: Any) -> str:
+        if value is None:
+            return "-"
+        if name in self.by:
+            # A terminal must not obey what an id says: escape sequences are shown, not sent.
+            return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value))
+        unit = METRICS[name].unit
+        if unit is Unit.MONEY:
+            return f"{value:,.{minor_digits(self.currency)}f}"
+        if unit is Unit.RATE:
+            return f"{value:.2%}"
+        return (
+            f"{value:,.1f}"
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else str(value)
+        )
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value

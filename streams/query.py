@@ -1,0 +1,173 @@
+"""The semantic layer: metrics x dimensions x window x filter, over a board's columns.
+
+Page, API, exporter, alerts and exports ask here, and none computes a metric by itself. Every value is exact or says its
+error, every null has a reason, and what has no right answer is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.answers import Answer
+from streams.catalogue import METRICS, Metric, Unit
+from streams.cells import Cells, Series
+from streams.errors import QueryError
+from streams.formulas import Frame, measures_of
+from streams.money import major
+from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
+from streams.query_traffic import choose_cube
+from streams.request import Request, parse_request, unknown
+from streams.scope import Scope
+from streams.states import state_of
+from streams.windows import GRAINS, labels, resolve
+
+if TYPE_CHECKING:
+    from streams.columns import Columns
+
+__all__ = ["Answer", "Request", "parse_request", "run"]
+
+_ALONE_BY: Final = {"orders_by_status": "status"}
+"""A metric that, asked for alone and by nothing, is given by its own dimension."""
+
+
+def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
+    """Answer a question.
+
+    Args:
+        columns: what is known.
+        request: checked by `parse_request`.
+        now_ms: "now" (X-79): the wall clock live, a replay's own clock, a recording's last record.
+
+    Raises:
+        QueryError: no right answer exists; the message says which part of the question, and what would work.
+    """
+    shop_id = _shop(columns, request.shop)
+    metrics = [METRICS[name] for name in request.metrics]
+    by = request.by
+    if not by and len(metrics) == 1 and metrics[0].id in _ALONE_BY:
+        by = (_ALONE_BY[metrics[0].id],)
+    calendar = columns.calendar(shop_id)
+    topics = {topic for metric in metrics for topic in metric.topics} - REFERENCE_TOPICS
+    as_of_ms = columns.as_of_ms(shop_id, sorted(topics), now_ms)
+    window = resolve(
+        request.window,
+        calendar=calendar,
+        now_ms=now_ms,
+        as_of_ms=as_of_ms,
+        campaigns=columns.campaigns(shop_id),
+    )
+    scope = Scope(
+        columns, columns.shop(shop_id), calendar, window, by, request.where, now_ms=now_ms, as_of_ms=as_of_ms
+    )
+    for metric in metrics:
+        _check_dims(scope, metric)
+    cells = Cells(scope, metrics)
+    series = {metric.id: cells.series(metric) for metric in metrics}
+    order = _order(request, series, cells.height)
+    return Answer(
+        shop_id=shop_id,
+        currency=scope.shop.currency,
+        timezone=scope.shop.timezone,
+        as_of_ms=as_of_ms,
+        window=window.text,
+        from_ms=window.from_ms,
+        to_ms=window.to_ms,
+        state=state_of(scope, metrics),
+        by=by,
+        metrics=request.metrics,
+        rows=_rows(cells, series, order),
+        nulls={name: found for name, one in series.items() if (found := _by_reason(one, order))},
+        partial={
+            name: rows
+            for name, one in series.items()
+            if (rows := [row for row, index in enumerate(order) if index in one.partial])
+        },
+        coverage=cells.coverage,
+        relative_error=cells.relative_error,
+    )
+
+
+def _shop(columns: Columns, wanted: str) -> str:
+    known = columns.shops()
+    if wanted:
+        if wanted not in known and wanted not in columns.settings.shops:
+            raise unknown(wanted, known, kind="shop")
+        return wanted
+    if len(known) != 1:
+        what = "The question names no shop, and there are several." if known else "No shop is known yet."
+        mend = (
+            f"Add shop= one of {', '.join(known)}."
+            if known
+            else "Name one in warroom.toml under [shops.<id>]."
+        )
+        raise QueryError(what, reason="shop_needed", mend=mend)
+    return known[0]
+
+
+def _check_dims(scope: Scope, metric: Metric) -> None:
+    """Refuse dimensions that the metric does not have; traffic says which combination its cubes would give."""
+    asked = [*scope.by, *(dim for dim, _ in scope.where)]
+    allowed = metric.dims
+    wrong = [dim for dim in asked if dim not in allowed]
+    if not wrong:
+        return
+    means = metric.unit is Unit.PEOPLE_PER_DAY or "no_finished_day" in metric.null_reasons
+    if not means:
+        for measure in measures_of(metric.formula):
+            if measure.frame is Frame.TRAFFIC:
+                choose_cube(scope, measure, metric.id)
+    what = f"{metric.id} cannot be asked by {', '.join(dict.fromkeys(wrong))}."
+    near = [dim for dim in scope.by if dim in allowed]
+    mend = (
+        f"The nearest that works is by={','.join(near)}."
+        if near
+        else f"It has: {', '.join(allowed) or 'none'}."
+    )
+    raise QueryError(what, reason="no_such_dimension", mend=mend)
+
+
+def _order(request: Request, series: dict[str, Series], height: int) -> list[int]:
+    """Return row numbers of the cells in the order of the answer."""
+    order = list(range(height))
+    if request.sort:
+        values = series[request.sort].values
+        order.sort(key=lambda index: _descending(values[index]))
+    return order if request.limit is None else order[: request.limit]
+
+
+def _descending(value: Any) -> tuple[bool, float]:
+    """Sort greatest first, the worst stock status first, null last; equals keep their order by name."""
+    if value is None:
+        return True, 0.0
+    if isinstance(value, str):
+        return False, float(STATUS_RANK.index(value))
+    return False, -value
+
+
+def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dict[str, Any]]:
+    scope = cells.scope
+    columns: dict[str, list[Any]] = {}
+    for dim in scope.by:
+        if dim in GRAINS:
+            texts = dict(zip(cells.times, labels(scope.calendar, dim, cells.times), strict=True))
+            columns[dim] = [texts[at_ms] for at_ms in cells.row_times]
+        else:
+            columns[dim] = cells.names[dim]
+    for name, one in series.items():
+        metric = METRICS[name]
+        columns[name] = one.values
+        if metric.unit is Unit.MONEY:
+            columns[name] = [
+                None if value is None else major(value, scope.shop.currency) for value in one.values
+            ]
+    names = list(columns)
+    return [{name: columns[name][index] for name in names} for index in order]
+
+
+def _by_reason(series: Series, order: list[int]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row, index in enumerate(order):
+        reason = series.reasons.get(index)
+        if reason is not None:
+            found.setdefault(reason, []).append(row)
+    return found

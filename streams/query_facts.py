@@ -1,0 +1,137 @@
+"""Values of measures over facts: any combination of dimensions, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from streams.formulas import Counts, Frame, Measure
+from streams.scope import CLOSED, TIME, Scope, expand_atoms
+
+if TYPE_CHECKING:
+    from streams.columns import Columns
+
+COLUMN_OF: Final = {
+    "product": "product_id",
+    "sku": "sku_id",
+    "creator": "creator_id",
+    "content": "content_id",
+    "sub_campaign": "sub_campaign_id",
+    "territory": "territory",
+    "status": "status",
+}
+_AT: Final = {Frame.ORDER_LINES: "paid_at_ms", Frame.REFUNDS: "processed_at_ms"}
+
+
+def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
+    """Return, per measure, its values: the scope's key columns and `value` Int64, only rows with anything counted.
+
+    Args:
+        scope: where to count.
+        measures: over order lines and refunds.
+    """
+    values: dict[str, pl.DataFrame] = {}
+    for frame in (Frame.ORDER_LINES, Frame.REFUNDS):
+        wanted = [measure for measure in measures if measure.frame is frame]
+        if not wanted:
+            continue
+        facts = _facts(scope, frame, {measure.column for measure in wanted})
+        sums = [measure for measure in wanted if measure.counts is Counts.SUM]
+        if sums:
+            values |= _sums(scope, facts, sums)
+        for measure in wanted:
+            if measure.counts is not Counts.SUM:
+                values[measure.name] = _distinct(scope, facts, measure)
+    return values
+
+
+def order_states(columns: Columns, shop_id: str) -> pl.DataFrame:
+    """Return order_id and status, the present state of each order that has sent one.
+
+    The greatest seq, then the latest, decides; of what is still equal the greatest name, so that it is one for good.
+    """
+    return (
+        columns.order_status(shop_id)
+        .sort("seq", "occurred_at_ms", "status", descending=True)
+        .unique("order_id", keep="first", maintain_order=True)
+        .select("order_id", "status")
+    )
+
+
+def _facts(scope: Scope, frame: Frame, measured: set[str]) -> pl.DataFrame:
+    """Return key columns (the atom for slices and leaves), day and measured columns of what is in scope."""
+    shop_id, at = scope.shop.shop_id, _AT[frame]
+    columns = scope.columns
+    facts = columns.order_lines(shop_id) if frame is Frame.ORDER_LINES else columns.refunds(shop_id)
+    condition = scope.in_window(at)
+    if scope.days is not None:
+        condition &= pl.col("day").is_in(sorted(scope.days))
+    atoms = scope.atoms()
+    if atoms is not None:
+        condition &= pl.col("atom").is_in(sorted(atoms))
+    for dim, value in scope.where:
+        if dim not in CLOSED and dim != "status":
+            condition &= pl.col(COLUMN_OF[dim]) == value
+    for dim in scope.names:
+        if dim not in CLOSED and dim != "status":
+            condition &= pl.col(COLUMN_OF[dim]).is_not_null()
+    facts = (
+        facts.lazy().filter(condition).collect()
+        if scope.where or scope.window.edges
+        else facts.filter(condition)
+    )
+    if "status" in scope.needs:
+        facts = facts.join(order_states(columns, shop_id), on="order_id", how="left").with_columns(
+            pl.col("status").fill_null("paid")
+        )
+        for dim, value in scope.where:
+            if dim == "status":
+                facts = facts.filter(pl.col("status") == value)
+    keys = [pl.col(COLUMN_OF[dim]).alias(dim) for dim in scope.names if dim not in CLOSED]
+    if scope.by_atom:
+        keys.append(pl.col("atom"))
+    times = pl.Series(TIME, scope.time_of(facts.get_column(at).to_numpy()))
+    # The measured columns keep their names under a prefix, since a dimension may have the same one.
+    kept = [pl.col(column).alias(f"m_{column}") for column in sorted(measured | {"order_id"})]
+    return facts.select(times, *keys, "day", *kept)
+
+
+def _keys(scope: Scope) -> list[str]:
+    names = [dim for dim in scope.names if dim not in CLOSED]
+    return [TIME, *names, *(["atom"] if scope.by_atom else [])]
+
+
+def _sums(scope: Scope, facts: pl.DataFrame, measures: list[Measure]) -> dict[str, pl.DataFrame]:
+    kept = [measure for measure in measures if not measure.only_if or getattr(scope.shop, measure.only_if)]
+    columns = {measure.name: f"m_{measure.column}" for measure in kept}
+    names = list(dict.fromkeys(columns.values()))
+    summed = facts.group_by(_keys(scope)).agg(*(pl.col(name).cast(pl.Int64).sum() for name in names))
+    if scope.by_atom:
+        summed = (
+            expand_atoms(summed, scope.names)
+            .group_by(scope.keys)
+            .agg(*(pl.col(name).sum() for name in names))
+        )
+    values = {
+        name: summed.select(*scope.keys, pl.col(column).alias("value")) for name, column in columns.items()
+    }
+    for measure in measures:
+        if measure not in kept:
+            values[measure.name] = summed.select(*scope.keys, pl.lit(0, dtype=pl.Int64).alias("value"))
+    return values
+
+
+def _distinct(scope: Scope, facts: pl.DataFrame, measure: Measure) -> pl.DataFrame:
+    column = f"m_{measure.column}"
+    if measure.only_cancelled:
+        states = scope.columns.order_status(scope.shop.shop_id)
+        cancelled = states.filter(pl.col("status") == "cancelled").get_column("order_id").unique()
+        facts = facts.filter(pl.col("m_order_id").is_in(cancelled.implode()))
+    per_day = ["day"] if measure.counts is Counts.DAILY_DISTINCT else []
+    found = facts.select(*_keys(scope), *per_day, column).unique()
+    if scope.by_atom:
+        # An order of two atoms of one slice is one order of that slice.
+        found = expand_atoms(found, scope.names).select(*scope.keys, *per_day, column).unique()
+    return found.group_by(scope.keys).agg(pl.len().cast(pl.Int64).alias("value"))

@@ -1,0 +1,135 @@
+"""What every part of an answer is computed in: shop, window, rows, filters."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from streams.atoms import ATOM_COUNT, LEAF_OF_ATOM, LEAVES, SLICES
+from streams.days import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.windows import GRAINS, TimeGrain, Window, starts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from streams.columns import Columns
+    from streams.days import BusinessCalendar
+    from streams.settings import ShopSettings
+
+TIME: Final = "_t"
+"""Key column of a value: start of the row's day, hour or minute in ms; 0 in a question without a time dimension."""
+
+CLOSED: Final = {"slice": tuple(SLICES), "leaf": tuple(LEAVES)}
+"""Dimensions whose values are a closed list: every one has its row, also without anything counted."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A question's frame of reference.
+
+    Attributes:
+        columns, shop, calendar: of whom.
+        window: what counts.
+        by: dimensions of the rows; where: filters.
+        now_ms, as_of_ms: of the answer.
+        days: business days (ordinals) that count, within the window; None is all of them.
+    """
+
+    columns: Columns
+    shop: ShopSettings
+    calendar: BusinessCalendar
+    window: Window
+    by: tuple[str, ...]
+    where: tuple[tuple[str, str], ...]
+    now_ms: int
+    as_of_ms: int
+    days: frozenset[int] | None = None
+
+    @property
+    def grain(self) -> TimeGrain | None:
+        """The finest time dimension asked for."""
+        return next((grain for grain in reversed(GRAINS) if grain in self.by), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Dimensions that are not time."""
+        return tuple(dim for dim in self.by if dim not in GRAINS)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Key columns of the values."""
+        return (TIME, *self.names)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Dimensions that rows or filters need, the atom for slices and leaves."""
+        dims = {*self.names, *(dim for dim, _ in self.where)}
+        return frozenset("atom" if dim in CLOSED else dim for dim in dims)
+
+    @property
+    def by_atom(self) -> bool:
+        """Whether rows are by slice or leaf."""
+        return any(dim in CLOSED for dim in self.by)
+
+    def over_all_atoms(self) -> Scope:
+        """Return the scope without slices and leaves: the divisor of a share."""
+        return dataclasses.replace(
+            self,
+            by=tuple(dim for dim in self.by if dim not in CLOSED),
+            where=tuple((dim, value) for dim, value in self.where if dim not in CLOSED),
+        )
+
+    def atoms(self) -> frozenset[int] | None:
+        """Return the atoms that the filters on slices and leaves let through; None without such a filter."""
+        chosen = [
+            SLICES[value] if dim == "slice" else LEAVES[value] for dim, value in self.where if dim in CLOSED
+        ]
+        return frozenset.intersection(*chosen) if chosen else None
+
+    def in_window(self, column: str) -> pl.Expr:
+        """Return the condition that an instant lies in the window."""
+        condition = pl.lit(True)
+        if self.window.from_ms is not None:
+            condition &= pl.col(column) >= self.window.from_ms
+        if self.window.to_ms is not None:
+            condition &= pl.col(column) < self.window.to_ms
+        return condition
+
+    def time_of(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the start of the row's day, hour or minute for each instant; zeros without a time dimension."""
+        if self.grain is None or not len(at_ms):
+            return np.zeros(len(at_ms), dtype=np.int64)
+        if self.grain == "minute":
+            return at_ms // MINUTE_MS * MINUTE_MS
+        grid = starts(self.calendar, self.grain, int(at_ms.min()), int(at_ms.max()))
+        if self.grain == "hour" and not (grid % HOUR_MS).any():
+            return at_ms // HOUR_MS * HOUR_MS
+        if self.grain == "day" and not (grid % DAY_MS).any():
+            return at_ms // DAY_MS * DAY_MS
+        return grid[np.searchsorted(grid, at_ms, side="right") - 1]
+
+
+def _atom_frame() -> pl.DataFrame:
+    rows = [
+        (atom, name, LEAF_OF_ATOM[atom])
+        for atom in range(ATOM_COUNT)
+        for name, atoms in SLICES.items()
+        if atom in atoms
+    ]
+    schema = {"atom": pl.UInt8(), "slice": pl.String(), "leaf": pl.String()}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+_ATOM_FRAME: Final = _atom_frame()
+
+
+def expand_atoms(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
+    """Put the slices and leaves of each row's atom beside it: an atom of several slices gives several rows."""
+    wanted = [dim for dim in CLOSED if dim in names]
+    if not wanted:
+        return frame
+    return frame.join(_ATOM_FRAME.select("atom", *wanted).unique(), on="atom", how="inner")
