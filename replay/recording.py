@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 import cramjam
 import msgspec
 
-from replay.clock import Shift
+from replay.clock import Shift, shift_to_day
 from replay.manifest import Manifest, read_manifest
 from streams.errors import RecordingError
 
@@ -138,6 +138,16 @@ class Recording:
     def shifted(self, shift: Shift) -> Recording:
         """Return the same recording with every time moved."""
         return Recording(self.folder, self.manifest, self.files, shift)
+
+    def rebased(self, *, today_ms: int) -> Recording:
+        """Return the same recording with its last day laid on the day of `today_ms`, in the zone of its first shop.
+
+        Raises:
+            RecordingError: there is no record.
+        """
+        _, last_ms = self.span_ms()
+        timezone = next(iter(self.shops.values())).timezone
+        return self.shifted(shift_to_day(last_ms, today_ms=today_ms, timezone=timezone))
 
     def lines(self, *, from_ms: int | None = None, to_ms: int | None = None) -> Iterator[Line]:
         """Yield the records with `from_ms` <= R <= `to_ms` in the recorded order; bounds are in shifted time.

@@ -1,0 +1,192 @@
+"""Recordings: what a line may be, what is refused and where, what the manifest must say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import cramjam
+import pytest
+
+from replay.recording import Line, Recording
+from streams.errors import RecordingError
+
+MANIFEST = {
+    "format_version": 1,
+    "name": "two orders",
+    "shop_id": "s1",
+    "timezone": "Europe/London",
+    "currency": "GBP",
+    "starts_at_ms": 1000,
+    "ends_at_ms": 2000,
+}
+LINE = b'{"topic":"cm.orders","key":"o1","timestamp_ms":1000,"value":{"a":1}}\n'
+
+
+def folder(
+    path: Path, files: dict[str, bytes], manifest: dict[str, object] | None = None, **more: object
+) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "manifest.json").write_text(json.dumps({**(MANIFEST if manifest is None else manifest), **more}))
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    return path
+
+
+def lines(path: Path) -> list[Line]:
+    return list(Recording.open(path).lines())
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("a.jsonl", LINE * 3),
+        ("a.jsonl.gz", gzip.compress(LINE * 3)),
+        ("a.jsonl.zst", bytes(cramjam.zstd.compress(LINE * 3, 1))),
+        # What is appended to a compressed file is a frame of its own.
+        ("a.jsonl.zst", bytes(cramjam.zstd.compress(LINE, 1)) + bytes(cramjam.zstd.compress(LINE * 2, 1))),
+        ("a.jsonl.gz", gzip.compress(LINE) + gzip.compress(LINE * 2)),
+    ],
+)
+def test_plain_gzip_and_zstd_files_hold_the_same_lines(tmp_path: Path, name: str, packed: bytes) -> None:
+    assert lines(folder(tmp_path / "r", {name: packed})) == [Line("cm.orders", b"o1", 1000, b'{"a":1}')] * 3
+
+
+def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    second = LINE.replace(b"1000", b"1500").replace(b"o1", b"o2")
+    path = folder(tmp_path / "r", {"b.jsonl": second, "a.jsonl.gz": gzip.compress(LINE)})
+    assert [line.key for line in lines(path)] == [b"o1", b"o2"]
+
+
+def test_the_bytes_of_a_value_are_those_of_the_line(tmp_path: Path) -> None:
+    odd = b'{ "id": 1, "id": 2, "n": 1.50e2, "s": "\\u00e9\xc3\xa9" }'
+    path = folder(
+        tmp_path / "r",
+        {"a.jsonl": b'{"timestamp_ms":1000,"value":' + odd + b',"topic":"cm.orders","key":null}\n'},
+    )
+    assert lines(path) == [Line("cm.orders", None, 1000, odd)]
+
+
+def test_base64_null_and_headers_come_as_bytes(tmp_path: Path) -> None:
+    content = (
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value_base64":"/wA=","headers":{"h":"x"}}\n'
+        b'{"topic":"cm.orders","key":7,"timestamp_ms":2,"value":null,"headers":[["h","x"],["h","y"]]}\n'
+    )
+    assert lines(folder(tmp_path / "r", {"a.jsonl": content})) == [
+        Line("cm.orders", b"k", 1, b"\xff\x00", (("h", b"x"),)),
+        Line("cm.orders", b"7", 2, None, (("h", b"x"), ("h", b"y"))),
+    ]
+
+
+def test_from_and_to_are_both_included(tmp_path: Path) -> None:
+    content = b"".join(LINE.replace(b"1000", b"%d" % at) for at in (10, 20, 30, 40))
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}))
+    assert [line.timestamp_ms for line in recording.lines(from_ms=20, to_ms=30)] == [20, 30]
+
+
+def test_blank_lines_and_a_missing_last_newline_are_no_fault(tmp_path: Path) -> None:
+    assert len(lines(folder(tmp_path / "r", {"a.jsonl": LINE + b"\n" + LINE.rstrip()}))) == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"{",
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":1}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":"soon","value":{}}',
+        b'{"key":"k","timestamp_ms":1,"value":{}}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value_base64":"%%%"}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_broken_line_is_refused_with_file_and_line(tmp_path: Path, broken: bytes) -> None:
+    path = folder(tmp_path / "r", {"a.jsonl": LINE + broken + b"\n" + LINE})
+    with pytest.raises(RecordingError, match=r"a\.jsonl:2: not a line"):
+        lines(path)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
+    text = b"".join(LINE.replace(b"o1", b"o%d" % number) for number in range(5000))
+    packed = gzip.compress(text) if suffix == "gz" else bytes(cramjam.zstd.compress(text, 1))
+    path = folder(tmp_path / "r", {f"a.jsonl.{suffix}": packed[: len(packed) // 2]})
+    with pytest.raises(RecordingError, match=r"a\.jsonl\.(gz|zst):\d+: cannot be read"):
+        lines(path)
+
+
+def test_wrong_counts_are_a_warning_and_missing_ones_are_not(tmp_path: Path) -> None:
+    counted = folder(tmp_path / "r", {"a.jsonl": LINE}, topics={"cm.orders": {"records": 2, "bytes": 7}})
+    recording = Recording.open(counted)
+    assert len(list(recording.lines())) == 1
+    assert len(recording.warnings) == 1
+    assert "2 records of cm.orders, there are 1" in recording.warnings[0]
+
+    silent = Recording.open(folder(tmp_path / "q", {"a.jsonl": LINE}))
+    assert len(list(silent.lines())) == 1
+    assert silent.warnings == []
+
+
+def test_lines_out_of_order_are_a_warning(tmp_path: Path) -> None:
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE + LINE.replace(b"1000", b"999")}))
+    list(recording.lines())
+    assert "1 lines are older" in recording.warnings[0]
+
+
+def test_a_manifest_gives_one_shop_or_a_list(tmp_path: Path) -> None:
+    one = Recording.open(folder(tmp_path / "one", {"a.jsonl": LINE}))
+    assert one.shops["s1"].timezone == "Europe/London"
+    # The recording's name is not the shop's.
+    assert one.shops["s1"].name == ""
+
+    shops = [
+        {"shop_id": "a", "timezone": "Asia/Tokyo", "currency": "JPY", "name": "A", "stock_feed": "periodic"},
+        {"shop_id": "b", "timezone": "UTC", "currency": "EUR", "required_topics": ["orders", "clicks"]},
+    ]
+    many = Recording.open(folder(tmp_path / "many", {"a.jsonl": LINE}, manifest={"shops": shops}))
+    assert list(many.shops) == ["a", "b"]
+    assert many.shops["a"].stock_feed == "periodic"
+    assert many.shops["b"].required_topics == ("orders", "clicks")
+
+
+def test_other_keys_of_a_manifest_are_kept(tmp_path: Path) -> None:
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, synthetic=True, weather="rain"))
+    assert recording.manifest.synthetic
+    assert recording.manifest.document()["weather"] == "rain"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"timezone": "Europe/Atlantis"}, "no IANA zone"),
+        ({"timezone": ""}, "`timezone` of the shop is missing"),
+        ({"currency": 5}, "do not fit"),
+        ({"format_version": 2}, "format_version"),
+        ({"starts_at_ms": "noon"}, "starts_at_ms"),
+        ({"shops": []}, "empty"),
+        ({"topics": []}, "topics"),
+    ],
+)
+def test_a_manifest_that_does_not_hold_is_refused(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(RecordingError, match=said):
+        Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, **change))
+
+
+def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no folder"):
+        Recording.open(tmp_path / "missing")
+    with pytest.raises(RecordingError, match=r"no manifest\.json"):
+        Recording.open(tmp_path)
+    with pytest.raises(RecordingError, match="holds no file"):
+        Recording.open(folder(tmp_path / "r", {}))
+
+
+def test_the_span_is_read_from_the_lines_where_the_manifest_is_silent(tmp_path: Path) -> None:
+    silent = {key: value for key, value in MANIFEST.items() if not key.endswith("_ms")}
+    content = LINE + LINE.replace(b"1000", b"4000")
+    assert Recording.open(folder(tmp_path / "r", {"a.jsonl": content}, manifest=silent)).span_ms() == (
+        1000,
+        4000,
+    )
