@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer
 from streams.catalogue import METRICS, Metric, Unit
-from streams.cells import Cells, Series
+from streams.series import Cells, Series
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.money import major
