@@ -158,10 +158,11 @@ def _count_fault(planned: list[TopicPlan], partitions: dict[str, int]) -> list[s
     ]
     if not wrong:
         return []
-    return [
+    fault = (
         f"Topic {'; '.join(wrong)}: set kafka.partitions to what all topics have, or delete the topics and run"
         " `warroom topics` (the count is fixed for the life of a prefix)."
-    ]
+    )
+    return [fault]
 
 
 def _faults(topic: TopicPlan, config: dict[str, str]) -> list[str]:

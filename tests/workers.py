@@ -1,0 +1,107 @@
+"""Worker processes for tests: started as users start them, ended by their process id, started again like a service."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from streams.settings import Settings
+from tests.kafka_broker import REPOSITORY
+
+RESTARTED: Final = frozenset({69, 75})
+"""Exit codes after which a supervisor starts a worker again."""
+
+
+class WorkerProcess:
+    """One worker, started again after a temporary failure as long as `supervise` runs."""
+
+    def __init__(self, settings: Settings, folder: Path, name: str, arguments: Sequence[str] = ()) -> None:
+        self.name = name
+        self.exits: list[tuple[float, int]] = []
+        self.log = folder / f"{name}.log"
+        self._settings = folder / f"{name}.json"
+        self._settings.write_bytes(msgspec.json.encode(settings))
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    def start(self) -> Self:
+        """Start the process."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "agents.worker",
+                    "--settings-json",
+                    str(self._settings),
+                    *self._arguments,
+                ],
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def supervise(self) -> Self:
+        """Start it, and again whenever it ends by a signal or asks for it by its exit code."""
+        self.start()
+        self._supervisor = asyncio.create_task(self._supervise())
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the current process."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def ended(self, within_s: float) -> int | None:
+        """Return the exit code once the process has ended; None when it still runs after `within_s`."""
+        assert self._process is not None
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            code = self._process.poll()
+            if code is not None:
+                return code
+            await asyncio.sleep(0.02)
+        return self._process.poll()
+
+    async def stop(self) -> int:
+        """End it gently, then by force; return its exit code."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            self._supervisor = None
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        code = await self.ended(15)
+        if code is None:
+            self.signal(signal.SIGKILL)
+            code = await self.ended(5)
+        return -signal.SIGKILL if code is None else code
+
+    async def _supervise(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            assert self._process is not None
+            code = self._process.poll()
+            if code is None:
+                continue
+            self.exits.append((time.monotonic(), code))
+            if code in RESTARTED or code < 0:
+                await asyncio.sleep(0.5)
+                self.start()
+            else:
+                return
