@@ -4,7 +4,8 @@
 one's place without a caller noticing. `gamma_poisson` is the method in use (ADR-0007).
 
 - Speed: sales weighted by age with two half-lives, per shape-hour (`streams.shape`). The long one stands for at most
-  `LONG_UNITS` units of evidence, so a fast seller follows the last half hour and a slow one its last day.
+  `LONG_UNITS` units of evidence, less where the short one contradicts it: a fast seller follows the last half hour, a
+  slow one its last day.
 - Interval: the unknown speed is Gamma(a, b), the time to sell S units at a given speed is Gamma(S, speed), so time / b
   is BetaPrime(S, a). Units come in baskets, so both counts are divided by the mean squared basket over the mean
   basket; and nobody knows the speed of the hours to come better than `DRIFT`.
@@ -125,13 +126,13 @@ def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
     short_units, short_h = _weighted(data, settings.short_half_life_ms, settings)
     long_units, long_h = _weighted(data, settings.long_half_life_ms, settings)
     sells = long_units > 1e-9
-    long_rate = np.where(sells, long_units / long_h, 1.0)
-    from_long = np.minimum(LONG_UNITS, long_units)
-    units = from_long + short_units
-    hours = from_long / long_rate + short_h
-    rate = np.where(sells, units / np.maximum(hours, 1e-9), 0.0)
-
+    long_rate = np.where(sells, long_units / np.maximum(long_h, LEAST_EXPOSURE_H), 1.0)
     basket = _basket(data)
+    from_long = np.minimum(LONG_UNITS, long_units) * _agreement(short_units, long_rate * short_h, basket)
+    units = from_long + short_units
+    hours = np.maximum(from_long / long_rate + short_h, LEAST_EXPOSURE_H)
+    rate = np.where(sells, units / hours, 0.0)
+
     # Evidence in baskets, never worth more than DRIFT allows.
     evidence = 1 / (basket / (units + PRIOR_UNITS) + DRIFT**2)
     tail = (1 - INTERVAL) / 2
@@ -163,6 +164,16 @@ def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
     )
 
 
+def _agreement(found: Floats, expected: Floats, basket: Floats) -> Floats:
+    """Return how far the long half-life is to be believed, 0 to 1, given what the short one found.
+
+    Where the last half hour is far outside of what the day would lead one to expect (a flash sale has begun, a LIVE
+    has ended), the day is about another demand. A heavy tail: one deviation costs a fifth, four cost four fifths.
+    """
+    variance = basket * (found + PRIOR_UNITS) + (DRIFT * expected) ** 2
+    return np.asarray(1 / (1 + (found - expected) ** 2 / variance / 4))
+
+
 def _beta_prime(shape: Floats, other: Floats, share: float) -> Floats:
     """Return the quantile of BetaPrime(shape, other): X / (1 - X) of a Beta quantile X."""
     below = betaincinv(shape, other, share)
@@ -190,7 +201,7 @@ def _weighted(data: ProjectionInput, half_life_ms: int, settings: StockSettings)
     on_sale = exposure[-1] - up_to(data.since_ms)
     closed = up_to(data.closed_to_ms) - up_to(np.maximum(data.closed_from_ms, data.since_ms[data.closed_sku]))
     np.subtract.at(on_sale, data.closed_sku, np.maximum(closed, 0.0))
-    return units, np.maximum(on_sale, LEAST_EXPOSURE_H)
+    return units, np.maximum(on_sale, 0.0)
 
 
 def _per_sku(data: ProjectionInput, weights: Floats) -> Floats:
