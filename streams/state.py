@@ -66,6 +66,9 @@ class FactRow(NamedTuple):
     Attributes:
         received_at_ms: the least R among copies of the winning body.
         copies: records with the winning body, >= 1; all but one are duplicates.
+        event: without what may differ between copies: `event_id` is empty, `ingested_at_ms` and `currency` are None.
+        topics: where the copies were read, as (topic, copies), the one of the copy that counts first; empty when
+            all came by the kind's own topic. For the partition's next owner: outcomes are counted per topic.
     """
 
     key: FactKey
@@ -75,6 +78,7 @@ class FactRow(NamedTuple):
     received_at_ms: int
     copies: int
     event: Fact
+    topics: tuple[tuple[str, int], ...] = ()
 
     @property
     def merge_order(self) -> tuple[int, int, int]:

@@ -1,0 +1,231 @@
+"""The cells of one cube in one partition: counts in numpy columns, sketches of people beside them.
+
+Traffic comes as codes, so that a batch costs a dictionary lookup an event and a few numpy calls, whatever the number
+of cells it touches. A cell's key packs the code of its scope (shop, event type, bucket) and that of its dimensions into
+one integer, exactly.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from operator import call
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streams import sketches
+from streams.coding import CodedRows, Coder, Codes, Coding
+from streams.cubes import Cube
+from streams.hash_index import extended
+from streams.state import RowKey, StateRow
+
+_SCOPE_SHIFT: Final = 32
+
+
+class Scope(NamedTuple):
+    """What cells share: the shop, the type of traffic and the bucket of time."""
+
+    shop_id: str
+    event_type: str
+    bucket: int
+
+
+class People:
+    """The `user_key` of every event of a batch; events without one count, but are no people."""
+
+    def __init__(self, keys: pl.Series) -> None:
+        self._keys: NDArray[np.object_] = keys.to_numpy()
+        self._known = keys.is_not_null().to_numpy() if keys.null_count() else None
+
+    def of(self, rows: Codes, selected: NDArray[np.int64] | None) -> tuple[Codes, list[str]]:
+        """Return (row, user) of the selected events that have a user; `rows` are those of the selected events."""
+        keys = self._keys if selected is None else self._keys[selected]
+        if self._known is not None:
+            known = self._known if selected is None else self._known[selected]
+            rows, keys = rows[known], keys[known]
+        return rows, keys.tolist()
+
+
+class CubeCells:
+    """One cube's cells: `add` folds, `take_rows` gives what changed, `expire` forgets."""
+
+    def __init__(self, cube: Cube) -> None:
+        self.cube = cube
+        self._definition = cube.definition
+        self._rows = _RowNumbers()
+        self._counts: Codes = np.zeros(0, dtype=np.int64)
+        self._keyed: Codes = np.zeros(0, dtype=np.int64)
+        self._keys: Codes = np.zeros(0, dtype=np.int64)
+        self._changed: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        # The bound `update` of each cell's sketch: its owner is `__self__`, and a call needs no lookup.
+        self._updates: list[Callable[[str], None] | None] = []
+        self._dims: list[tuple[str, ...]] = []
+        self._scope_codes = Coder()
+        self._scopes: dict[int, Scope] = {}
+        self._scope_rows: dict[int, list[int]] = {}
+        self._forgotten: list[StateRow] = []
+
+    def __len__(self) -> int:
+        """Return the number of cells."""
+        return len(self._rows)
+
+    def scope_code(self, scope: Scope) -> int:
+        """Return the code of a scope, for `add`."""
+        code = self._scope_codes[scope]
+        self._scopes[code] = scope
+        return code
+
+    def add(self, coded: CodedRows, scope_codes: Codes, people: People) -> None:
+        """Count events and their people.
+
+        Args:
+            coded: the events' dimensions.
+            scope_codes: of every event, by `scope_code`; -1 where the cube does not take it.
+            people: their users.
+        """
+        dims = coded.codes(self.cube.dims)
+        taken = (dims >= 0) & (scope_codes >= 0)
+        selected = None if taken.all() else np.flatnonzero(taken)
+        rows = self._rows_of(coded, scope_codes, dims, selected)
+        np.add.at(self._counts, rows, 1)
+        self._changed[rows] = True
+        rows, users = people.of(rows, selected)
+        np.add.at(self._keyed, rows, 1)
+        lg_k = self.cube.lg_k
+        if lg_k is None:
+            return
+        updates: list[Any] = self._updates
+        numbers = rows.tolist()
+        for row in set(numbers):
+            if updates[row] is None:
+                updates[row] = sketches.new(lg_k).update
+        deque(map(call, map(updates.__getitem__, numbers), users), maxlen=0)
+
+    def expire(self, is_over: Callable[[Scope], bool]) -> None:
+        """Forget the cells of scopes that are no longer kept."""
+        for code, scope in list(self._scopes.items()):
+            if not is_over(scope):
+                continue
+            for row in self._scope_rows.pop(code, ()):
+                self._forgotten.append(StateRow(self._row_key(scope, row), None, 0, None))
+                self._rows.release(int(self._keys[row]))
+                self._changed[row] = False
+                self._updates[row] = None
+                self._dims[row] = ()
+            del self._scopes[code], self._scope_codes[scope]
+
+    def take_rows(self) -> list[StateRow]:
+        """Return the cells that changed since the last call, each with its whole value, and those forgotten."""
+        taken, self._forgotten = self._forgotten, []
+        changed = np.flatnonzero(self._changed)
+        self._changed[changed] = False
+        columns = (self._keys[changed], self._counts[changed], self._keyed[changed])
+        for row, key, count, keyed in zip(
+            changed.tolist(), *(column.tolist() for column in columns), strict=True
+        ):
+            update: Any = self._updates[row]
+            image = None if update is None else sketches.dump(update.__self__)
+            row_key = self._row_key(self._scopes[key >> _SCOPE_SHIFT], row)
+            taken.append(StateRow(row_key, count, keyed, image))
+        return taken
+
+    def restore(self, state_rows: Sequence[StateRow], coding: Coding) -> None:
+        """Take over kept cells, each key once.
+
+        Raises:
+            StateError: a sketch cannot be read.
+        """
+        texts = zip(*(row.key.dims for row in state_rows), strict=True)
+        frame = pl.DataFrame(
+            [
+                pl.Series(name, column, dtype=pl.String)
+                for name, column in zip(self.cube.dims, texts, strict=True)
+            ]
+        )
+        if "atom" in frame.columns:
+            frame = frame.with_columns(pl.col("atom").cast(pl.UInt8))
+        coded = CodedRows(frame, coding)
+        scopes = [
+            self.scope_code(Scope(row.key.shop_id, row.key.event_type, row.key.bucket)) for row in state_rows
+        ]
+        dims = coded.codes(self.cube.dims)
+        rows = self._rows_of(coded, np.array(scopes, dtype=np.int64), dims, None)
+        self._counts[rows] = [count or 0 for _, count, _, _ in state_rows]
+        self._keyed[rows] = [row.keyed for row in state_rows]
+        for number, row in zip(rows.tolist(), state_rows, strict=True):
+            if row.sketch is not None:
+                self._updates[number] = sketches.load(row.sketch).update
+
+    def _rows_of(
+        self, coded: CodedRows, scope_codes: Codes, dims: Codes, selected: NDArray[np.int64] | None
+    ) -> Codes:
+        """Return the row of every selected event; make the rows that are missing."""
+        keys = scope_codes << _SCOPE_SHIFT | dims
+        if selected is not None:
+            keys = keys[selected]
+        self._rows.fresh.clear()
+        rows = np.fromiter(map(self._rows.__getitem__, keys.tolist()), dtype=np.int64, count=len(keys))
+        fresh = self._rows.fresh
+        if not fresh:
+            return rows
+        self._reserve(self._rows.size)
+        distinct, first = np.unique(rows, return_index=True)
+        first = first[np.isin(distinct, fresh, assume_unique=True)]
+        events = first if selected is None else selected[first]
+        opened = rows[first]
+        self._keys[opened] = keys[first]
+        self._counts[opened] = 0
+        self._keyed[opened] = 0
+        for row, scope, values in zip(
+            opened.tolist(),
+            scope_codes[events].tolist(),
+            coded.texts(self.cube.dims, events),
+            strict=True,
+        ):
+            self._dims[row] = values
+            self._scope_rows.setdefault(scope, []).append(row)
+        return rows
+
+    def _reserve(self, size: int) -> None:
+        missing = size - len(self._dims)
+        if missing > 0:
+            self._dims.extend([()] * missing)
+            self._updates.extend([None] * missing)
+        known = len(self._changed)
+        self._keys = extended(self._keys, size)
+        self._counts = extended(self._counts, size)
+        self._keyed = extended(self._keyed, size)
+        self._changed = extended(self._changed, size)
+        self._changed[known:] = False
+
+    def _row_key(self, scope: Scope, row: int) -> RowKey:
+        return RowKey(
+            self.cube.name, self._definition, scope.shop_id, scope.bucket, scope.event_type, self._dims[row]
+        )
+
+
+class _RowNumbers(dict[int, int]):
+    """Number keys; numbers of released keys are given again. `fresh` lists those given since it was cleared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        self.fresh: list[int] = []
+        self._free: list[int] = []
+
+    def __missing__(self, key: int) -> int:
+        if self._free:
+            row = self._free.pop()
+        else:
+            row = self.size
+            self.size += 1
+        self[key] = row
+        self.fresh.append(row)
+        return row
+
+    def release(self, key: int) -> None:
+        """Forget a key."""
+        self._free.append(self.pop(key))

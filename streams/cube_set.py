@@ -1,0 +1,158 @@
+"""All cubes of one partition: find each event's buckets of time, feed the cells, forget what is no longer kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streams.coding import CodedRows, Codes, Coding
+from streams.cube_cells import CubeCells, People, Scope
+from streams.cubes import GRAIN_MS, TRAFFIC, Cube, Grain
+from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS, QUARTER_MS
+from streams.errors import StateError
+from streams.settings import FoldSettings
+from streams.state import StateRow
+from streams.validation import Admission
+
+_SHOP_SHIFT: Final = 40
+_TYPE_SHIFT: Final = 36
+"""A scope's parts are packed into one integer to find the distinct ones of a batch: shop, type, number of bucket."""
+
+_BUCKET_MASK: Final = (1 << _TYPE_SHIFT) - 1
+_TYPE_MASK: Final = (1 << (_SHOP_SHIFT - _TYPE_SHIFT)) - 1
+_TYPES: Final = pl.Enum(TRAFFIC)
+
+
+class CubeSet:
+    """The cubes of one partition.
+
+    Args:
+        cubes: what traffic is added up by.
+        shops: ids of the shops that have settings.
+        admission: gives their calendars.
+        settings: how long rows are kept.
+    """
+
+    def __init__(
+        self, cubes: Sequence[Cube], shops: Iterable[str], admission: Admission, settings: FoldSettings
+    ) -> None:
+        self._cells = [CubeCells(cube) for cube in cubes]
+        self._shops = sorted(shops)
+        self._shop_codes = pl.Enum(self._shops)
+        self._admission = admission
+        self._settings = settings
+        self._coding = Coding()
+        self._newest_ms = 0
+        self._cutoffs: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        """Return the number of cells of all cubes."""
+        return sum(len(cells) for cells in self._cells)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Count events: rows of `traffic.FRAME_SCHEMA` of known shops, none of them a repeat."""
+        coded = CodedRows(frame, self._coding)
+        people = People(frame["user_key"])
+        packed = {
+            grain: self._packed_scopes(frame, grain) for grain in {cells.cube.grain for cells in self._cells}
+        }
+        for cells in self._cells:
+            distinct, inverse = packed[cells.cube.grain]
+            codes = np.array(
+                [self._scope_code(cells, number) for number in distinct.tolist()], dtype=np.int64
+            )
+            cells.add(coded, codes[inverse], people)
+
+    def advance(self, newest_ms: int) -> None:
+        """Forget rows whose bucket fell behind the greatest R by more than its cube keeps.
+
+        Late traffic does not bring them back. R counts by quarter hours, so that what is kept depends on the greatest
+        R alone and not on when one looked.
+        """
+        quarter_ms = newest_ms // QUARTER_MS * QUARTER_MS
+        if quarter_ms <= self._newest_ms:
+            return
+        self._newest_ms = quarter_ms
+        self._cutoffs.clear()
+        for cells in self._cells:
+            cube = cells.cube
+            cells.expire(lambda scope, cube=cube: self._is_over(cube, scope))  # type: ignore[misc]
+
+    def take_rows(self) -> list[StateRow]:
+        """Return what changed since the last call."""
+        return [row for cells in self._cells for row in cells.take_rows()]
+
+    def restore(self, rows: Iterable[StateRow]) -> None:
+        """Take over kept rows, each key once.
+
+        Raises:
+            StateError: a row's cube is not among ours, or was defined otherwise.
+        """
+        by_cube: dict[tuple[str, str], list[StateRow]] = {}
+        for row in rows:
+            by_cube.setdefault((row.key.cube, row.key.definition), []).append(row)
+        cells_of = {(cells.cube.name, cells.cube.definition): cells for cells in self._cells}
+        for (name, definition), cube_rows in by_cube.items():
+            cells = cells_of.get((name, definition))
+            if cells is None:
+                what = (
+                    f"The state holds rows of cube {name!r} ({definition}), which this worker does not keep."
+                )
+                raise StateError(
+                    what, mend="Start with a new prefix and app, or delete this prefix's state topics."
+                )
+            cells.restore(cube_rows, self._coding)
+
+    def _packed_scopes(self, frame: pl.DataFrame, grain: Grain) -> tuple[Codes, Codes]:
+        """Return the distinct packed scopes of the events, and which of them each event has."""
+        shops = frame["shop_id"].cast(self._shop_codes).to_physical().to_numpy().astype(np.int64)
+        types = frame["event_type"].cast(_TYPES).to_physical().to_numpy().astype(np.int64)
+        occurred = frame["occurred_at_ms"].to_numpy()
+        buckets = self._days(shops, occurred) if grain is Grain.DAY else occurred // GRAIN_MS[grain]
+        return np.unique(shops << _SHOP_SHIFT | types << _TYPE_SHIFT | buckets, return_inverse=True)
+
+    def _days(self, shops: NDArray[np.int64], occurred: NDArray[np.int64]) -> Codes:
+        days = np.empty(len(occurred), dtype=np.int64)
+        for code in np.unique(shops).tolist():
+            rows = shops == code
+            days[rows] = self._admission.calendar(self._shops[code]).days_of(occurred[rows])
+        return days
+
+    def _scope_code(self, cells: CubeCells, packed: int) -> int:
+        """Return the cube's code of a packed scope, -1 when the cube does not take it (any more)."""
+        cube = cells.cube
+        event_type = TRAFFIC[packed >> _TYPE_SHIFT & _TYPE_MASK]
+        if event_type not in cube.event_types:
+            return -1
+        bucket = packed & _BUCKET_MASK
+        if cube.grain is not Grain.DAY:
+            bucket *= GRAIN_MS[cube.grain]
+        scope = Scope(self._shops[packed >> _SHOP_SHIFT], event_type, bucket)
+        return -1 if self._is_over(cube, scope) else cells.scope_code(scope)
+
+    def _is_over(self, cube: Cube, scope: Scope) -> bool:
+        cutoff_ms = self._cutoff_ms(cube, scope.shop_id)
+        if cube.grain is Grain.DAY:
+            return scope.bucket < self._admission.calendar(scope.shop_id).day_of(cutoff_ms)
+        return scope.bucket + GRAIN_MS[cube.grain] <= cutoff_ms
+
+    def _cutoff_ms(self, cube: Cube, shop_id: str) -> int:
+        """Return the instant before which the cube's buckets are over."""
+        cutoff = self._cutoffs.get((cube.keep, shop_id))
+        if cutoff is None:
+            if cube.keep == "hot_days":
+                calendar = self._admission.calendar(shop_id)
+                # No event is older than 2000; settings may keep more days than the calendar has.
+                oldest = max(
+                    calendar.day_of(self._newest_ms) - self._settings.hot_days,
+                    calendar.day_of(EARLIEST_MS) - 1,
+                )
+                cutoff = calendar.day_start_ms(oldest)
+            else:
+                cutoff = max(self._newest_ms - self._settings.minute_hours * HOUR_MS, EARLIEST_MS - DAY_MS)
+            self._cutoffs[cube.keep, shop_id] = cutoff
+        return cutoff

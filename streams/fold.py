@@ -1,0 +1,232 @@
+"""The fold: all state of one source partition, and what becomes of every record.
+
+Pure and synchronous: a function of the records and of settings alone (design, decision 7). Traffic adds to cubes and
+unites sketches; facts keep the latest of their key; every record ends in one outcome. `take_flush` gives what changed,
+`restore` takes it back, and a partition that was restored goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streams.cube_set import CubeSet
+from streams.cubes import CUBES, Cube
+from streams.decoding import Refusal
+from streams.events import Fact
+from streams.facts import Arrival, FactIndex
+from streams.intake import read
+from streams.outcomes import Outcome
+from streams.records import DEAD_LETTER_BYTES, DeadLetter, RecordBatch
+from streams.repeats import RepeatWindow, hash_ids
+from streams.settings import FoldSettings, ShopSettings
+from streams.state import FactRow, Flush, Position, RepeatChunk, RowKey, StateRow
+from streams.tally import Tally
+from streams.topics import SOURCE_TOPICS
+from streams.validation import LATEST_R_MS, Admission
+from streams.wire import FlushMark, StateRecord
+
+
+class PartitionState:
+    """All state of one source partition number, over every source topic.
+
+    Args:
+        partition: the number.
+        shops: settings by shop id; traffic and facts of other shops are refused.
+        settings: what the fold of a record may depend on, besides the record itself.
+        replay_id: the replay that this state belongs to, empty for live data; records of another one are refused.
+        cubes: what traffic is added up by.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        shops: Mapping[str, ShopSettings],
+        settings: FoldSettings,
+        replay_id: str = "",
+        cubes: Sequence[Cube] = CUBES,
+    ) -> None:
+        self.partition = partition
+        self._settings = settings
+        self._replay_id = replay_id
+        self._admission = Admission(shops, settings)
+        self._tallies = {topic.name: Tally(topic.name) for topic in SOURCE_TOPICS}
+        self._windows: dict[str, RepeatWindow] = {}
+        self._facts = FactIndex(settings.allowed_lateness_ms)
+        self._cubes = CubeSet(cubes, shops, self._admission, settings)
+        self._dead_letters: list[DeadLetter] = []
+        self._flushes = 0
+        self._changed = False
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether records were folded since the last flush."""
+        return self._changed
+
+    @property
+    def flushes(self) -> int:
+        """Return the number of the last flush, 0 before the first one."""
+        return self._flushes
+
+    def next_offset(self, topic: str) -> int:
+        """Return the first offset of a source topic that is not folded yet; 0 before the first record."""
+        return self._tallies[topic].next_offset
+
+    def fold(self, batch: RecordBatch) -> None:
+        """Fold the records of a batch; those below the position are skipped. Never raises for data."""
+        tally = self._tallies[batch.topic]
+        start = bisect.bisect_left(batch.offsets, tally.next_offset)
+        if start == len(batch.offsets):
+            return
+        received_ms = np.asarray(batch.timestamps_ms, dtype=np.int64)
+        intake = read(batch, start, self._replay_id)
+        for index, refusal in intake.refusals:
+            self._refuse(batch, index, refusal)
+        if intake.frame.height:
+            self._fold_traffic(batch, intake.frame, received_ms)
+        if intake.facts:
+            self._fold_facts(batch, intake.facts)
+        tally.next_offset = batch.offsets[-1] + 1
+        tally.last_timestamp_ms = max(tally.last_timestamp_ms, int(received_ms[start:].max()))
+        self._changed = True
+
+    def take_flush(self) -> Flush | None:
+        """Return everything that changed since the last flush, None when no record was read."""
+        if not self._changed:
+            return None
+        self._changed = False
+        self._flushes += 1
+        self._cubes.advance(self._newest_ms())
+        letters, self._dead_letters = self._dead_letters, []
+        return Flush(
+            partition=self.partition,
+            number=self._flushes,
+            rows=self._cubes.take_rows(),
+            facts=self._facts.take_rows(),
+            positions=[tally.position() for tally in self._tallies.values()],
+            repeats=[chunk for window in self._windows.values() for chunk in window.take_chunks()],
+            dead_letters=letters,
+        )
+
+    def restore(self, records: Iterable[StateRecord]) -> None:
+        """Take over the state that a former owner of the partition has flushed; before the first `fold`.
+
+        Args:
+            records: what `wire.decode_state` and `wire.decode_fact` gave, of both topics in the order of each; of
+                several records of a key the last holds.
+
+        Raises:
+            StateError: a row belongs to a cube that this state does not have, or cannot be read.
+        """
+        rows: dict[RowKey, StateRow] = {}
+        chunks: dict[tuple[str, int, int], RepeatChunk] = {}
+        facts: list[FactRow] = []
+        for record in records:
+            if isinstance(record, StateRow):
+                rows[record.key] = record
+            elif isinstance(record, FactRow):
+                facts.append(record)
+            elif isinstance(record, RepeatChunk):
+                chunks[record.topic, record.generation, record.sequence] = record
+            elif isinstance(record, Position):
+                self._tallies[record.topic].restore(record)
+            elif isinstance(record, FlushMark):
+                self._flushes = max(self._flushes, record.number)
+        # R before rows: what is over by it was forgotten, and must not come back with the next event.
+        self._cubes.advance(self._newest_ms())
+        self._cubes.restore(row for row in rows.values() if row[1] is not None)
+        self._facts.restore(facts)
+        for topic in {topic for topic, _, _ in chunks}:
+            self._window(topic).restore(
+                [chunk for chunk in chunks.values() if chunk.topic == topic and chunk.image is not None]
+            )
+
+    def _fold_traffic(self, batch: RecordBatch, frame: pl.DataFrame, received_ms: NDArray[np.int64]) -> None:
+        tally = self._tallies[batch.topic]
+        received = received_ms[frame["index"].to_numpy()]
+        refused = self._admission.refused_rows(frame, received)
+        if refused.any():
+            self._refuse_rows(batch, frame.filter(refused))
+            frame, received = frame.filter(~refused), received[~refused]
+            if not frame.height:
+                return
+        occurred = frame["occurred_at_ms"].to_numpy()
+        late = received - occurred > self._settings.allowed_lateness_ms
+        keys = hash_ids(frame["shop_id"], frame["event_id"])
+        fresh, counted, (displaced, displaced_late) = self._window(batch.topic).judge(keys, received, late)
+        in_numbers = int(counted.sum())
+        counted_late = int((counted & late).sum())
+        tally.add(Outcome.COUNTED, in_numbers - counted_late)
+        tally.add(Outcome.COUNTED_LATE, counted_late)
+        tally.add(Outcome.DUPLICATE, len(counted) - in_numbers)
+        tally.move(Outcome.COUNTED, Outcome.DUPLICATE, displaced)
+        tally.move(Outcome.COUNTED_LATE, Outcome.DUPLICATE, displaced_late)
+        shops = frame["shop_id"]
+        for shop_id in shops.unique().to_list():
+            own = (shops == shop_id).to_numpy()
+            times = occurred[own]
+            tally.accept(shop_id, int(times.min()), int(times.max()), int((fresh & own).sum()))
+        if fresh.any():
+            self._cubes.add(frame if fresh.all() else frame.filter(fresh))
+
+    def _fold_facts(self, batch: RecordBatch, facts: Sequence[tuple[int, Fact]]) -> None:
+        arrivals = []
+        for index, event in facts:
+            received_ms = batch.timestamps_ms[index]
+            refusal = self._admission.refuse(
+                str(event.shop_id), event.currency, event.occurred_at_ms, received_ms, traffic=False
+            )
+            if refusal is None:
+                arrivals.append(Arrival(event, received_ms))
+            else:
+                self._refuse(batch, index, refusal)
+        if arrivals:
+            self._facts.fold(batch.topic, arrivals, self._tallies)
+
+    def _refuse_rows(self, batch: RecordBatch, rows: pl.DataFrame) -> None:
+        """Refuse well-formed traffic, each record with its own reason."""
+        columns = rows.select("index", "shop_id", "currency", "occurred_at_ms")
+        for index, shop_id, currency, occurred_at_ms in columns.iter_rows():
+            refusal = self._admission.refuse(
+                shop_id, currency, occurred_at_ms, batch.timestamps_ms[index], traffic=True
+            )
+            if refusal is None:
+                msg = f"{batch.topic}/{batch.partition}/{batch.offsets[index]} is refused by its batch alone"
+                raise AssertionError(msg)
+            self._refuse(batch, index, refusal)
+
+    def _refuse(self, batch: RecordBatch, index: int, refusal: Refusal) -> None:
+        self._tallies[batch.topic].add(refusal.outcome)
+        value = batch.values[index]
+        self._dead_letters.append(
+            DeadLetter(
+                topic=batch.topic,
+                partition=batch.partition,
+                offset=batch.offsets[index],
+                timestamp_ms=batch.timestamps_ms[index],
+                key=batch.keys[index],
+                value=None if value is None else value[:DEAD_LETTER_BYTES],
+                value_bytes=0 if value is None else len(value),
+                value_sha256="" if value is None else hashlib.sha256(value).hexdigest(),
+                outcome=refusal.outcome,
+                detail=refusal.detail,
+            )
+        )
+
+    def _window(self, topic: str) -> RepeatWindow:
+        window = self._windows.get(topic)
+        if window is None:
+            settings = self._settings
+            window = RepeatWindow(topic, settings.repeat_window_ms, settings.repeat_window_ids)
+            self._windows[topic] = window
+        return window
+
+    def _newest_ms(self) -> int:
+        """Return the greatest R of all topics, within what calendars can tell."""
+        return min(max(tally.last_timestamp_ms for tally in self._tallies.values()), LATEST_R_MS)

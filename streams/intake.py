@@ -1,0 +1,110 @@
+"""Read a batch of records: refuse what cannot count by itself, give the rest as columns of traffic and as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import polars as pl
+import xxhash
+
+from streams.decoding import Refusal, decode
+from streams.errors import WarRoomError
+from streams.events import TRAFFIC_TYPES, Fact, Traffic
+from streams.fast_decoding import decode_fast
+from streams.records import RecordBatch
+from streams.topics import TOPIC_OF_TYPE
+from streams.traffic import empty_frame, frame_of
+from streams.validation import refuse_arrival
+
+_TRAFFIC_TOPICS: Final = frozenset(TOPIC_OF_TYPE[name] for name in TRAFFIC_TYPES)
+_SAMPLE_ONE_IN: Final = 64
+"""Of the batches that the fast path takes, this share is decoded by the authority as well."""
+
+
+class DecodersDisagreeError(WarRoomError):
+    """The fast path took a batch otherwise than the authority: a fault of this program, never of the data."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """A batch after decoding; indices count within the batch.
+
+    Attributes:
+        refusals: (index, reason) of records that cannot count.
+        frame: well-formed traffic, rows of `traffic.FRAME_SCHEMA`.
+        facts: (index, event) of well-formed facts, in order.
+        fast: whether the columnar path took the batch.
+    """
+
+    refusals: list[tuple[int, Refusal]] = field(default_factory=list)
+    frame: pl.DataFrame = field(default_factory=empty_frame)
+    facts: list[tuple[int, Fact]] = field(default_factory=list)
+    fast: bool = False
+
+
+def read(batch: RecordBatch, start: int, replay_id: str) -> Intake:
+    """Decode the records of a batch from index `start` on.
+
+    Raises:
+        DecodersDisagreeError: the two decoders gave different results for a sampled batch.
+    """
+    intake = Intake()
+    indices: list[int] = []
+    values: list[bytes | None] = []
+    headers = batch.replay_ids
+    for index in range(start, len(batch.offsets)):
+        value = batch.values[index]
+        refusal = refuse_arrival(value, None if headers is None else headers[index], replay_id)
+        if refusal is None:
+            indices.append(index)
+            values.append(value)
+        else:
+            intake.refusals.append((index, refusal))
+    if batch.topic in _TRAFFIC_TOPICS and values and None not in values:
+        frame = decode_fast(cast("list[bytes]", values))
+        if frame is not None:
+            if _is_sampled(batch, start):
+                _compare(frame, values, batch)
+            if intake.refusals or start:
+                frame = frame.with_columns(pl.Series("index", indices, dtype=pl.UInt32))
+            intake.frame, intake.fast = frame, True
+            return intake
+    _read_one_by_one(indices, values, intake)
+    return intake
+
+
+def _read_one_by_one(indices: Sequence[int], values: Sequence[bytes | None], intake: Intake) -> None:
+    traffic_indices: list[int] = []
+    traffic: list[Traffic] = []
+    for index, value in zip(indices, values, strict=True):
+        event = decode(value)
+        if isinstance(event, Refusal):
+            intake.refusals.append((index, event))
+        elif isinstance(event, Traffic):
+            traffic_indices.append(index)
+            traffic.append(event)
+        elif isinstance(event, Fact):
+            intake.facts.append((index, event))
+    if traffic:
+        intake.frame = frame_of(traffic_indices, traffic)
+
+
+def _is_sampled(batch: RecordBatch, start: int) -> bool:
+    """Choose batches by their place, so that a run can be repeated."""
+    place = f"{batch.topic}/{batch.partition}/{batch.offsets[start]}"
+    return xxhash.xxh32_intdigest(place.encode()) % _SAMPLE_ONE_IN == 0
+
+
+def _compare(frame: pl.DataFrame, values: Sequence[bytes | None], batch: RecordBatch) -> None:
+    checked = Intake()
+    _read_one_by_one(range(len(values)), values, checked)
+    if checked.refusals or checked.facts or not checked.frame.equals(frame):
+        what = (
+            f"The fast decoder disagrees with msgspec on {batch.topic}/{batch.partition}, offsets "
+            f"{batch.offsets[0]} to {batch.offsets[-1]}."
+        )
+        raise DecodersDisagreeError(
+            what, mend="Please report it with these records; it is a fault of the war room."
+        )
