@@ -69,10 +69,22 @@ def flat(timezone: str) -> DayShape:
     return DayShape((1.0,) * 24, "flat", timezone)
 
 
-def shape_of(units_by_hour: NDArray[np.float64], basis: Basis, timezone: str) -> DayShape:
-    """Return the shape of a day from the units of each local hour, summed over days; flat below `MIN_UNITS`."""
-    total = float(units_by_hour.sum())
-    if total < MIN_UNITS:
+def shape_of(
+    units_by_hour: NDArray[np.float64], hours_seen: NDArray[np.float64], basis: Basis, timezone: str
+) -> DayShape:
+    """Return the shape of a day; flat below `MIN_UNITS`.
+
+    Args:
+        units_by_hour: units of each of the 24 local hours, summed over days.
+        hours_seen: over how many days each hour was seen: the shop's first day may have begun at noon. An hour never
+            seen counts as the mean.
+        basis: where the units come from.
+        timezone: of the hours.
+    """
+    seen = hours_seen > 0
+    if units_by_hour[seen].sum() < MIN_UNITS:
         return flat(timezone)
-    weights = (1 - FLOOR) * units_by_hour * 24 / total + FLOOR
+    means = units_by_hour[seen] / hours_seen[seen]
+    weights = np.ones(24)
+    weights[seen] = (1 - FLOOR) * means / means.mean() + FLOOR
     return DayShape(tuple(float(weight) for weight in weights), basis, timezone)

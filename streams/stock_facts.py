@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from streams.alerts import clean_name
-from streams.days import QUARTER_MS, BusinessCalendar, parse_day
+from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
 from streams.projection import ProjectionInput, lookback_ms
-from streams.shape import DayShape, flat, local_hours, shape_of
+from streams.shape import DayShape, local_hours, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,19 +248,22 @@ class StockFacts:
         )
 
     def _shape_of_days(self, first: int, last: int) -> DayShape:
+        calendar = BusinessCalendar(self.shop.timezone)
+        starts_ms = np.array([calendar.day_start_ms(day) for day in range(first, last + 1)], dtype=np.int64)
+        # The hour in which the feed began is not whole.
+        since_ms = -(-(self._orders_since_ms or 0) // HOUR_MS) * HOUR_MS
+        seen = (starts_ms[:, None] + np.arange(24) * HOUR_MS >= since_ms).sum(axis=0).astype(np.float64)
         counted = (
             self._all_lines.lazy()
-            .filter(pl.col("day").is_between(first, last))
+            .filter(pl.col("day").is_between(first, last) & (pl.col("paid_at_ms") >= since_ms))
             .group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms"))
             .agg(pl.col("quantity").sum())
             .sort("at_ms")
             .collect()
         )
-        if not counted.height:
-            return flat(self.shop.timezone)
         hours = local_hours(counted.get_column("at_ms").to_numpy(), self.shop.timezone)
         units = np.bincount(hours, weights=counted.get_column("quantity").to_numpy(), minlength=24)
-        return shape_of(units.astype(np.float64), "own", self.shop.timezone)
+        return shape_of(units.astype(np.float64), seen, "own", self.shop.timezone)
 
 
 def _reference_day(campaigns: Sequence[Campaign], as_of_ms: int) -> int | None:
