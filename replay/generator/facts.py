@@ -160,11 +160,15 @@ def reference_events(day: Day, goal_minor: int | None) -> Iterator[Event]:
 
 
 def heartbeats(day: Day, every_ms: int, silent: dict[str, tuple[int, int]]) -> Iterator[Event]:
-    """Yield the heartbeats of every feed; `silent` feeds send none within their span."""
+    """Yield the heartbeats of every feed; `silent` feeds send none within their span.
+
+    Nor shortly before it, for it would arrive inside, nor shortly after it: what was held back arrives then, and a
+    heartbeat before that would vouch for clicks that nobody has.
+    """
     for feed, topics in FEEDS.items():
         off_ms, on_ms = silent.get(feed, (0, 0))
         for at_ms in range(day.start_ms + every_ms, day.end_ms, every_ms):
-            if off_ms <= at_ms < on_ms:
+            if off_ms - HELD_BACK_MS <= at_ms < on_ms + HELD_BACK_MS:
                 continue
             yield _event(
                 "heartbeat",

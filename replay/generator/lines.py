@@ -79,7 +79,7 @@ class Network:
             self.withheld += int(held.sum())
         r_ms = np.minimum(r_ms, self.day.end_ms - 1)
         carried = frame.with_columns(pl.Series("r_ms", r_ms), pl.lit(topic).alias("topic"))
-        return pl.concat([carried, self._repeats(carried)])
+        return carried if topic == "cm.heartbeats" else pl.concat([carried, self._repeats(carried)])
 
     def _repeats(self, carried: pl.DataFrame) -> pl.DataFrame:
         """Return the rows that are sent again, each soon after its first copy."""

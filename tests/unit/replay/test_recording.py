@@ -171,7 +171,7 @@ def test_a_manifest_that_does_not_hold_is_refused(
     tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     with pytest.raises(RecordingError, match=said):
-        Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, **change))
+        Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, manifest={**MANIFEST, **change}))
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
