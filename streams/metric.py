@@ -1,0 +1,182 @@
+"""What a metric of the catalogue is: a record with its meaning, and what follows from its formula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from streams.formulas import (
+    AddsOver,
+    DailyMean,
+    Formula,
+    Frame,
+    Ratio,
+    Recent,
+    Share,
+    Total,
+    measures_of,
+)
+
+
+class Unit(StrEnum):
+    """What a metric's value is."""
+
+    MONEY = "money"
+    """Major units of the shop's currency, from exact sums of minor units."""
+    COUNT = "count"
+    UNITS = "units"
+    PEOPLE = "persons"
+    PERSON_DAYS = "person-days"
+    PEOPLE_PER_DAY = "persons/day"
+    RATE = "fraction"
+    """0.042 is 4.2 %."""
+    UNITS_PER_HOUR = "units/h"
+    HOURS = "hours"
+    SECONDS = "seconds"
+    INSTANT = "ms since the epoch, UTC"
+    STATUS = "status"
+
+
+NULL_REASONS: Final = {
+    "no_source": "no source feeds a topic that the metric needs, or it began after this row; never shown as 0",
+    "zero_divisor": "the divisor is 0",
+    "catching_up": "the rate's topics are more than a minute apart; their numbers do not belong together yet",
+    "source_gives_no_people": "the events carry no user_key, so people cannot be counted",
+    "no_finished_day": "the window has no day over which a mean could be taken",
+    "no_target": "the campaign has no goal, or there is no campaign",
+    "no_stock_record": "no stock record of the SKU is known",
+    "not_selling": "nothing sells, so it does not run out",
+    "after_campaign": "the campaign is over: stock is shown without a projection (X-34)",
+    "not_in_stock_feed": "the row is not in the stock table",
+    "loading": "the board is still reading what is there; asked again in a moment it answers",
+}
+"""Why a value is null, as answers say it."""
+
+TIME_DIMS: Final = ("day", "hour", "minute")
+FACT_DIMS: Final = (
+    *TIME_DIMS,
+    "product",
+    "sku",
+    "slice",
+    "leaf",
+    "creator",
+    "content",
+    "sub_campaign",
+    "territory",
+    "status",
+)
+TRAFFIC_DIMS: Final = (
+    *TIME_DIMS,
+    "product",
+    "slice",
+    "leaf",
+    "creator",
+    "content",
+    "sub_campaign",
+    "territory",
+)
+STOCK_DIMS: Final = ("product", "sku")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        id: stable; the name in queries, series and exports.
+        title: as a screen shows it.
+        definition: exact, one or two sentences.
+        unit: of the value.
+        formula: over base measures.
+        dims: what it may be asked by, if its cubes give the combination.
+        adds_over: over what its values may be summed.
+        sources: ids of features in the briefs, and of settled questions.
+        not_counted: what a reader might expect in it and does not find.
+        advice: one line for the seller when the figure is off its band.
+        min_divisor: a rate with a smaller divisor is null `zero_divisor`.
+        windows: `any`, or `now` for a figure of the moment that no window changes.
+        topics: which it needs, without prefix; a metric without these as source is null `no_source`.
+        group: metrics that one name asks for together.
+        owner: the module that computes it.
+    """
+
+    id: str
+    title: str
+    definition: str
+    unit: Unit
+    formula: Formula
+    dims: tuple[str, ...]
+    adds_over: AddsOver
+    sources: str
+    not_counted: str = ""
+    advice: str = ""
+    min_divisor: int = 1
+    windows: str = "any"
+    topics: tuple[str, ...] = ()
+    group: str = ""
+    owner: str = "streams.query"
+    null_reasons: tuple[str, ...] = field(default=("no_source",))
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether numerator and divisor may come from topics that are not equally far."""
+        return isinstance(self.formula, (Ratio, Share))
+
+    @property
+    def counts_people(self) -> bool:
+        """Whether any part is an estimate of sketches."""
+        return any(measure.people for measure in measures_of(self.formula))
+
+
+def metric_of(
+    id: str,
+    title: str,
+    definition: str,
+    unit: Unit,
+    formula: Formula,
+    sources: str,
+    *,
+    dims: tuple[str, ...] | None = None,
+    **more: str | tuple[str, ...] | int,
+) -> Metric:
+    """Fill in what follows from the formula."""
+    parts = list(measures_of(formula))
+    topics = tuple(dict.fromkeys(measure.topic for measure in parts))
+    if dims is None:
+        traffic = any(measure.frame is Frame.TRAFFIC for measure in parts)
+        dims = TRAFFIC_DIMS if traffic else FACT_DIMS
+        if isinstance(formula, DailyMean) or _has_mean(formula):
+            dims = tuple(dim for dim in dims if dim not in {"hour", "minute"})
+        if isinstance(formula, Recent):
+            dims = tuple(dim for dim in dims if dim not in TIME_DIMS)
+    reasons = ["no_source"]
+    if isinstance(formula, (Ratio, Share)):
+        reasons.append("zero_divisor")
+        if len(topics) > 1:
+            reasons.append("catching_up")
+    if any(measure.people for measure in parts):
+        reasons.append("source_gives_no_people")
+    if isinstance(formula, DailyMean) or _has_mean(formula):
+        reasons.append("no_finished_day")
+    values: dict[str, object] = {
+        "topics": topics,
+        "null_reasons": tuple(reasons),
+        "adds_over": _adds(formula),
+    }
+    values |= more
+    return Metric(id, title, definition, unit, formula, dims, sources=sources, **values)  # type: ignore[arg-type] # fields by name
+
+
+def _has_mean(formula: Formula) -> bool:
+    return isinstance(formula, Ratio) and (
+        isinstance(formula.numerator, DailyMean) or isinstance(formula.divisor, DailyMean)
+    )
+
+
+def _adds(formula: Formula) -> AddsOver:
+    if not isinstance(formula, (Total, Recent)):
+        return AddsOver.NONE
+    kinds = {measure.adds_over for measure in measures_of(formula)}
+    order = (AddsOver.NONE, AddsOver.TIME, AddsOver.ALL)
+    return next(kind for kind in order if kind in kinds)
