@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from streams.cubes import CUBES, TRAFFIC, Grain
 from streams.settings import SECTIONS, ShopSettings
 from streams.settings_check import BOUNDS
 from streams.topics import TOPICS, Role, Topic
@@ -58,6 +59,23 @@ def topics_table() -> str:
     return "\n".join(lines)
 
 
+def cubes_table() -> str:
+    """Return the cubes with their dimensions, grain, traffic, sketches and retention."""
+    lines = [
+        "| cube | adds up by | every | people | traffic | kept for |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for cube in CUBES:
+        people = "not kept" if cube.lg_k is None else f"sketch of 2^{cube.lg_k} registers"
+        traffic = (
+            "all" if cube.event_types == TRAFFIC else ", ".join(f"`{name}`" for name in cube.event_types)
+        )
+        lines.append(
+            f"| `{cube.name}` | {', '.join(cube.dims)} | {_GRAINS[cube.grain]} | {people} | {traffic} | `fold.{cube.keep}` |"
+        )
+    return "\n".join(lines)
+
+
 def attributes_of(kind: type) -> dict[str, str]:
     """Return attribute -> text of the `Attributes:` part of a class's docstring; `a, b: text` tells of both."""
     told: dict[str, str] = {}
@@ -76,8 +94,18 @@ def attributes_of(kind: type) -> dict[str, str]:
     return told
 
 
-BLOCKS: Final[dict[str, Callable[[], str]]] = {"settings": settings_table, "topics": topics_table}
+BLOCKS: Final[dict[str, Callable[[], str]]] = {
+    "cubes": cubes_table,
+    "settings": settings_table,
+    "topics": topics_table,
+}
 """Generated block -> what fills it."""
+
+_GRAINS: Final = {
+    Grain.DAY: "business day of the shop",
+    Grain.QUARTER: "quarter hour",
+    Grain.MINUTE: "minute",
+}
 
 _ROLES: Final = {
     Role.SOURCE: "records from outside",

@@ -17,6 +17,7 @@ from typing import Any, Final
 import click
 import pytest
 
+from streams.cubes import CUBES
 from streams.errors import SettingsError
 from streams.settings import SECTIONS, ShopSettings
 from streams.topics import TOPICS
@@ -130,6 +131,11 @@ def test_every_setting_says_what_it_is_for(section: str, kind: type) -> None:
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_topic_is_documented(topic: str) -> None:
     assert f"| `{topic}` |" in (ROOT / "docs" / "STATE.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("cube", [cube.name for cube in CUBES])
+def test_every_cube_is_documented(cube: str) -> None:
+    assert f"| `{cube}` |" in (ROOT / "docs" / "STATE.md").read_text(encoding="utf-8")
 
 
 def test_settings_shown_in_pages_are_accepted(tmp_path: Path) -> None:
