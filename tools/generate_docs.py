@@ -71,7 +71,8 @@ def cubes_table() -> str:
             "all" if cube.event_types == TRAFFIC else ", ".join(f"`{name}`" for name in cube.event_types)
         )
         lines.append(
-            f"| `{cube.name}` | {', '.join(cube.dims)} | {_GRAINS[cube.grain]} | {people} | {traffic} | `fold.{cube.keep}` |"
+            f"| `{cube.name}` | {', '.join(cube.dims)} | {_GRAINS[cube.grain]} "
+            f"| {people} | {traffic} | `fold.{cube.keep}` |"
         )
     return "\n".join(lines)
 
