@@ -26,6 +26,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings, folder: Path, name: str, arguments: Sequence[str] = ()) -> None:
         self.name = name
         self.exits: list[tuple[float, int]] = []
+        """When the supervised process ended (seconds since the epoch) and with which exit code."""
         self.log = folder / f"{name}.log"
         self._settings = folder / f"{name}.json"
         self._settings.write_bytes(msgspec.json.encode(settings))
@@ -79,6 +80,13 @@ class WorkerProcess:
             await asyncio.sleep(0.02)
         return self._process.poll()
 
+    async def said(self, words: str, *, within_s: float) -> None:
+        """Wait until the log holds some words."""
+        deadline = time.monotonic() + within_s
+        while words not in self.log.read_text(encoding="utf-8", errors="replace"):
+            assert time.monotonic() < deadline, f"{self.name} did not say {words!r}:\n{self.log.read_text()}"
+            await asyncio.sleep(0.05)
+
     async def stop(self) -> int:
         """End it gently, then by force; return its exit code."""
         if self._supervisor is not None:
@@ -99,7 +107,7 @@ class WorkerProcess:
             code = self._process.poll()
             if code is None:
                 continue
-            self.exits.append((time.monotonic(), code))
+            self.exits.append((time.time(), code))
             if code in RESTARTED or code < 0:
                 await asyncio.sleep(0.5)
                 self.start()

@@ -17,14 +17,16 @@ from typing import Final, NamedTuple
 
 import xxhash
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
+from agents import topics
 from agents.restore import read_stored
 from streams import sketches
 from streams.cubes import CUBE_BY_NAME
 from streams.fold import PartitionState
 from streams.outcomes import Outcome
 from streams.records import RecordBatch
-from streams.settings import Settings
+from streams.settings import Settings, ShopSettings
 from streams.state import FactKey, FactRow, Position, RowKey, StateRow
 from streams.topics import REPLAY_HEADER, SOURCE_TOPICS, full_name
 from streams.wire import decode_fact, decode_state
@@ -32,6 +34,8 @@ from streams.wire import decode_fact, decode_state
 SHOP_ID: Final = "s1"
 BEGIN_MS: Final = 1_764_072_000_000
 """2025-11-25T12:00Z."""
+
+SHOP: Final = ShopSettings(SHOP_ID, timezone="Europe/London", currency="GBP")
 
 PRODUCTS: Final = 40
 USERS: Final = 3_000
@@ -81,7 +85,11 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 async def send(
-    settings: Settings, sent: Iterable[Record], *, producer: AIOKafkaProducer | None = None
+    settings: Settings,
+    sent: Iterable[Record],
+    *,
+    producer: AIOKafkaProducer | None = None,
+    replay_id: str | None = None,
 ) -> int:
     """Send records with their time and, on a replay, its header; return how many."""
     own = producer or AIOKafkaProducer(
@@ -89,7 +97,8 @@ async def send(
     )
     if producer is None:
         await own.start()
-    headers = [(REPLAY_HEADER, settings.replay_id.encode())] if settings.replay_id else []
+    header = settings.replay_id if replay_id is None else replay_id
+    headers = [(REPLAY_HEADER, header.encode())] if header else []
     number = 0
     try:
         for record in sent:
@@ -230,6 +239,22 @@ def with_kafka(settings: Settings, **changes: object) -> Settings:
     return dataclasses.replace(settings, kafka=dataclasses.replace(settings.kafka, **changes))  # type: ignore[arg-type] # names are the caller's
 
 
+async def recreate(settings: Settings, topic: str) -> None:
+    """Delete a source topic and make it anew, empty."""
+    name = full_name(settings.kafka.prefix, topic)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([name])
+        for _ in range(100):
+            if name not in await admin.list_topics():
+                break
+            await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+    await topics.ensure(settings)
+
+
 def event(event_type: str, number: int, at_ms: int, **fields: object) -> dict[str, object]:
     """Return an event of the shop."""
     return {
@@ -247,11 +272,11 @@ def _merge_fact(merged: Merged, row: FactRow) -> None:
         merged.facts[row.key] = row
     elif known.merge_order == row.merge_order:
         received_ms = min(known.received_at_ms, row.received_at_ms)
-        topics = Counter(dict(known.topics)) + Counter(dict(row.topics))
+        places = Counter(dict(known.topics)) + Counter(dict(row.topics))
         merged.facts[row.key] = known._replace(
             received_at_ms=received_ms,
             copies=known.copies + row.copies,
-            topics=tuple(sorted(topics.items())),
+            topics=tuple(sorted(places.items())),
         )
 
 

@@ -8,12 +8,11 @@ from typing import Final
 
 import pytest
 
-from streams.settings import KafkaSettings, Settings, ShopSettings
+from streams.settings import KafkaSettings, Settings
+from tests import world
 from tests.kafka_broker import KafkaBroker
 
-SHOP: Final = ShopSettings("s1", timezone="Europe/London", currency="GBP")
-
-_numbers = itertools.count(1)
+_numbers: Final = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +23,12 @@ def kafka() -> Iterator[KafkaBroker]:
 
 
 @pytest.fixture
-def world(kafka: KafkaBroker) -> Settings:
+def world_settings(kafka: KafkaBroker) -> Settings:
     """Settings with topics of their own; records keep the time that they are sent with."""
     number = next(_numbers)
     replay_id = f"t{number}"
     return Settings(
-        shops={SHOP.shop_id: SHOP},
+        shops={world.SHOP_ID: world.SHOP},
         kafka=KafkaSettings(
             bootstrap=kafka.bootstrap, app="test", prefix=f"replay.{replay_id}.", session_timeout_ms=6_000
         ),

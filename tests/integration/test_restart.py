@@ -1,0 +1,184 @@
+"""Workers that are killed, stopped, told to end, or lose their broker: nothing is lost and nothing counts twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agents import topics
+from agents.worker import Worker
+from streams.settings import KafkaSettings, Settings
+from tests import world
+from tests.kafka_broker import KafkaBroker
+from tests.workers import WorkerProcess
+
+pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]
+
+
+async def test_killed_under_load_and_started_again_it_counts_everything_once(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world.with_kafka(world_settings, flush_after_ms=50)
+    await topics.ensure(settings)
+    sent = list(world.records(9_000, seed=3))
+    worker = WorkerProcess(settings, tmp_path, "worker").supervise()
+    try:
+        await world.send(settings, sent[:3_000])
+        await world.settled(settings, 1_000, within_s=30)
+        worker.signal(signal.SIGKILL)
+        await world.send(settings, sent[3_000:6_000])
+        await world.settled(settings, 3_500, within_s=40)
+        worker.signal(signal.SIGKILL)
+        await world.send(settings, sent[6_000:])
+        merged = await world.settled(settings, len(sent), within_s=60)
+    finally:
+        await worker.stop()
+    assert merged.read == len(sent)
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def test_told_to_end_it_flushes_everything_within_ten_seconds_and_the_next_one_goes_on(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    # A flush is due only after a minute, so what is durable after SIGTERM is what the end of the worker flushed.
+    settings = world.with_kafka(world_settings, flush_after_ms=60_000, flush_at_most_ms=60_000)
+    await topics.ensure(settings)
+    sent = list(world.records(4_000, seed=4))
+    for number, part in enumerate((sent[:2_000], sent[2_000:])):
+        worker = WorkerProcess(settings, tmp_path, f"worker{number}").start()
+        await world.send(settings, part)
+        await worker.said("Owns partitions", within_s=20)
+        await asyncio.sleep(2)
+        told_s = time.monotonic()
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended(10) == 0, worker.log.read_text()
+        assert time.monotonic() - told_s < 10
+    merged = await world.stored(settings)
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def test_a_worker_that_slept_past_its_session_is_fenced_and_ends_with_75(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world.with_kafka(world_settings, flush_after_ms=100)
+    await topics.ensure(settings)
+    sent = list(world.records(9_000, seed=5))
+    sleeper = WorkerProcess(settings, tmp_path, "sleeper").start()
+    try:
+        await world.send(settings, sent[:3_000])
+        await world.settled(settings, 3_000, within_s=30)
+        # Records that the sleeper has taken and not flushed when it falls asleep are folded by both.
+        await world.send(settings, sent[3_000:6_000])
+        sleeper.signal(signal.SIGSTOP)
+        other = WorkerProcess(settings, tmp_path, "other").start()
+        try:
+            merged = await world.settled(settings, 6_000, within_s=40)
+            assert merged.read == 6_000
+            sleeper.signal(signal.SIGCONT)
+            await world.send(settings, sent[6_000:])
+            merged = await world.settled(settings, len(sent), within_s=40)
+            assert merged.read == len(sent)
+            code = await sleeper.ended(1)
+            # It had nothing unflushed when it slept: then it learns of its loss from the group and begins anew.
+            assert code in {75, None}
+        finally:
+            await other.stop()
+    finally:
+        await sleeper.stop()
+    merged = await world.stored(settings)
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def test_a_broker_that_goes_away_for_a_while_costs_nothing(tmp_path: Path) -> None:
+    with KafkaBroker(tmp_path / "broker") as broker:
+        settings = Settings(
+            shops={world.SHOP_ID: world.SHOP},
+            kafka=KafkaSettings(
+                bootstrap=broker.bootstrap, app="test", prefix="replay.outage.", session_timeout_ms=6_000
+            ),
+            replay_id="outage",
+        )
+        await topics.ensure(settings)
+        sent = list(world.records(6_000, seed=6))
+        worker = WorkerProcess(settings, tmp_path, "worker").supervise()
+        try:
+            await world.send(settings, sent[:3_000])
+            await world.settled(settings, 500, within_s=30)
+            await asyncio.to_thread(broker.stop)
+            await asyncio.sleep(8)
+            await asyncio.to_thread(broker.start)
+            await world.send(settings, sent[3_000:])
+            merged = await world.settled(settings, len(sent), within_s=60)
+        finally:
+            await worker.stop()
+        assert merged.read == len(sent)
+        assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def test_a_source_topic_that_was_made_anew_under_old_state_is_refused(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world.with_kafka(world_settings, partitions=1)
+    await topics.ensure(settings)
+    sent = list(world.records(500, seed=7))
+    worker = WorkerProcess(settings, tmp_path, "first").start()
+    await world.send(settings, sent)
+    await world.settled(settings, 500, within_s=30)
+    assert await worker.stop() == 0
+    await world.recreate(settings, "impressions")
+    worker = WorkerProcess(settings, tmp_path, "second").start()
+    try:
+        assert await worker.ended(30) == 4
+        assert "was deleted or cut" in worker.log.read_text()
+    finally:
+        await worker.stop()
+
+
+async def test_without_transactions_the_same_rows_are_written(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world.with_kafka(world_settings, transactions=False)
+    await topics.ensure(settings)
+    sent = list(world.records(3_000, seed=8))
+    worker = WorkerProcess(settings, tmp_path, "worker").start()
+    try:
+        await world.send(settings, sent)
+        merged = await world.settled(settings, len(sent), within_s=40)
+    finally:
+        assert await worker.stop() == 0
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def test_a_worker_that_stands_still_while_there_is_work_ends_with_75(world_settings: Settings) -> None:
+    settings = world.with_kafka(world_settings, stall_after_ms=3_000)
+    await topics.ensure(settings)
+    codes: list[int] = []
+    worker = Worker(settings, end=codes.append)
+    await worker.start()
+    try:
+        for _ in range(400):
+            await asyncio.sleep(0.05)
+            if worker.keeper.placed:
+                break
+        # A fold that never returns stands for whatever may hang; heartbeats go on, so the group sees a healthy member.
+        hang = asyncio.Event()
+        works = worker.keeper._in_executor
+
+        async def hanging(_function: object, *_arguments: object) -> None:
+            await hang.wait()
+
+        worker.keeper._in_executor = hanging  # type: ignore[method-assign, assignment] # the hang
+        await world.send(settings, list(world.records(100, seed=9)))
+        for _ in range(200):
+            if codes:
+                break
+            await asyncio.sleep(0.1)
+        assert codes == [75]
+        worker.keeper._in_executor = works  # type: ignore[method-assign] # back
+        hang.set()
+    finally:
+        await worker.stop()

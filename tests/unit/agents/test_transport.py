@@ -1,0 +1,157 @@
+"""Whole fetches as messages, and nothing skipped: what was fetched and not handed over is fetched again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+
+import pytest
+from aiokafka.consumer.fetcher import PartitionRecords
+from faust.types import TP
+
+from agents.transport import _RAW, Consumer, Fetch
+
+A, B = TP("cm.orders", 0), TP("cm.clicks", 0)
+
+
+class Raw(NamedTuple):
+    offset: int
+    timestamp: int = 5_000
+    timestamp_type: int = 1
+    key: bytes | None = None
+    value: bytes | None = b"{}"
+    headers: tuple[tuple[str, bytes], ...] = ()
+    checksum: None = None
+
+
+class FakeKeeper:
+    def __init__(self) -> None:
+        self.epoch = 1
+        self.placed = True
+        self.offsets: dict[TP, int] = {}
+        self.calls: list[str] = []
+
+    async def place(self, _assigned: frozenset[TP]) -> dict[TP, int]:
+        self.calls.append("place")
+        return self.offsets
+
+    def settle(self, epoch: int) -> None:
+        self.calls.append(f"settle {epoch}")
+
+    async def revoke(self) -> None: ...
+
+    def idle(self) -> None: ...
+
+
+class Rig(Consumer):
+    """The consumer with Faust and the broker cut away: fetches are given, seeks are noted."""
+
+    def __init__(self, keeper: FakeKeeper, fetches: list[dict[TP, list[Raw]]]) -> None:
+        self.app = cast("Any", SimpleNamespace(keeper=keeper, consumer_generation_id=1))
+        self.next_offsets = {}
+        self._dropped = set()
+        self.flow_active = True
+        self.fetches = fetches
+        self.seeks: list[dict[TP, int]] = []
+        self.during_fetch: Any = None
+
+    @property
+    def should_stop(self) -> bool:
+        return False
+
+    def assignment(self) -> set[TP]:
+        return {A, B}
+
+    async def seek_wait(self, partitions: Any) -> None:
+        self.seeks.append(dict(partitions))
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        if self.during_fetch is not None:
+            self.during_fetch()
+        return (self.fetches.pop(0) if self.fetches else {}), set()
+
+    async def handed(self) -> dict[TP, Fetch]:
+        return {tp: cast("Any", message).value async for tp, message in self.getmany(0.0)}
+
+
+async def test_a_fetch_is_one_message_per_partition_with_the_offset_of_its_last_record() -> None:
+    rig = Rig(FakeKeeper(), [{A: [Raw(3), Raw(4), Raw(9)], B: [Raw(1)]}])
+    messages = {tp: message async for tp, message in rig.getmany(0.0)}
+    assert {tp: message.offset for tp, message in messages.items()} == {A: 9, B: 1}
+    fetch = cast("Fetch", messages[A].value)
+    assert [record.offset for record in fetch.records] == [3, 4, 9]
+    assert fetch.epoch == 1
+    assert rig.next_offsets == {A: 10, B: 2}
+
+
+async def test_nothing_is_handed_over_before_state_is_loaded() -> None:
+    keeper = FakeKeeper()
+    keeper.placed = False
+    rig = Rig(keeper, [{A: [Raw(3)]}])
+    assert await rig.handed() == {}
+    assert len(rig.fetches) == 1
+
+
+async def test_records_fetched_for_an_epoch_that_passed_are_dropped_and_fetched_again() -> None:
+    keeper = FakeKeeper()
+    rig = Rig(keeper, [{A: [Raw(7)]}, {}])
+    rig.next_offsets = {A: 7}
+
+    def revoke() -> None:
+        keeper.epoch += 1
+
+    rig.during_fetch = revoke
+    assert await rig.handed() == {}
+    rig.during_fetch = None
+    await rig.handed()
+    assert rig.seeks == [{A: 7}]
+
+
+async def test_what_is_left_of_a_fetch_when_the_epoch_passes_is_fetched_again() -> None:
+    keeper = FakeKeeper()
+    rig = Rig(keeper, [{A: [Raw(7)], B: [Raw(2)]}, {}])
+    rig.next_offsets = {A: 7, B: 2}
+    handed = []
+    messages = cast("AsyncIterator[Any]", rig.getmany(0.0))
+    async for tp, _ in messages:
+        handed.append(tp)
+        keeper.epoch += 1
+    assert len(handed) == 1
+    await rig.handed()
+    left = A if handed == [B] else B
+    assert rig.seeks == [{left: rig.next_offsets[left]}]
+
+
+async def test_a_placement_in_the_middle_of_a_message_keeps_its_own_offsets() -> None:
+    keeper = FakeKeeper()
+    rig = Rig(keeper, [{A: [Raw(7)]}])
+    async for _ in rig.getmany(0.0):
+        rig.next_offsets = {A: 3}
+        keeper.epoch += 1
+    assert rig.next_offsets == {A: 3}
+
+
+async def test_the_sources_stand_where_the_state_ends_before_records_flow() -> None:
+    keeper = FakeKeeper()
+    keeper.offsets = {A: 100, B: 0}
+    rig = Rig(keeper, [])
+    assert await rig.seek_to_committed() == {A: 100, B: 0}
+    assert rig.seeks == [{A: 100, B: 0}]
+    assert rig.next_offsets == {A: 100, B: 0}
+    assert keeper.calls == ["place", "settle 1"]
+
+
+async def test_a_placement_that_was_revoked_meanwhile_moves_nothing() -> None:
+    keeper = FakeKeeper()
+    rig = Rig(keeper, [])
+    await rig.seek_to_committed()
+    assert rig.seeks == []
+    assert keeper.calls == ["place"]
+
+
+@pytest.mark.parametrize(("deserializer", "raw"), [(_RAW, True), (None, False)])
+def test_only_our_own_consumer_gets_records_as_they_come(deserializer: Any, *, raw: bool) -> None:
+    records = PartitionRecords(A, None, [], 0, deserializer, None, False, 0)
+    record = Raw(5, key=b"k")
+    assert (records._consumer_record(A, record) is record) is raw
