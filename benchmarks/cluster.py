@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented 
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewTopic,
     ResourceType,
 )
 
@@ -60,13 +61,24 @@ class Cluster:
         return Settings(shops={SHOP.shop_id: SHOP}, kafka=kafka)
 
     def create(self, prefix: str) -> None:
-        """Create all topics of a world, ready to be loaded with old timestamps."""
-        asyncio.run(topics.ensure(self.settings(prefix)))
-        self._alter_sources(prefix, {"message.timestamp.type": "CreateTime", "retention.ms": "-1"})
+        """Create the source topics of a world, ready to be loaded with old timestamps.
+
+        They are created so and not altered afterwards: the first batches could otherwise come before the change and
+        be stamped with the time of their arrival.
+        """
+        old = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+        sources = {full_name(prefix, topic.name) for topic in SOURCE_TOPICS}
+        plans = [plan for plan in topics.plan(self.settings(prefix)) if plan.name in sources]
+        created = self._admin.create_topics(
+            [NewTopic(plan.name, plan.partitions, 1, config=plan.config | old) for plan in plans]
+        )
+        for future in created.values():
+            future.result()
 
     def seal(self, prefix: str) -> None:
         """Put the source topics back to what a live cluster has; records keep the timestamps they came with."""
-        self._alter_sources(prefix, {"message.timestamp.type": "LogAppendTime"})
+        names = [full_name(prefix, topic.name) for topic in SOURCE_TOPICS]
+        self._alter(names, {"message.timestamp.type": "LogAppendTime"})
 
     def reset_state(self, prefix: str) -> None:
         """Forget what workers have written, so that the next one starts at the first record."""
@@ -112,9 +124,6 @@ class Cluster:
         finally:
             consumer.close()
 
-    def _alter_sources(self, prefix: str, config: dict[str, str]) -> None:
-        self._alter([full_name(prefix, topic.name) for topic in SOURCE_TOPICS], config)
-
     def _alter(self, names: list[str], config: dict[str, str]) -> None:
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
@@ -123,3 +132,22 @@ class Cluster:
         resources = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name in names]
         for future in self._admin.incremental_alter_configs(resources).values():
             future.result()
+        self._wait_for(names, config)
+
+    def _wait_for(self, names: list[str], config: dict[str, str]) -> None:
+        """Wait until the broker itself, not only its controller, goes by the change."""
+        deadline = time.monotonic() + VISIBLE_WITHIN_S
+        while True:
+            described = self._admin.describe_configs(
+                [ConfigResource(ResourceType.TOPIC, name) for name in names]
+            )
+            found = [
+                {name: entry.value for name, entry in future.result().items()}
+                for future in described.values()
+            ]
+            if all(one.get(name) == value for one in found for name, value in config.items()):
+                return
+            if time.monotonic() > deadline:
+                message = f"{names[0]} and others do not have {config} after {VISIBLE_WITHIN_S:.0f} s"
+                raise RuntimeError(message)
+            time.sleep(0.1)

@@ -78,8 +78,7 @@ def measure(per_second: int, seconds: float, say: Callable[[str], None]) -> dict
     """
     with tempfile.TemporaryDirectory(prefix="warroom-bench-") as name, Cluster() as cluster:
         folder = Path(name)
-        cluster.create(PREFIX)
-        cluster.seal(PREFIX)
+        cluster.reset_state(PREFIX)
         port = free_port()
         (folder / "warroom.toml").write_text(_settings_text(cluster, port, folder))
         settings = cluster.settings(PREFIX)

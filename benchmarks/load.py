@@ -211,6 +211,7 @@ def preload(
             "queue.buffering.max.messages": 500_000,
             "compression.type": "lz4",
             "enable.idempotence": True,
+            "log_level": 2,
             # Only failures come back: a Python callback per delivered record would take longer than producing it.
             "delivery.report.only.error": True,
             "on_delivery": lambda error, _message: refused.append(str(error)) if error else None,

@@ -133,7 +133,13 @@ def _assert_all_counted(settings: Settings, progress: Progress) -> None:
 def _preload_one_by_one(load: Load, bootstrap: str, prefix: str) -> None:
     """Produce a load so that every record is a batch of its own."""
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "linger.ms": 0, "batch.num.messages": 1, "enable.idempotence": True}
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 0,
+            "batch.num.messages": 1,
+            "enable.idempotence": True,
+            "log_level": 2,
+        }
     )
     for record in load.rendered():
         while True:
