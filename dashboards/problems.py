@@ -1,16 +1,11 @@
-"""Errors of the HTTP API as RFC 9457 problem documents, and the CSV form of an answer."""
+"""Errors of the HTTP API as RFC 9457 problem documents."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
@@ -25,9 +20,6 @@ _TITLES: Final = {
     500: "The board failed",
     503: "Not now",
 }
-
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet run a cell instead of showing it (OWASP, CSV injection)."""
 
 
 def problem(status: int, reason: str, detail: str, *, mend: str = "") -> web.Response:
@@ -47,21 +39,3 @@ def problem(status: int, reason: str, detail: str, *, mend: str = "") -> web.Res
     if status == 503:
         answer.headers["Retry-After"] = "1"
     return answer
-
-
-def csv_text(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
-    """Return rows as CSV with a header line; null is an empty cell, text that could be a formula is defused."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([_cell(name) for name in columns])
-    for row in rows:
-        writer.writerow([_cell(row.get(name)) for name in columns])
-    return buffer.getvalue()
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value

@@ -6,6 +6,7 @@ the Host header is checked too; behind a token no name is trusted, only the toke
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -107,6 +108,7 @@ class Guard:
         """Return the cookie's value: derived from the token, so a new token ends every session."""
         return hmac.new(self._token.encode(), b"warroom session", hashlib.sha256).hexdigest()
 
+    @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse a foreign host name or a missing token, else pass the request on."""
         if not self._token and host_name(request.headers.get("Host", "")) not in self._names:
@@ -144,7 +146,7 @@ class Guard:
         """Take the token of the form and set the session cookie."""
         if not self._token:
             raise web.HTTPSeeOther(PAGE_PATH)
-        now_s = request.loop.time()
+        now_s = asyncio.get_running_loop().time()
         while self._failures and self._failures[0] < now_s - 60:
             self._failures.popleft()
         if len(self._failures) >= FAILURES_PER_MINUTE:

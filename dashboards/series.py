@@ -21,13 +21,8 @@ PREFIX: Final = "warroom_"
 LABELS: Final = ("shop", "campaign", "slice", "window", "topic", "outcome")
 INFO_LABELS: Final = ("shop", "currency", "timezone")
 
-SLICED: Final = (
-    "gmv",
-    "orders",
-    "sku_orders",
-    "items_sold",
-    "est_customers",
-    "aov_revenue",
+SLICED_FACTS: Final = ("gmv", "orders", "sku_orders", "items_sold", "est_customers", "aov_revenue")
+SLICED_TRAFFIC: Final = (
     "product_impressions",
     "product_clicks",
     "product_page_views",
@@ -36,7 +31,8 @@ SLICED: Final = (
     "ctor",
     "atc_rate",
 )
-"""Asked by slice, for the windows `today` and `campaign`."""
+SLICED: Final = (*SLICED_FACTS, *SLICED_TRAFFIC)
+"""Asked by slice, for the windows `today` and `campaign`; facts and traffic apart, for one may be refused."""
 
 RECENT: Final = {"gmv": "gmv_last_15m", "orders": "orders_last_15m"}
 """Series that also have the window `last_15m`, and the metric behind it."""

@@ -195,12 +195,6 @@ def record_counts(columns: Columns) -> RecordCounts:
     )
 
 
-def newest_event_ms(columns: Columns, shop_id: str) -> int | None:
-    """Return the newest event time folded over the watched topics; None before the first record."""
-    spans = (columns.span(shop_id, topic) for topic in WATCHED_TOPICS)
-    return max((span.last_ms for span in spans if span is not None), default=None)
-
-
 class FeedState(StrEnum):
     """Idle or dead (X-82)."""
 

@@ -44,6 +44,7 @@ function draw(overview) {
 function drawChart(overview) {
   const holder = slot("chart");
   const key = slot("chart-reference");
+  slot("chart-today").hidden = Boolean(overview.chart.null);
   key.hidden = !overview.chart.reference_label;
   key.textContent = overview.chart.reference_label ?? "";
   if (overview.chart.null) {

@@ -69,7 +69,7 @@ export class PulseChart {
           space: unit * 6,
           values: (_, splits) => splits.map((ms) => formats.minutes.format(ms)),
         },
-        { ...axis, size: unit * 5, space: unit * 4, values: (_, splits) => splits.map((v) => formats.shortMoney.format(v)) },
+        { ...axis, size: unit * 5, space: unit * 4, values: (_, splits) => splits.map((v) => formats.roughMoney(v)) },
       ],
       series: [
         {},

@@ -3,7 +3,7 @@
 const REASONS = {
   no_source: (needs) => (needs.length ? `needs ${needs.join(", ")}` : "no source feeds this"),
   loading: () => "reading state",
-  catching_up: () => "topics are catching up",
+  catching_up: () => "catching up",
   divisor_zero: () => "nothing to divide by yet",
   zero_divisor: () => "nothing to divide by yet",
   no_campaign: () => "needs cm.campaigns",
@@ -26,14 +26,15 @@ const LABELS = {
   atc_rate: "add-to-cart rate",
 };
 
+// In the order of the wall: a bar keeps its place, whoever leads.
 const LEAVES = {
-  shop_tab: ["Shop tab", "other"],
   seller_live: ["Seller LIVE", "seller"],
   seller_video: ["Seller video", "seller"],
   seller_product_card: ["Product card", "seller"],
   affiliate_live: ["Affiliate LIVE", "affiliate"],
   affiliate_video: ["Affiliate video", "affiliate"],
   affiliate_other: ["Affiliate other", "affiliate"],
+  shop_tab: ["Shop tab", "other"],
   other: ["Other", "other"],
 };
 
@@ -171,8 +172,8 @@ export function showFunnel(overview, formats) {
     if (step.rate) {
       const rate = element("div", "rate");
       rate.append(element("span", "", LABELS[step.rate.metric] ?? step.rate.metric));
-      rate.append(element("b", "", step.rate.value === null ? "–" : formats.value(step.rate)));
-      if (step.rate.value === null) rate.title = say(step.rate);
+      if (step.rate.value === null) rate.append(element("span", "reason", step.rate.null === "no_source" ? "–" : say(step.rate)));
+      else rate.append(element("b", "", formats.value(step.rate)));
       steps.append(rate);
     }
     const row = element("div", "step");
@@ -197,7 +198,9 @@ export function showSlices(overview, formats) {
   }
   if (!holder.querySelector(".leaves")) holder.replaceChildren(element("div", "leaves"));
   const leaves = holder.firstChild;
-  overview.slices.rows.forEach((row, index) => {
+  const places = Object.keys(LEAVES);
+  const rows = overview.slices.rows.toSorted((one, other) => places.indexOf(one.leaf) - places.indexOf(other.leaf));
+  rows.forEach((row, index) => {
     const [label, owner] = LEAVES[row.leaf] ?? [row.leaf, "other"];
     let leaf = leaves.children[index];
     if (!leaf) {
@@ -216,7 +219,7 @@ export function showSlices(overview, formats) {
     put(leaf.children[2], row.share === null ? "–" : formats.percent.format(row.share));
     leaf.querySelector("i").style.width = `${Math.max(0, Math.min(1, row.share ?? 0)) * 100}%`;
   });
-  while (leaves.children.length > overview.slices.rows.length) leaves.lastChild.remove();
+  while (leaves.children.length > rows.length) leaves.lastChild.remove();
 }
 
 export function showStock(overview, formats) {
@@ -309,9 +312,9 @@ export function showStrip(overview, formats) {
   const strip = overview.strip;
   put(slot("as-of"), strip.as_of_ms === null ? "–" : formats.seconds.format(strip.as_of_ms));
   const lag = slot("lag");
-  put(lag, strip.lag_ms === null ? "–" : formats.duration(strip.lag_ms));
+  put(lag, strip.lag_s === null ? "–" : formats.duration(strip.lag_s * 1000));
   if (strip.records_behind) put(lag, `${lag.textContent}, ${formats.integer.format(strip.records_behind)} records behind`);
-  lag.className = strip.lag_ms !== null && strip.lag_ms > 60000 ? "late" : "";
+  lag.className = strip.lag_s !== null && strip.lag_s > 60 ? "late" : "";
   const number = (value) => formats.integer.format(value);
   put(slot("records"), number(strip.records_in));
   slot("records").dataset.value = strip.records_in;

@@ -1,0 +1,123 @@
+"""The board's HTTP server: the page, the API, the stream of changes, /metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from dashboards.api import Api
+from dashboards.events_stream import ChangeStream
+from dashboards.exporter import Exporter
+from dashboards.overview import Overview
+from dashboards.problems import problem
+from dashboards.security import LOGIN_PATH, PAGE_PATH, Guard, add_headers, read_token
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from streams.board import Board
+
+WEB_FOLDER: Final = Path(__file__).parent / "web"
+MOST_REQUEST_BYTES: Final = 64 * 1024
+
+logger = logging.getLogger(__name__)
+
+CHANGES: Final = web.AppKey("changes", ChangeStream)
+"""The stream of changes of an application, for tests and for whoever counts its clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What the one who starts the server knows and the board does not.
+
+    Attributes:
+        delivering: pages really go out; else the page's log says "would have been".
+        changes: the stream of changes, when it must be made otherwise than usual (tests).
+    """
+
+    delivering: bool = False
+    changes: Callable[[Board], ChangeStream] | None = None
+
+
+def build_app(board: Board, extras: Extras | None = None) -> web.Application:
+    """Return the application for a board; the caller binds it to `settings.board.host` and `port`.
+
+    Raises:
+        SettingsError: the bind is wider than loopback and no token guards it, or the token cannot be read.
+    """
+    extras = extras or Extras()
+    settings = board.settings.board
+    guard = Guard(read_token(settings), bound_host=settings.host)
+    overview = Overview(board, build=_build_of(WEB_FOLDER), delivering=extras.delivering)
+    api = Api(board, overview)
+    changes = (
+        extras.changes(board) if extras.changes else ChangeStream(board, most_clients=settings.sse_clients)
+    )
+    exporter = Exporter(board, streams_open=lambda: changes.clients)
+
+    app = web.Application(
+        middlewares=[_explain, guard.check],
+        client_max_size=MOST_REQUEST_BYTES,
+    )
+    app[CHANGES] = changes
+    app.on_response_prepare.append(add_headers)
+    app.router.add_get(PAGE_PATH, _page)
+    app.router.add_get(LOGIN_PATH, guard.login_form)
+    app.router.add_post(LOGIN_PATH, guard.login)
+    app.router.add_get("/api/v1/query", api.query)
+    app.router.add_get("/api/v1/overview", api.overview)
+    app.router.add_get("/api/v1/stream", changes.handle)
+    app.router.add_get("/api/v1/alerts", api.alerts)
+    app.router.add_get("/api/v1/catalogue", api.catalogue)
+    app.router.add_get("/healthz", api.healthz)
+    app.router.add_get("/readyz", api.readyz)
+    app.router.add_get("/metrics", exporter.handle)
+    app.router.add_static("/static", WEB_FOLDER, append_version=False)
+
+    async def streaming(_app: web.Application) -> AsyncIterator[None]:
+        await changes.start()
+        yield
+        await changes.stop()
+
+    app.cleanup_ctx.append(streaming)
+    # Streams never end by themselves: without this a shutdown waits for every open page.
+    app.on_shutdown.append(lambda _app: changes.stop())
+    return app
+
+
+async def _page(_request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(WEB_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+@web.middleware
+async def _explain(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn what the framework or a defect raises into problem documents; a defect tells its class to the log only."""
+    try:
+        answer = await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        known = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+        return problem(error.status, known.get(error.status, "http_error"), error.reason)
+    except Exception:
+        logger.exception("a request failed: %s", request.path)
+        return problem(500, "internal", "The board could not answer; its log says why.")
+    if request.path.startswith("/static/"):
+        # The files change with a release only, and a wall that loads itself again must get the new ones.
+        answer.headers.setdefault("Cache-Control", "no-cache")
+    return answer
+
+
+def _build_of(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
