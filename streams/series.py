@@ -203,7 +203,7 @@ class Cells:
             frames = [
                 frame.select(TIME, *open_dims)
                 for leaf, frame in self._leaves.items()
-                if leaf.variant != "whole" or not scope.by_atom
+                if leaf.variant != "whole"
             ]
             frames += [frame.select(TIME, *open_dims) for frame, _ in self._figures.values()]
             index = pl.concat(frames).unique()

@@ -238,9 +238,7 @@ def cells(events: Iterable[Traffic], zone: str) -> list[StateRow]:
     return rows
 
 
-def flush_of(
-    events: Sequence[Event], *, zone: str = "UTC", partition: int = 0, number: int = 1
-) -> Flush:
+def flush_of(events: Sequence[Event], *, zone: str = "UTC", partition: int = 0, number: int = 1) -> Flush:
     """Return the flush of one partition that has folded these events, every one of them counted."""
     times: dict[str, list[int]] = defaultdict(list)
     for event in events:

@@ -1,0 +1,269 @@
+"""Questions about traffic: what the cubes give, and what they refuse by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from streams.columns import Columns
+from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
+from streams.errors import QueryError
+from streams.events import Event
+from streams.query import parse_request, run
+from tests.unit.streams.boards import (
+    CREATOR,
+    LIVE,
+    SHOP_TAB,
+    at,
+    board,
+    flush_of,
+    line,
+    order,
+    settings,
+    traffic,
+)
+
+NOON = at("2024-11-29 12:00")
+NOW = at("2024-12-01 12:00")
+
+#                       Friday 12:00          12:20 (next quarter)   Saturday 12:00
+# impressions  LIVE/A   u1 u1 u2              u3                     u1
+#              Shop/B   u2                                           u4, one without a user
+# clicks       LIVE/A   u1                    u1
+#              mia/A                                                 u2
+EVENTS: list[Event] = [
+    *[
+        traffic("product_impression", NOON + n, user, "A", LIVE, territory="GB")
+        for n, user in enumerate(["u1", "u1", "u2"])
+    ],
+    traffic("product_impression", NOON + 20 * MINUTE_MS, "u3", "A", LIVE),
+    traffic("product_impression", NOON + DAY_MS, "u1", "A", LIVE),
+    traffic("product_impression", NOON, "u2", "B", SHOP_TAB),
+    traffic("product_impression", NOON + DAY_MS, "u4", "B", SHOP_TAB),
+    traffic("product_impression", NOON + DAY_MS, None, "B", SHOP_TAB),
+    traffic("product_click", NOON, "u1", "A", LIVE),
+    traffic("product_click", NOON + 20 * MINUTE_MS, "u1", "A", LIVE),
+    traffic("product_click", NOON + DAY_MS, "u2", "A", CREATOR),
+]
+
+
+def ask(columns: Columns, now_ms: int = NOW, **params: str) -> dict[str, Any]:
+    return run(columns, parse_request({"window": "all"} | params), now_ms=now_ms).document()
+
+
+def rows(columns: Columns, now_ms: int = NOW, **params: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ask(columns, now_ms, **params)["rows"]
+    return found
+
+
+def refusal(columns: Columns, now_ms: int = NOW, **params: str) -> QueryError:
+    with pytest.raises(QueryError) as caught:
+        ask(columns, now_ms, **params)
+    return caught.value
+
+
+def test_events_count_with_repeats_and_people_once_a_day() -> None:
+    columns = board(EVENTS, vouch_ms=NOW)
+    metrics = "product_impressions,unique_product_impressions,unique_product_impressions_distinct"
+    # Friday u1 u2 u3, Saturday u1 u4: 5 person-days, 4 people.
+    assert rows(columns, metrics=metrics) == [
+        {
+            "product_impressions": 8,
+            "unique_product_impressions": 5,
+            "unique_product_impressions_distinct": 4,
+        }
+    ]
+    by_day = rows(columns, metrics=metrics, by="day")
+    assert [tuple(row.values())[1:] for row in by_day] == [(5, 3, 3), (3, 2, 2)]
+
+
+def test_people_of_an_hour_are_distinct_within_the_hour() -> None:
+    found = rows(board(EVENTS), metrics="unique_product_impressions", by="hour", window="day:2024-11-29")
+    assert found == [{"hour": "2024-11-29T12+00:00", "unique_product_impressions": 3}]
+
+
+def test_slices_leaves_and_products_unite_their_people() -> None:
+    columns = board(EVENTS)
+    friday: dict[str, Any] = {
+        "window": "day:2024-11-29",
+        "metrics": "product_impressions,unique_product_impressions",
+    }
+    by_slice = {row["slice"]: tuple(row.values())[1:] for row in rows(columns, by="slice", **friday)}
+    assert by_slice["all"] == (5, 3)
+    assert by_slice["seller_live"] == (4, 3)
+    assert by_slice["shop_tab"] == by_slice["seller_product_card"] == (1, 1)
+    assert by_slice["affiliate"] == (0, 0)
+    by_leaf = {row["leaf"]: tuple(row.values())[1:] for row in rows(columns, by="leaf", **friday)}
+    assert by_leaf["shop_tab"] == (1, 1)
+    assert by_leaf["seller_product_card"] == (0, 0)
+    assert rows(columns, by="product", **friday) == [
+        {"product": "A", "product_impressions": 4, "unique_product_impressions": 3},
+        {"product": "B", "product_impressions": 1, "unique_product_impressions": 1},
+    ]
+
+
+def test_shares_of_leaves_sum_to_one() -> None:
+    found = rows(board(EVENTS), metrics="impression_share", by="leaf")
+    assert {row["leaf"]: row["impression_share"] for row in found if row["impression_share"]} == {
+        "seller_live": 5 / 8,
+        "shop_tab": 3 / 8,
+    }
+
+
+def test_creators_contents_and_territories_have_cubes_of_their_own() -> None:
+    columns = board(EVENTS)
+    assert rows(
+        columns, metrics="product_clicks,unique_clicks", by="creator,slice", where="slice=affiliate_video"
+    )[0] == {"creator": "mia", "slice": "affiliate", "product_clicks": 1, "unique_clicks": 1}
+    assert rows(columns, metrics="product_clicks", by="content,product") == [
+        {"content": "live-1", "product": "A", "product_clicks": 2},
+        {"content": "video-1", "product": "A", "product_clicks": 1},
+    ]
+    assert rows(columns, metrics="product_impressions", by="territory") == [
+        {"territory": "GB", "product_impressions": 3}
+    ]
+
+
+def test_rates_sum_before_they_divide_and_mix_facts_with_traffic() -> None:
+    orders = [order("o1", NOON, [line("1", "A1", 1, source=LIVE)], "c1")]
+    columns = board([*EVENTS, *orders], vouch_ms=NOW)
+    assert rows(columns, metrics="ctr,ctor,unique_ctr,unique_ctor") == [
+        {"ctr": 3 / 8, "ctor": 1 / 3, "unique_ctr": 2 / 5, "unique_ctor": 1 / 2}
+    ]
+    by_product = rows(columns, metrics="ctr,ctor", by="product")
+    assert by_product == [
+        {"product": "A", "ctr": 3 / 5, "ctor": 1 / 3},
+        {"product": "B", "ctr": 0.0, "ctor": None},
+    ]
+
+
+def test_the_funnel_divides_means_of_finished_days() -> None:
+    orders = [order("o1", NOON, [line("1", "A1", 1)], "c1")]
+    columns = board([*EVENTS, *orders], vouch_ms=NOW)
+    # Finished: Friday and Saturday. Reach (3 + 2) / 2, clickers (1 + 1) / 2, customers (1 + 0) / 2.
+    assert rows(columns, metrics="avg_unique_reach,avg_unique_clicks,funnel_step_rates") == [
+        {
+            "avg_unique_reach": 2.5,
+            "avg_unique_clicks": 1.0,
+            "funnel_reach_to_click": 0.4,
+            "funnel_click_to_customer": 0.5,
+            "funnel_impression_to_click": 3 / 8,
+            "funnel_click_to_sku_order": 1 / 3,
+        }
+    ]
+
+
+def test_people_say_their_error_and_how_many_events_name_a_user() -> None:
+    answer = ask(board(EVENTS), metrics="product_impressions,unique_product_impressions")
+    assert answer["coverage"] == {"unique_product_impressions": 7 / 8}
+    assert answer["relative_error"] == {"unique_product_impressions": pytest.approx(1.04 / 128)}
+    by_product = ask(board(EVENTS), metrics="unique_product_impressions", by="product")
+    assert by_product["relative_error"] == {"unique_product_impressions": pytest.approx(1.04 / 64)}
+
+
+def test_a_source_without_users_gives_no_people_rather_than_zero() -> None:
+    nameless = [traffic("product_impression", NOON + n, None) for n in range(3)]
+    answer = ask(board(nameless), metrics="product_impressions,unique_product_impressions,avg_unique_reach")
+    assert answer["rows"] == [
+        {"product_impressions": 3, "unique_product_impressions": None, "avg_unique_reach": None}
+    ]
+    assert answer["nulls"]["unique_product_impressions"] == {"source_gives_no_people": [0]}
+
+
+def test_many_people_are_estimated_within_three_sigma() -> None:
+    crowd = [traffic("product_impression", NOON + n, f"user-{n % 20_000}") for n in range(25_000)]
+    (row,) = rows(board(crowd), metrics="unique_product_impressions")
+    assert row["unique_product_impressions"] == pytest.approx(20_000, rel=3 * 1.04 / 128)
+
+
+@pytest.mark.parametrize(
+    ("params", "reason", "names"),
+    [
+        ({"metrics": "product_clicks", "by": "sku"}, "no_cube", ["product_clicks", "sku"]),
+        ({"metrics": "gmv,ctor", "by": "sku,day"}, "no_cube", ["ctor", "by=day"]),
+        ({"metrics": "unique_clicks", "by": "product,hour"}, "no_cube", ["by=product,day"]),
+        ({"metrics": "unique_clicks", "by": "minute"}, "no_cube", ["by=hour"]),
+        ({"metrics": "product_clicks", "by": "product,slice,hour"}, "no_cube", ["by=product,slice,day"]),
+        ({"metrics": "product_clicks", "by": "content,slice"}, "no_cube", ["by=content"]),
+        ({"metrics": "product_clicks", "by": "territory"}, "no_cube", ["product_clicks"]),
+        ({"metrics": "product_clicks", "by": "minute", "where": "product=A"}, "no_cube", ["by=hour"]),
+        (
+            {"metrics": "unique_clicks", "by": "product", "window": "last:3h"},
+            "grain_too_coarse",
+            ["unique_clicks"],
+        ),
+        ({"metrics": "unique_clicks", "window": "last:15m"}, "grain_too_coarse", ["last:15m", "today"]),
+        (
+            {"metrics": "product_clicks", "by": "creator", "window": "last:3h"},
+            "grain_too_coarse",
+            ["creator"],
+        ),
+    ],
+)
+def test_what_no_cube_answers_is_refused_with_the_nearest_that_works(
+    params: dict[str, str], reason: str, names: list[str]
+) -> None:
+    error = refusal(board(EVENTS), NOON + 20 * MINUTE_MS + 1, **params)
+    assert error.reason == reason
+    for name in names:
+        assert name in str(error)
+
+
+def test_every_nearest_by_that_a_refusal_names_does_work() -> None:
+    columns = board(EVENTS)
+    dims = ["minute", "hour", "product", "sku", "slice", "creator", "content", "territory", "sub_campaign"]
+    for first in dims:
+        for second in dims:
+            by = ",".join(dict.fromkeys((first, second)))
+            for metric in ("product_clicks", "unique_clicks"):
+                try:
+                    ask(columns, metrics=metric, by=by)
+                except QueryError as error:
+                    near = error.mend.partition("by=")[2].rstrip(".")
+                    ask(columns, metrics=metric, by=near)
+
+
+def test_minutes_and_quarter_hours_answer_short_windows() -> None:
+    columns = board(EVENTS)
+    now_ms = NOON + 20 * MINUTE_MS + 30_000
+    assert rows(columns, now_ms, metrics="product_clicks,ctr", window="last:15m") == [
+        {"product_clicks": 1, "ctr": 1.0}
+    ]
+    by_minute = rows(columns, now_ms, metrics="product_impressions", by="minute", window="day:2024-11-29")
+    assert len(by_minute) == 21
+    assert by_minute[0] == {"minute": "2024-11-29T12:00+00:00", "product_impressions": 4}
+    assert rows(columns, now_ms, metrics="product_clicks", by="product,hour", window="today") == [
+        {"product": "A", "hour": "2024-11-29T12+00:00", "product_clicks": 2}
+    ]
+
+
+def test_detail_that_is_no_longer_kept_is_refused_rather_than_too_small() -> None:
+    flush = flush_of(EVENTS)
+    columns = Columns(settings())
+    columns.apply(flush)
+    gone = [
+        row._replace(events=None, keyed=0, sketch=None)
+        for row in flush.rows
+        if row.key.cube in ("shop_minute", "product_quarter") and row.key.bucket < NOON + QUARTER_MS
+    ]
+    columns.apply(dataclasses.replace(flush, rows=gone, facts=[], number=2))
+    assert refusal(columns, metrics="product_clicks", by="minute").reason == "no_detail_before"
+    assert refusal(columns, metrics="product_clicks", by="product,hour").reason == "no_detail_before"
+    assert rows(columns, metrics="product_clicks", by="minute", window="day:2024-11-30")
+
+
+def test_a_campaign_that_has_not_ended_does_not_cut_todays_bucket() -> None:
+    columns = board(EVENTS)
+    assert rows(
+        columns, NOON + HOUR_MS, metrics="product_clicks", by="product", window="range:2024-11-29..2024-12-31"
+    )
+
+
+def test_an_answer_does_not_depend_on_what_was_asked_before() -> None:
+    asked, fresh = board(EVENTS[:-1]), board(EVENTS)
+    question: dict[str, Any] = {"metrics": "unique_clicks,unique_clicks_distinct", "by": "product"}
+    ask(asked, **question)
+    asked.apply(flush_of(EVENTS[-1:], partition=1))
+    assert rows(asked, **question) == rows(fresh, **question)

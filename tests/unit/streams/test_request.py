@@ -1,0 +1,75 @@
+"""The grammar of a question: what is understood, and what is refused with the nearest names."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.errors import QueryError
+from streams.request import Request, parse_request
+
+
+def test_a_question_is_read_with_its_defaults() -> None:
+    assert parse_request({"metrics": " gmv, orders ,gmv"}) == Request(("gmv", "orders"))
+
+
+def test_every_part_is_understood() -> None:
+    found = parse_request(
+        {
+            "metrics": "gmv,orders",
+            "by": "product",
+            "where": "product=85123A",
+            "window": "day:2011-11-25",
+            "shop": "s1",
+            "sort": "orders",
+            "limit": "20",
+            "format": "csv",
+        }
+    )
+    assert found == Request(
+        ("gmv", "orders"), ("product",), (("product", "85123A"),), "day:2011-11-25", "s1", "orders", 20, "csv"
+    )
+
+
+def test_filters_are_joined_by_comma_or_repeated_and_a_value_may_hold_a_comma_or_an_equals_sign() -> None:
+    joined = parse_request({"metrics": "gmv", "where": "product=A,5=x,slice=affiliate"}).where
+    assert joined == (("product", "A,5=x"), ("slice", "affiliate"))
+    assert parse_request({"metrics": "gmv", "where": ["product=A,5=x", "slice=affiliate"]}).where == joined
+
+
+def test_a_group_asks_for_its_metrics_as_columns() -> None:
+    assert parse_request({"metrics": "funnel_step_rates,gmv"}).metrics == (
+        "funnel_reach_to_click",
+        "funnel_click_to_customer",
+        "funnel_impression_to_click",
+        "funnel_click_to_sku_order",
+        "gmv",
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "reason", "says"),
+    [
+        ({}, "no_metrics", "metrics=gmv"),
+        ({"metrics": "gvm"}, "unknown_metric", "gmv"),
+        ({"metrics": "gmv", "by": "prodcut"}, "unknown_dimension", "product"),
+        ({"metrics": "gmv", "wher": "a=b"}, "unknown_parameter", "where"),
+        ({"metrics": "gmv", "where": "product"}, "bad_where", "where=product=85123A"),
+        ({"metrics": "gmv", "where": "prodcut=A"}, "unknown_dimension", "product"),
+        ({"metrics": "gmv", "where": "slice=affilate"}, "unknown_value", "affiliate"),
+        ({"metrics": "gmv", "where": "day=2024-01-01"}, "bad_where", "window"),
+        ({"metrics": "gmv", "sort": "orders"}, "bad_sort", "gmv"),
+        ({"metrics": "gmv", "sort": "ordes"}, "unknown_metric", "orders"),
+        ({"metrics": "gmv", "limit": "0"}, "bad_limit", "Leave it out"),
+        ({"metrics": "gmv", "limit": "\u0661"}, "bad_limit", "Leave it out"),
+        ({"metrics": "gmv", "limit": "99999999999"}, "bad_limit", "Leave it out"),
+        ({"metrics": "gmv", "format": "xml"}, "bad_format", "json"),
+        ({"metrics": ",".join(f"m{n}" for n in range(101))}, "too_many", "several questions"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_what_would_be(
+    params: dict[str, str], reason: str, says: str
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse_request(params)
+    assert caught.value.reason == reason
+    assert says in str(caught.value)
