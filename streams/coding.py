@@ -46,6 +46,9 @@ class Coding:
 
     def __init__(self) -> None:
         self.text = pl.Categorical(pl.Categories.random())
+        # Polars forgets the codes of categories that no column holds: the next batch would start again at 0, and
+        # events of one product would be counted in the cells of another.
+        self._held = pl.Series(dtype=self.text)
         self.pairs: dict[tuple[Dimension, ...], Coder] = {}
 
 
