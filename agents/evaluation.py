@@ -44,15 +44,15 @@ class Sink(Protocol):
         UnavailableError: it could not be kept.
     """
 
-    async def stock(self, rows: Sequence[SkuStock]) -> None:
+    async def publish_projections(self, rows: Sequence[SkuStock]) -> None:
         """Keep the newest projection of each SKU."""
         ...
 
-    async def goals(self, rows: Sequence[GoalProgress]) -> None:
+    async def publish_progress(self, rows: Sequence[GoalProgress]) -> None:
         """Keep the newest progress of each campaign."""
         ...
 
-    async def alerts(self, alerts: Sequence[Alert]) -> None:
+    async def publish_alerts(self, alerts: Sequence[Alert]) -> None:
         """Keep the newest version of each alert, in this order."""
         ...
 
@@ -142,7 +142,7 @@ class Evaluator:
         if not self._unpublished:
             return
         # The rules hold these as said: they stay here until the sink has them.
-        await self._sink.alerts(self._unpublished)
+        await self._sink.publish_alerts(self._unpublished)
         self._unpublished = []
 
     async def _publish_stock(self, rows: Sequence[SkuStock]) -> None:
@@ -151,7 +151,7 @@ class Evaluator:
             row for row in rows if self._published_stock.get(key := (row.shop_id, row.sku_id)) != seen[key]
         ]
         if news:
-            await self._sink.stock(news)
+            await self._sink.publish_projections(news)
             self._published_stock.update(seen)
 
     async def _publish_goals(self, goals: Sequence[GoalProgress]) -> None:
@@ -165,7 +165,7 @@ class Evaluator:
             if self._published_goals.get(key := (goal.shop_id, goal.campaign_id)) != seen[key]
         ]
         if news:
-            await self._sink.goals(news)
+            await self._sink.publish_progress(news)
             self._published_goals.update(seen)
 
 

@@ -78,6 +78,10 @@ class PartitionState:
         """Return the first offset of a source topic that is not folded yet; 0 before the first record."""
         return self._tallies[topic].next_offset
 
+    def positions(self) -> list[Position]:
+        """Return how far every source topic is folded, and what became of its records, flushed or not."""
+        return [tally.position() for tally in self._tallies.values()]
+
     def fold(self, batch: RecordBatch) -> None:
         """Fold the records of a batch; those below the position are skipped. Never raises for data."""
         tally = self._tallies[batch.topic]
@@ -109,7 +113,7 @@ class PartitionState:
             number=self._flushes,
             rows=self._cubes.take_rows(),
             facts=self._facts.take_rows(),
-            positions=[tally.position() for tally in self._tallies.values()],
+            positions=self.positions(),
             repeats=[chunk for window in self._windows.values() for chunk in window.take_chunks()],
             dead_letters=letters,
         )
