@@ -37,6 +37,11 @@ RATES = {
     "aov_revenue": ("gmv", "orders"),
     "aov_sku": ("gmv", "sku_orders"),
 }
+FACT_KEYS = {
+    "order_paid": ("order_id",),
+    "order_status": ("order_id", "status"),
+    "refund": ("refund_id", "line_id"),
+}
 LEAVES = (
     *("shop_tab", "seller_live", "seller_video", "seller_product_card"),
     *("affiliate_live", "affiliate_video", "affiliate_other", "other"),
@@ -119,19 +124,13 @@ def read(folder: Path) -> GeneratedDay:
     traffic: dict[str, dict[str, Any]] = {}
     facts: dict[tuple[str, ...], dict[str, Any]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for text in path.open(encoding="utf-8"):
+        for text in path.read_text(encoding="utf-8").splitlines():
             event = json.loads(text)["value"]
             kind = event["event_type"]
             if kind in TRAFFIC:
                 traffic.setdefault(event["event_id"], event)
-                continue
-            key = {
-                "order_paid": ("order_id",),
-                "order_status": ("order_id", "status"),
-                "refund": ("refund_id", "line_id"),
-            }.get(kind)
-            if key is not None:
-                place = (kind, *(event[name] for name in key))
+            elif kind in FACT_KEYS:
+                place = (kind, *(event[name] for name in FACT_KEYS[kind]))
                 before = facts.get(place)
                 if before is None or _version(event) > _version(before):
                     facts[place] = event
