@@ -157,10 +157,14 @@ class Outbox:
 
     @classmethod
     def beside(cls, board: Board, notifiers: Sequence[Notifier]) -> Outbox:
-        """Return the outbox of a board, in its data folder; each replay has a file of its own."""
+        """Return the outbox of a board, in its data folder; each replay has a file of its own, empty at first."""
         settings = board.settings
         name = f"outbox-{board.replay_id}.sqlite3" if board.replay_id else "outbox.sqlite3"
         path = Path(settings.board.data_dir) / name
+        if board.replay_id:
+            # The same day played again has the same alert ids: with the old log none of them would be written down.
+            for old in path.parent.glob(f"{path.name}*"):
+                old.unlink()
         return cls(path, notifiers, settings.notify, replay_id=board.replay_id)
 
     def close(self) -> None:
@@ -251,7 +255,9 @@ class Outbox:
             self._write_one(alert, route, at_ms)
             for alert in alerts
             for route in self._routes
-            if alert.state is AlertState.OPEN or now_ms - alert.updated_at_ms <= HEARD_LIFE_MS
+            if not self._sends
+            or alert.state is AlertState.OPEN
+            or now_ms - alert.updated_at_ms <= HEARD_LIFE_MS
         )
 
     def _write_one(self, alert: Alert, route: str, at_ms: int) -> int:

@@ -246,7 +246,7 @@ def _digest_text(alert: Alert, clock: _Clock) -> str:
     count = len(alert.lines) + alert.more
     horizon = f" by {clock.end(alert.horizon_end_ms)}" if alert.horizon_end_ms is not None else ""
     money = compact_money(alert.gmv_at_risk_minor, alert.currency)
-    head = f"{count} SKU{'s' if count != 1 else ''} out of stock or at risk, {money} at risk{horizon}:"
+    head = f"{count:,} SKU{'s' if count != 1 else ''} out of stock or at risk, {money} at risk{horizon}:"
     items = []
     for line in alert.lines:
         when = (

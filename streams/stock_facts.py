@@ -98,7 +98,8 @@ class StockFacts:
             return clean_name(sku_id)
         if len(product.sku_ids) <= 1:
             return clean_name(product.name)
-        variant = sku_id.removeprefix(product_id).lstrip("-_/.: ") or sku_id
+        # Sellers build SKU ids from the product's id or name; said once is enough.
+        variant = sku_id.removeprefix(product_id).removeprefix(product.name).lstrip("-_/.: ") or sku_id
         return clean_name(f"{product.name} / {variant}")
 
     def list_price(self, product_id: str) -> float:

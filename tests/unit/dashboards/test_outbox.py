@@ -20,7 +20,7 @@ from dashboards.outbox import GROUP_MS, HEARD_LIFE_MS, NOTICE_LIFE_MS, Outbox, S
 from streams.alerts import Alert, AlertRoute, AlertState
 from streams.board import Board
 from streams.errors import SettingsError
-from streams.settings import NotifySettings
+from streams.settings import BoardSettings, NotifySettings, Settings
 
 Make = Callable[..., Outbox]
 SETTINGS = NotifySettings(retry_first_ms=1_000, retry_most_ms=8_000)
@@ -448,6 +448,18 @@ async def test_a_replay_sends_nothing_and_logs_what_it_would_have_sent(
         ("webhook", Status.WOULD_HAVE_SENT, AlertState.RESOLVED),
         ("webhook", Status.WOULD_HAVE_SENT, AlertState.OPEN),
     ]
+
+
+async def test_a_replay_that_is_played_again_is_logged_again(tmp_path: Path, clock: Clock) -> None:
+    class Replay:
+        settings = Settings(board=BoardSettings(data_dir=str(tmp_path)))
+        replay_id = "friday"
+
+    for _ in range(2):
+        box = Outbox.beside(cast("Board", Replay()), [])
+        assert await offer(box, page(), clock=clock) == 1
+        assert len(await box.log()) == 1
+        box.close()
 
 
 async def test_without_a_route_pages_are_in_the_would_have_sent_log(make: Make, clock: Clock) -> None:

@@ -1,0 +1,236 @@
+"""The evaluator: when it evaluates, what it publishes, and that nothing is lost between rules and sink."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from agents.evaluation import LEAST_PAUSE_S, Evaluator
+from streams.alerts import Alert, AlertState
+from streams.columns import Columns
+from streams.days import HOUR_MS, MINUTE_MS
+from streams.errors import UnavailableError
+from streams.events import Fact
+from streams.goals import GoalProgress
+from streams.settings import Settings
+from streams.stock import SkuStock, StockStatus
+from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, settings, stock
+from tests.unit.streams.test_stock import NOW, campaign, sales
+
+DAY: list[Fact] = [
+    *sales("A1", 60, 24),
+    stock("A1", 60, NOW),
+    campaign(NOW + 12 * HOUR_MS, "A", target_value=5_000.0),
+    heartbeat(["orders", "stock"], NOW),
+]
+"""Sixty an hour and sixty left: out in an hour."""
+
+
+class FakeBoard:
+    """A board whose clock and facts a test moves."""
+
+    replay_id = ""
+    badge = ""
+
+    def __init__(self, events: Sequence[Fact] = DAY) -> None:
+        self.settings: Settings = settings()
+        self.columns = Columns(self.settings)
+        self.clock_ms = NOW
+        self.waiting_for: str | None = None
+        self.known: list[Alert] = []
+        self._flushes = 0
+        self.take(*events)
+
+    def take(self, *events: Fact) -> None:
+        self._flushes += 1
+        self.columns.apply(flush_of(list(events), partition=self._flushes))
+
+    def now_ms(self) -> int:
+        return self.clock_ms
+
+    def ready(self) -> str | None:
+        return self.waiting_for
+
+    def alerts(self) -> Sequence[Alert]:
+        return self.known
+
+    async def changed(self, since: int) -> int:
+        return self.columns.version
+
+
+class Kept:
+    """A sink that keeps what it is given, or is down."""
+
+    def __init__(self) -> None:
+        self.stocks: list[SkuStock] = []
+        self.goal_rows: list[GoalProgress] = []
+        self.said: list[Alert] = []
+        self.down = False
+
+    def _check(self) -> None:
+        if self.down:
+            raise UnavailableError("down")
+
+    async def publish_projections(self, rows: Sequence[SkuStock]) -> None:
+        self._check()
+        self.stocks += rows
+
+    async def publish_progress(self, rows: Sequence[GoalProgress]) -> None:
+        self._check()
+        self.goal_rows += rows
+
+    async def publish_alerts(self, alerts: Sequence[Alert]) -> None:
+        self._check()
+        self.said += alerts
+
+
+@pytest.fixture
+def board() -> FakeBoard:
+    return FakeBoard()
+
+
+@pytest.fixture
+def sink() -> Kept:
+    return Kept()
+
+
+async def on(evaluator: Evaluator, board: FakeBoard, by_ms: int) -> bool:
+    """Move the clock, let the feeds say that they are alive, and step."""
+    board.clock_ms += by_ms
+    board.take(heartbeat(["orders", "stock"], board.clock_ms))
+    return await evaluator.step()
+
+
+async def test_projections_progress_and_pages_are_published(board: FakeBoard, sink: Kept) -> None:
+    evaluator = Evaluator(board, sink)
+    assert await evaluator.step()
+    assert [(row.sku_id, row.status, row.on_hand) for row in sink.stocks] == [("A1", StockStatus.AT_RISK, 60)]
+    assert [(goal.campaign_id, goal.target) for goal in sink.goal_rows] == [("c1", 500_000)]
+    assert sink.said == []
+    await on(evaluator, board, MINUTE_MS)
+    (alert,) = sink.said
+    assert (alert.rule, alert.sku_id, alert.state) == ("A-01", "A1", AlertState.OPEN)
+
+
+async def test_nothing_is_evaluated_before_the_board_is_whole(board: FakeBoard, sink: Kept) -> None:
+    board.waiting_for = "loading"
+    assert not await Evaluator(board, sink).step()
+    assert sink.stocks == []
+
+
+async def test_the_boards_clock_decides_when_the_next_evaluation_is_due(board: FakeBoard, sink: Kept) -> None:
+    evaluator = Evaluator(board, sink)
+    every_ms = board.settings.board.evaluate_every_ms
+    assert await evaluator.step()
+    assert not await on(evaluator, board, every_ms - 1)
+    assert await on(evaluator, board, 1)
+
+
+async def test_what_has_not_changed_is_not_published_again(board: FakeBoard, sink: Kept) -> None:
+    evaluator = Evaluator(board, sink)
+    await evaluator.step()
+    stocks, goals = len(sink.stocks), len(sink.goal_rows)
+    board.clock_ms += board.settings.board.evaluate_every_ms
+    await evaluator.step()
+    assert (len(sink.stocks), len(sink.goal_rows)) == (stocks, goals)
+    board.take(order("new", board.clock_ms, [line("1", "A1", 1_000)]), stock("A1", 59, board.clock_ms))
+    await on(evaluator, board, board.settings.board.evaluate_every_ms)
+    assert (sink.stocks[-1].on_hand, sink.goal_rows[-1].value) == (59, sink.goal_rows[0].value + 1_000)
+
+
+async def test_an_alert_that_could_not_be_published_is_published_later_once(
+    board: FakeBoard, sink: Kept
+) -> None:
+    evaluator = Evaluator(board, sink)
+    await evaluator.step()
+    sink.down = True
+    with pytest.raises(UnavailableError):
+        await on(evaluator, board, MINUTE_MS)
+    assert sink.said == []
+    sink.down = False
+    # Not due yet: what is owed goes out all the same.
+    assert not await on(evaluator, board, 0)
+    assert len(sink.said) == 1
+    await on(evaluator, board, MINUTE_MS)
+    assert len(sink.said) == 1
+
+
+async def test_a_restarted_board_goes_on_with_the_alerts_that_it_knows(board: FakeBoard, sink: Kept) -> None:
+    first = Evaluator(board, sink)
+    await first.step()
+    await on(first, board, MINUTE_MS)
+    board.known = list(sink.said)
+
+    second = Evaluator(board, sink)
+    await on(second, board, MINUTE_MS)
+    await on(second, board, MINUTE_MS)
+    assert len(sink.said) == 1
+    board.take(stock("A1", 0, board.clock_ms))
+    await on(second, board, MINUTE_MS)
+    assert [(alert.rule, alert.state) for alert in sink.said[1:]] == [
+        ("A-01", AlertState.RESOLVED),
+        ("A-02", AlertState.OPEN),
+    ]
+    assert sink.said[1].alert_id == sink.said[0].alert_id
+
+
+async def test_while_catching_up_the_rules_do_not_run(sink: Kept) -> None:
+    board = FakeBoard([event for event in DAY if event.event_type != "heartbeat"])
+    evaluator = Evaluator(board, sink)
+    board.clock_ms = NOW + 3 * HOUR_MS
+    for minute in range(1, 30):
+        # The feed moves on, three hours behind the clock.
+        past_ms = NOW + minute * MINUTE_MS
+        board.take(order(f"late-{minute}", past_ms, [line("1", "A1", 1_000)]))
+        board.clock_ms += MINUTE_MS
+        assert await evaluator.step()
+    assert sink.said == []
+    board.take(
+        *(
+            order(f"now-{minute}", board.clock_ms - minute * MINUTE_MS, [line("1", "A1", 1_000)])
+            for minute in range(150)
+        ),
+        stock("A1", 30, board.clock_ms),
+    )
+    await on(evaluator, board, MINUTE_MS)
+    await on(evaluator, board, MINUTE_MS)
+    assert [alert.rule for alert in sink.said] == ["A-01"]
+
+
+async def test_a_dead_order_feed_makes_the_stock_unknown_and_holds_the_rules(
+    board: FakeBoard, sink: Kept
+) -> None:
+    evaluator = Evaluator(board, sink)
+    await evaluator.step()
+    for _ in range(3):
+        board.clock_ms += 20 * MINUTE_MS
+        await evaluator.step()
+    assert sink.said == []
+    assert (sink.stocks[-1].status, sink.stocks[-1].unknown_because) == (StockStatus.UNKNOWN, "stale_orders")
+
+
+async def test_running_tries_an_unavailable_sink_again_and_pauses_between(
+    board: FakeBoard, sink: Kept
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        board.clock_ms += MINUTE_MS
+        board.take(heartbeat(["orders", "stock"], board.clock_ms))
+        sink.down = len(pauses) < 3
+        if len(pauses) == 6:
+            raise asyncio.CancelledError
+
+    sink.down = True
+    with pytest.raises(asyncio.CancelledError):
+        await Evaluator(board, sink, sleep=sleep).run()
+    assert len(sink.said) == 1
+    assert min(pauses) >= LEAST_PAUSE_S
+
+
+async def test_shops_are_evaluated_under_their_own_id(board: FakeBoard, sink: Kept) -> None:
+    await Evaluator(board, sink).step()
+    assert {row.shop_id for row in sink.stocks} == {SHOP}

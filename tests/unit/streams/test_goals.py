@@ -1,0 +1,147 @@
+"""Campaign goals: progress, and today's part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.days import DAY_MS, HOUR_MS
+from streams.events import Campaign, Fact, PlanPoint
+from streams.goals import DayGoal, GoalProgress, day_goal, gmv_of_day, goal_progress, running_campaign
+from streams.settings import ShopSettings
+from tests.unit.streams.boards import SHOP, at, board, line, order
+
+ZONE = "America/Los_Angeles"
+START = at("2024-11-28 09:30", ZONE)
+END = at("2024-12-01 00:00", ZONE)
+NOW = at("2024-11-29 12:00", ZONE)
+DAY_29 = 739_219
+"""2024-11-29 as an ordinal."""
+
+
+def campaign(**more: Any) -> Campaign:
+    values: dict[str, Any] = {
+        "campaign_id": "c1",
+        "starts_at_ms": START,
+        "ends_at_ms": END,
+        "target_value": 1_000.0,
+        "version": 1,
+    } | more
+    return Campaign(
+        event_id=f"campaign-{values['campaign_id']}",
+        event_type="campaign",
+        shop_id=SHOP,
+        occurred_at_ms=START - DAY_MS,
+        name="Friday",
+        joined_at_ms=0,
+        product_ids=["A"],
+        **values,
+    )
+
+
+SALES: list[Fact] = [
+    order("before", at("2024-11-27 23:59", ZONE), [line("1", "A1", 99_999)]),
+    order("first-hour", at("2024-11-28 00:00", ZONE), [line("1", "A1", 10_000, shipping=500)]),
+    order(
+        "today", at("2024-11-29 10:00", ZONE), [line("1", "B1", 20_000, quantity=3), line("2", "B2", 4_500)]
+    ),
+    order("later", at("2024-11-29 12:01", ZONE), [line("1", "A1", 99_999)]),
+]
+
+
+def progress(campaigns: list[Fact], now_ms: int = NOW, **shop: Any) -> list[GoalProgress]:
+    columns = board([*SALES, *campaigns], zone=ZONE, **shop)
+    return goal_progress(columns, ShopSettings(SHOP, ZONE, **shop), as_of_ms=now_ms)
+
+
+def test_gmv_counts_from_the_midnight_that_begins_the_campaigns_first_day() -> None:
+    (goal,) = progress([campaign()])
+    # 100.00 + 5.00 + 200.00 + 45.00 of 1,000.00
+    assert (goal.value, goal.target) == (35_000, 100_000)
+    assert goal.progress_pct == pytest.approx(35.0)
+    assert goal.starts_at_ms == at("2024-11-28 00:00", ZONE)
+
+
+def test_shipping_counts_only_where_the_shops_gmv_has_it() -> None:
+    assert progress([campaign()], gmv_includes_shipping=False)[0].value == 34_500
+
+
+def test_progress_is_not_clipped_at_100() -> None:
+    assert progress([campaign(target_value=100.0)])[0].progress_pct == pytest.approx(350.0)
+
+
+@pytest.mark.parametrize(("metric", "value", "percent"), [("orders", 2, 20.0), ("items_sold", 5, 50.0)])
+def test_a_target_of_orders_or_items_counts_those(metric: str, value: int, percent: float) -> None:
+    (goal,) = progress([campaign(target_metric=metric, target_value=10.0)])
+    assert (goal.value, goal.target) == (value, 10.0)
+    assert goal.progress_pct == pytest.approx(percent)
+
+
+@pytest.mark.parametrize("target", [None, 0.0])
+def test_without_a_target_there_is_no_progress(target: float | None) -> None:
+    assert progress([campaign(target_value=target)])[0].progress_pct is None
+
+
+def test_a_currency_without_minor_units_has_its_target_in_whole_units() -> None:
+    assert progress([campaign()], currency="JPY")[0].target == 1_000
+
+
+def test_sales_after_the_exact_end_do_not_count() -> None:
+    (goal,) = progress([campaign(ends_at_ms=at("2024-11-29 09:00", ZONE))])
+    assert goal.value == 10_500
+
+
+def test_a_campaign_that_has_not_begun_has_no_row() -> None:
+    assert progress([campaign(starts_at_ms=NOW + DAY_MS)]) == []
+
+
+def test_of_running_campaigns_the_one_that_ends_last_is_meant() -> None:
+    columns = board(
+        [campaign(campaign_id="c1"), campaign(campaign_id="c2", ends_at_ms=END + DAY_MS)], zone=ZONE
+    )
+    running = running_campaign(columns, ShopSettings(SHOP, ZONE), as_of_ms=NOW)
+    assert running is not None
+    assert running.campaign_id == "c2"
+
+
+def today(campaigns: list[Fact]) -> DayGoal | None:
+    return day_goal(board([*SALES, *campaigns], zone=ZONE), ShopSettings(SHOP, ZONE), as_of_ms=NOW)
+
+
+def test_todays_goal_is_what_the_plan_says() -> None:
+    plan = [PlanPoint("2024-11-28", 100.0), PlanPoint("2024-11-29", 600.0)]
+    assert today([campaign(plan=plan)]) == DayGoal("c1", DAY_29, 60_000, "plan")
+
+
+def test_a_plan_by_hours_is_summed_over_the_day() -> None:
+    plan = [PlanPoint("2024-11-29", 10.0, hour=10), PlanPoint("2024-11-29", 30.0, hour=20)]
+    assert today([campaign(plan=plan)]) == DayGoal("c1", DAY_29, 4_000, "plan")
+
+
+def test_without_a_plan_what_remained_this_morning_is_spread_over_the_days_left() -> None:
+    # 1,000.00 less 105.00 of the 28th, over the 29th and the 30th.
+    assert today([campaign()]) == DayGoal("c1", DAY_29, 44_750, "straight")
+
+
+def test_without_a_campaign_or_a_gmv_target_there_is_no_goal_of_today() -> None:
+    assert today([]) is None
+    assert today([campaign(target_value=None)]) is None
+    assert today([campaign(target_metric="orders")]) is None
+    assert today([campaign(ends_at_ms=NOW)]) is None
+
+
+def test_a_days_gmv_is_null_before_orders_were_a_source() -> None:
+    columns = board(SALES, zone=ZONE)
+    shop = ShopSettings(SHOP, ZONE)
+    assert gmv_of_day(columns, shop, DAY_29 - 1) == 10_500
+    assert gmv_of_day(columns, shop, DAY_29 - 3) is None
+
+
+def test_a_day_of_25_hours_is_taken_whole() -> None:
+    sold = [
+        order(str(hour), at("2024-11-03 00:30", ZONE) + hour * HOUR_MS, [line("1", "A1", 100)])
+        for hour in range(26)
+    ]
+    # 2024-11-03, when the clocks go back in Los Angeles.
+    assert gmv_of_day(board(sold, zone=ZONE), ShopSettings(SHOP, ZONE), 739_193) == 2_500
