@@ -25,6 +25,7 @@ from streams.wire import decode_fact, decode_state
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from streams.board import Verdict
     from streams.settings import Settings
     from streams.wire import StateRecord
 
@@ -50,6 +51,7 @@ class KafkaBoard:
         self.replay_id = settings.replay_id
         self.badge = badge
         self.failed: WarRoomError | None = None
+        self.verdict: Verdict | None = None
         self._clock = clock
         self._replay_now_ms = 0
         self._vouched: tuple[int, dict[tuple[int, str], int]] | None = None

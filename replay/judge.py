@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replay.engine import Engine, Place
+from streams.board import Verdict
 from streams.outcomes import COUNTING, Outcome
 
 if TYPE_CHECKING:
@@ -18,44 +18,21 @@ if TYPE_CHECKING:
     from streams.state import Position
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the comparison found.
-
-    Attributes:
-        records: folded by both.
-        lost: counted by the direct engine and not by the board.
-        double: counted by the board and not by the direct engine.
-        unlike: outcomes whose number differs in any topic and partition, for example `counted_late`.
-        at_ms: the greatest R among the records compared.
-    """
-
-    records: int
-    lost: int
-    double: int
-    unlike: tuple[str, ...]
-    at_ms: int
-
-    @property
-    def agrees(self) -> bool:
-        """Return whether every outcome of every topic and partition is the same."""
-        return not (self.lost or self.double or self.unlike)
-
-
 class Judge:
     """Folds exactly the records that a board says it has folded, and compares what became of them.
 
     A partition of a replay's topic holds the recording's lines in their order from offset 0, so a board's position is
-    a number of lines of that topic and partition. Not for boards that play a part of a recording.
+    a number of lines of that topic and partition.
 
     Args:
-        recording: what was played from its beginning.
+        recording: what was played.
         settings: of the replay's world; `kafka.partitions` spreads the keys.
+        from_ms: what was played began with the first record whose R is not before it.
     """
 
-    def __init__(self, recording: Recording, settings: Settings) -> None:
+    def __init__(self, recording: Recording, settings: Settings, *, from_ms: int | None = None) -> None:
         self._engine = Engine(recording, settings, partitions=settings.kafka.partitions)
-        self._lines = recording.lines()
+        self._lines = recording.lines(from_ms=from_ms)
         self._waiting: defaultdict[Place, list[Line]] = defaultdict(list)
         self._guard = threading.Lock()
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.catalogue import METRICS, Unit
 from streams.money import minor_digits
+from streams.request import Format
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula; an id may begin so."""
@@ -65,6 +67,14 @@ class Answer:
             if getattr(self, name):
                 document[name] = getattr(self, name)
         return document
+
+    def text(self, form: Format) -> str:
+        """Return the answer in one of its forms, ending in a newline."""
+        if form == "csv":
+            return self.csv()
+        if form == "table":
+            return self.table()
+        return json.dumps(self.document(), ensure_ascii=False, allow_nan=False) + "\n"
 
     def csv(self) -> str:
         """Return the rows as CSV with a header; null is an empty cell, and no cell can be taken for a formula."""

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from streams.alerts import Alert
     from streams.columns import Columns
     from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comparison of a board with the direct engine found.
+
+    Attributes:
+        records: folded by both.
+        lost: counted by the direct engine and not by the board.
+        double: counted by the board and not by the direct engine.
+        unlike: outcomes whose number differs in any topic and partition, for example `counted_late`.
+        at_ms: the greatest R among the records compared.
+    """
+
+    records: int
+    lost: int
+    double: int
+    unlike: tuple[str, ...]
+    at_ms: int
+
+    @property
+    def agrees(self) -> bool:
+        """Return whether every outcome of every topic and partition is the same."""
+        return not (self.lost or self.double or self.unlike)
 
 
 class Board(Protocol):
@@ -59,3 +84,10 @@ class ReportsEvaluation(Protocol):
     def last_evaluation_ms(self) -> int | None:
         """Return when the last evaluation ended, on the wall clock; None before the first."""
         ...
+
+
+@runtime_checkable
+class IsJudged(Protocol):
+    """A board whose records are also folded by the direct engine, which says whether it would have said the same."""
+
+    verdict: Verdict | None

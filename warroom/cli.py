@@ -75,7 +75,7 @@ def echo_json(document: object) -> None:
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
 @click.pass_obj
-def query(config: Path | None, form: str, recording: Path | None, url: str | None, **words: Any) -> None:
+def query(config: Path | None, /, form: str, recording: Path | None, url: str | None, **words: Any) -> None:
     """Ask the semantic layer; the API takes the same names and gives the same answer."""
     from warroom import asking
 
@@ -83,10 +83,10 @@ def query(config: Path | None, form: str, recording: Path | None, url: str | Non
         what = "Name one of --recording and --url."
         raise QueryError(what, reason="bad_request", mend="See warroom query --help.")
     if recording is not None:
-        document = asking.ask_recording(recording, load(config), words)
+        answer = asking.ask_recording(recording, load(config), words, form)
     else:
-        document = asyncio.run(asking.ask_board(str(url), load(config), words))
-    click.echo(asking.rendered(document, form), nl=False)
+        answer = asyncio.run(asking.ask_board(str(url), load(config), words, form))
+    click.echo(answer.rstrip("\n"))
 
 
 @main.command("import")
@@ -136,11 +136,11 @@ def generate(out: Path, seed: int, day: str | None, scale: float, *, as_json: bo
 )
 @json_option
 @click.pass_obj
-def replay(config: Path | None, path: Path, **options: Any) -> None:
+def replay(config: Path | None, /, path: Path, **options: Any) -> None:
     """Play a recording: its own topics, its own board, no live pager."""
-    from warroom import recordings
+    from warroom import replaying
 
-    sys.exit(recordings.play_recording(path, load(config), **options))
+    sys.exit(replaying.play_recording(path, load(config), **options))
 
 
 @main.command()
@@ -198,7 +198,7 @@ def up(config: Path | None, replay_id: str) -> None:
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--stay/--no-stay", default=True, help="Keep the page up when the day is over.")
 @click.pass_obj
-def demo(config: Path | None, **options: Any) -> None:
+def demo(config: Path | None, /, **options: Any) -> None:
     """Play a campaign day on this machine: broker, worker, board and page, nothing to install or set."""
     from warroom import demo as demonstration
 

@@ -1,0 +1,85 @@
+"""`warroom query`: the same question put to a recording or to a running board, with one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from replay.direct import load_columns
+from replay.recording import Recording
+from streams.errors import QueryError, UnavailableError
+from streams.query import run
+from streams.request import parse_request
+from streams.settings import Settings
+from warroom.configuration import secret_from
+
+TIMEOUT_S = 60
+
+Words = dict[str, str | Sequence[str]]
+
+
+def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form: str) -> str:
+    """Return the answer of the direct engine, as text in the asked form.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+        QueryError: the question has no right answer.
+    """
+    request = parse_request(_parameters(words, window="all", form=form))
+    recording = Recording.open(path)
+    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
+    return run(columns, request, now_ms=words["at"] or columns.vouched_ms).text(request.format)
+
+
+async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form: str) -> str:
+    """Return a board's answer, as text in the asked form.
+
+    Raises:
+        QueryError: the board says that the question has no right answer.
+        UnavailableError: the board does not answer, or not with an answer.
+    """
+    if words["at"] is not None:
+        what = "--at looks back in a recording; a board answers as of now."
+        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+    parameters = _parameters(words, window="today", form=form)
+    parse_request(parameters)
+    token = secret_from(settings.board.token_file, key="board.token_file")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    pairs = [
+        (name, one)
+        for name, value in parameters.items()
+        for one in ([value] if isinstance(value, str) else value)
+    ]
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), headers=headers) as session,
+            session.get(f"{url.rstrip('/')}/api/v1/query", params=pairs) as response,
+        ):
+            if response.status == 422:
+                problem = await response.json(content_type=None)
+                raise QueryError(
+                    problem.get("detail", "The board refuses."),
+                    reason=problem.get("reason", ""),
+                    mend=problem.get("mend", ""),
+                )
+            if response.status != 200:
+                what = f"{url} answers {response.status}: {(await response.text())[:300]}"
+                raise UnavailableError(
+                    what, mend="Is it a board, is it ready (/readyz), does it want a token?"
+                )
+            return await response.text()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        what = f"{url} does not answer: {error}."
+        raise UnavailableError(what, mend="Start one with `warroom up`, or name its address.") from error
+
+
+def _parameters(words: Mapping[str, Any], *, window: str, form: str) -> Words:
+    """Return the grammar's parameters; `window` is the default one."""
+    named: Words = {"window": window, "format": form}
+    for name, value in words.items():
+        if name != "at" and value not in (None, "", ()):
+            named[name] = list(value) if isinstance(value, tuple) else str(value)
+    return named

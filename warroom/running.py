@@ -1,0 +1,146 @@
+"""`warroom worker`, `board`, `up` and `topics`: processes that run until they are told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import aiohttp
+import click
+from aiohttp import web
+
+from agents import topics
+from agents import worker as workers
+from agents.board import KafkaBoard
+from agents.evaluation import Evaluator, Sink
+from agents.outputs import Outputs
+from dashboards.notifiers import notifiers_of
+from dashboards.outbox import Outbox
+from dashboards.server import Extras, build_app
+from streams.board import Board
+from streams.errors import SettingsError, UnavailableError
+from streams.settings import Settings
+from warroom.configuration import for_replay
+
+logger = logging.getLogger(__name__)
+
+
+def clock_ms() -> int:
+    """Return the wall clock in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def needs_shops(settings: Settings) -> Settings:
+    """Return the settings, or say that no shop is configured: every record would be rejected."""
+    if not settings.shops:
+        what = "No shop is configured: there is no [shops.<id>] in warroom.toml."
+        raise SettingsError(what, mend="Add one, such as [shops.my_shop] with timezone and currency.")
+    return settings
+
+
+async def topics_report(settings: Settings, replay_id: str, *, create: bool) -> dict[str, str]:
+    """Create what is missing, check everything, and return what is said of each topic."""
+    settings = for_replay(settings, replay_id)
+    created = set(await topics.ensure(settings)) if create else set()
+    if not create:
+        await topics.check(settings)
+    return {
+        plan.name: "created" if plan.name in created else "as it must be" for plan in topics.plan(settings)
+    }
+
+
+def run_worker(settings: Settings, replay_id: str) -> int:
+    """Run a worker until SIGTERM or Ctrl-C; return its exit code."""
+    return workers.run(for_replay(needs_shops(settings), replay_id))
+
+
+async def run_board(settings: Settings, replay_id: str, *, with_worker: bool) -> int:
+    """Serve a board until SIGTERM or Ctrl-C, with a worker beside it for `up`; return the exit code."""
+    settings = for_replay(needs_shops(settings), replay_id)
+    told = stop_event()
+    async with contextlib.AsyncExitStack() as stack:
+        ended: Awaitable[int] = asyncio.get_running_loop().create_future()
+        if with_worker:
+            for name in await topics.ensure(settings):
+                click.echo(f"created topic {name}")
+            worker = await workers.start(settings)
+            stack.push_async_callback(worker.stop)
+            ended = worker.wait()
+        else:
+            await topics.check(settings)
+        board = KafkaBoard(settings, clock_ms)
+        outputs = Outputs(settings.kafka)
+        await board.start()
+        stack.push_async_callback(board.stop)
+        await outputs.start()
+        stack.push_async_callback(outputs.stop)
+        click.echo(await stack.enter_async_context(serving(board, outputs)))
+        return await first_of(stopped(told), ended)
+
+
+@contextlib.asynccontextmanager
+async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
+    """Evaluate, deliver and serve the page of a board; yields the page's address.
+
+    Raises:
+        UnavailableError: the port is taken.
+    """
+    settings = board.settings
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        notifiers = notifiers_of(settings.notify, session)
+        outbox = Outbox.beside(board, notifiers)
+        stack.callback(outbox.close)
+        delivering = bool(notifiers) and not board.replay_id
+        runner = web.AppRunner(build_app(board, Extras(delivering=delivering)), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, settings.board.host, settings.board.port).start()
+        except OSError as error:
+            what = f"{settings.board.host}:{settings.board.port} cannot be bound: {error.strerror}."
+            raise UnavailableError(what, mend="Set board.port to a free port, or 0 for any.") from error
+        for name, work in (("evaluation", Evaluator(board, sink).run()), ("outbox", outbox.run(board))):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(_complain)
+            stack.push_async_callback(_cancelled, task)
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and Ctrl-C set."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+async def stopped(told: asyncio.Event) -> int:
+    """Wait until told to end; exit code 0."""
+    await told.wait()
+    return 0
+
+
+async def first_of(*waits: Awaitable[int]) -> int:
+    """Return the exit code of whichever ends first, and cancel the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    return next(iter(done)).result()
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _complain(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical("The %s of the board ended.", task.get_name(), exc_info=task.exception())
