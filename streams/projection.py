@@ -38,7 +38,7 @@ INTERVAL: Final = 0.8
 FARTHEST_MS: Final = 90 * DAY_MS
 """An instant further ahead is not named: nobody plans by it, and the speed of today says little about it."""
 
-LONG_UNITS: Final = 12.0
+LONG_UNITS: Final = 6.0
 """The long half-life counts as at most so many units: enough to steady a slow seller, too few to hold back a burst."""
 
 DRIFT: Final = 0.3
