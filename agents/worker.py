@@ -189,21 +189,20 @@ async def _run(settings: Settings, cubes: Sequence[Cube] | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     worker = Worker(settings, cubes=cubes)
-    if not await _until(told, worker.start()):
-        return 0
-    tune_collector()
-    ended = asyncio.create_task(worker.wait())
-    stopped = asyncio.create_task(told.wait())
-    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if ended.done():
-        return ended.result()
+    if await _until(told, worker.start()):
+        tune_collector()
+        ended = asyncio.create_task(worker.wait())
+        stopped = asyncio.create_task(told.wait())
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return ended.result()
+        ended.cancel()
     # A broker that does not answer must not hold a deployment up; what is not flushed will be folded again.
     deadline = threading.Timer(settings.kafka.shutdown_ms * 0.9 / 1000, _late)
     deadline.daemon = True
     deadline.start()
     await worker.stop()
     logger.info("The worker has flushed everything and left the group.")
-    ended.cancel()
     # Faust leaves threads and tasks behind that take seconds to find out that they are over.
     _end_process(0)
     return 0
@@ -216,7 +215,9 @@ async def _until(told: asyncio.Event, starting: Coroutine[object, object, None])
     await asyncio.wait({start_task, told_task}, return_when=asyncio.FIRST_COMPLETED)
     told_task.cancel()
     if not start_task.done():
+        # Half a start can be stopped like a whole one; Faust's tasks and threads are there in either case.
         start_task.cancel()
+        await asyncio.wait({start_task})
         return False
     start_task.result()
     return True
