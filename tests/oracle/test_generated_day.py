@@ -85,6 +85,6 @@ def test_leaves_add_up_to_all_and_slices_overlap(day: tuple[GeneratedDay, Column
 def test_the_day_has_what_makes_it_hard(day: tuple[GeneratedDay, Columns]) -> None:
     oracle, columns = day
     outcomes = columns.outcomes()
-    assert sum(found.get("duplicate", 0) for found in outcomes.values()) > 100  # type: ignore[call-overload]
+    assert sum(found.get("duplicate", 0) for found in outcomes.values()) > 100  # type: ignore[call-overload]  # a JSON object
     assert oracle.lines["cancelled"].sum() > 0
     assert oracle.refunds.height > 0

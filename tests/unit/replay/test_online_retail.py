@@ -83,13 +83,13 @@ def test_an_order_is_paid_at_the_first_minute_of_its_lines_in_london_time(tmp_pa
     recording = imported(tmp_path)
     order = orders(recording)["489434"]
     assert order.paid_at_ms == order.created_at_ms == order.occurred_at_ms == local_ms("2010-07-01 07:45")
-    assert recording.manifest.other["import"]["orders_over_several_minutes"] == 1  # type: ignore[index]
+    assert recording.manifest.other["import"]["orders_over_several_minutes"] == 1  # type: ignore[index]  # a JSON object
 
 
 def test_a_missing_customer_is_a_guest_of_the_invoice(tmp_path: Path) -> None:
     recording = imported(tmp_path)
     assert orders(recording)["489435"].customer_id == "guest-489435"
-    assert recording.manifest.other["import"]["guest_orders"] == 1  # type: ignore[index]
+    assert recording.manifest.other["import"]["guest_orders"] == 1  # type: ignore[index]  # a JSON object
 
 
 def test_a_cancellation_is_a_return_of_an_unknown_order(tmp_path: Path) -> None:
