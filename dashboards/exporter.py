@@ -91,14 +91,16 @@ class Exporter:
     def snapshot(self) -> Snapshot:
         """Take the samples of now; health first, then shop by shop while the budget lasts."""
         budget = self._board.settings.board.series_budget - 1
-        kept: list[Sample] = []
+        kept = self._health()
+        shops = self._board.columns.shops()
         dropped = 0
-        for group in (self._health(), *self._shops()):
-            if len(kept) + len(group) <= budget:
-                kept.extend(group)
-            else:
-                # A shop in part would look like a shop that sells less: all of it or nothing.
-                dropped += len(group)
+        for number, shop_id in enumerate(shops):
+            # A shop in part would look like a shop that sells less: all of it or nothing.
+            samples = [*self._shop_health(shop_id), *self._figures(shop_id)]
+            if len(kept) + len(samples) > budget:
+                dropped = series.A_SHOP * (len(shops) - number)
+                break
+            kept.extend(samples)
         kept.append(Sample(series.DROPPED, (), dropped))
         return Snapshot(tuple(kept), dropped)
 
@@ -121,12 +123,6 @@ class Exporter:
             )
         return samples
 
-    def _shops(self) -> Iterator[list[Sample]]:
-        for shop_id in self._board.columns.shops():
-            yield self._shop_health(shop_id)
-            if self._board.ready() is None:
-                yield list(self._figures(shop_id))
-
     def _shop_health(self, shop_id: str) -> list[Sample]:
         columns = self._board.columns
         shop = columns.shop(shop_id)
@@ -145,6 +141,8 @@ class Exporter:
         return samples
 
     def _figures(self, shop_id: str) -> Iterator[Sample]:
+        if self._board.ready() is not None:
+            return
         now_ms = self._board.now_ms()
         for window in ("today", "campaign"):
             for names in (series.SLICED_FACTS, series.SLICED_TRAFFIC):

@@ -5,8 +5,8 @@ is never a label (X-65, X-66), the HTTP API has them. `warroom_shop_info` alone 
 
 The series budget, written: a shop has 13 figures x 8 slices x 2 windows + 2 x 8 of the last quarter hour + 3 of the
 reference + 2 per campaign + 1 + 14 of health, so 244 with one campaign; a board has 10 topics x 13 outcomes + 8 = 138.
-`board.series_budget` (2,000) holds seven shops. Beyond it whole shops are dropped and counted in
-`warroom_series_dropped`.
+`board.series_budget` (2,000) holds seven shops. Beyond it whole shops are dropped, and counted in
+`warroom_series_dropped` by their written size.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ CAMPAIGN: Final = ("campaign_target", "goal_progress_pct")
 SHOP: Final = ("gmv_at_risk",)
 
 
+A_SHOP: Final = 244
+"""Series of a shop with one campaign, as written above; a test adds it up."""
+
+_RENAMED: Final = {"atc_count": "add_to_carts"}
+"""Prometheus keeps the ending `_count` for histograms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One metric family.
@@ -73,7 +80,7 @@ def series_name(metric: str) -> str:
     """Return the series name of a metric of the catalogue: a rate is a ratio from 0 to 1, as the values are."""
     if METRICS[metric].unit is Unit.RATE:
         return f"{PREFIX}{metric.removesuffix('_pct').removesuffix('_rate')}_ratio"
-    return PREFIX + metric
+    return PREFIX + _RENAMED.get(metric, metric)
 
 
 def _business(metric: str, labels: tuple[str, ...], note: str = "") -> Series:

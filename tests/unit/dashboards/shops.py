@@ -129,21 +129,28 @@ def trade(day_ms: int, until_ms: int, *, factor: float, prefix: str) -> list[Eve
         owed += _bell(hour) * factor * (1.9 if prefix == "today" and 19 <= hour < 20 else 1.0)
         product = "ABCDEF"[number * 7 % 6]
         source = SOURCES[number * 5 % len(SOURCES)]
-        for kind, times in (("product_impression", 9), ("product_click", 5), ("add_to_cart", 2)):
-            until = times if kind != "add_to_cart" or minute_ms < NOW_MS - 11 * MINUTE_MS else 0
+        for kind, times in (
+            ("product_impression", 9),
+            ("product_click", 5),
+            ("add_to_cart", 2),
+            ("product_page_view", 1),
+        ):
+            until = times if kind != "product_page_view" or minute_ms < NOW_MS - 11 * MINUTE_MS else 0
             for second in range(until):
+                at_ms = min(minute_ms + 1_000 * second, until_ms - 1)
                 user = f"u{(number + 17 * second) % 211}"
-                events.append(traffic(kind, minute_ms + 1_000 * second, user, product, source))
+                events.append(traffic(kind, at_ms, user, product, source))
         while owed >= 1:
             owed -= 1
             number += 1
             product = "ABCDEF"[number * number % 6]
             goods = 1250 + 310 * (number % 9)
+            paid_ms = min(minute_ms + 1_000 * (number % 50), until_ms - 1)
             sold_by = SOURCES[(number % 11 + number % 3) % len(SOURCES)]
             events.append(
                 order(
                     f"{prefix}-{number}",
-                    minute_ms + 1_000 * (number % 50),
+                    paid_ms,
                     [
                         line(
                             "1",
@@ -197,7 +204,7 @@ def _full_flush() -> Flush:
         )
     )
     events.append(heartbeat(["orders", "impressions", "stock"], NOW_MS - 2_000, "storefront"))
-    events.append(heartbeat(["add_to_cart"], NOW_MS - 11 * MINUTE_MS, "tracker"))
+    events.append(heartbeat(["page_views"], NOW_MS - 11 * MINUTE_MS, "tracker"))
     return flush_of(events, zone=ZONE)
 
 
