@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streams import sketches
-from streams.coding import CodedRows, Coder, Codes, Coding
+from streams.coding import CodedTraffic, Coder, Codes, Coding, Dimensions
 from streams.cubes import Cube
 from streams.hash_index import extended
 from streams.state import RowKey, StateRow
@@ -31,22 +31,6 @@ class Scope(NamedTuple):
     shop_id: str
     event_type: str
     bucket: int
-
-
-class People:
-    """The `user_key` of every event of a batch; events without one count, but are no people."""
-
-    def __init__(self, keys: pl.Series) -> None:
-        self._keys: NDArray[np.object_] = keys.to_numpy()
-        self._known = keys.is_not_null().to_numpy() if keys.null_count() else None
-
-    def of(self, rows: Codes, selected: NDArray[np.int64] | None) -> tuple[Codes, list[str]]:
-        """Return (row, user) of the selected events that have a user; `rows` are those of the selected events."""
-        keys = self._keys if selected is None else self._keys[selected]
-        if self._known is not None:
-            known = self._known if selected is None else self._known[selected]
-            rows, keys = rows[known], keys[known]
-        return rows, keys.tolist()
 
 
 class CubeCells:
@@ -78,21 +62,20 @@ class CubeCells:
         self._scopes[code] = scope
         return code
 
-    def add(self, coded: CodedRows, scope_codes: Codes, people: People) -> None:
+    def add(self, traffic: CodedTraffic, scope_codes: Codes) -> None:
         """Count events and their people.
 
         Args:
-            coded: the events' dimensions.
+            traffic: the events.
             scope_codes: of every event, by `scope_code`; -1 where the cube does not take it.
-            people: their users.
         """
-        dims = coded.codes(self.cube.dims)
+        dims = traffic.dimensions.codes(self.cube.dims)
         taken = (dims >= 0) & (scope_codes >= 0)
         selected = None if taken.all() else np.flatnonzero(taken)
-        rows = self._rows_of(coded, scope_codes, dims, selected)
+        rows = self._rows_of(traffic.dimensions, scope_codes, dims, selected)
         np.add.at(self._counts, rows, 1)
         self._changed[rows] = True
-        rows, users = people.of(rows, selected)
+        rows, users = traffic.people(rows, selected)
         np.add.at(self._keyed, rows, 1)
         lg_k = self.cube.lg_k
         if lg_k is None:
@@ -145,14 +128,12 @@ class CubeCells:
                 for name, column in zip(self.cube.dims, texts, strict=True)
             ]
         )
-        if "atom" in frame.columns:
-            frame = frame.with_columns(pl.col("atom").cast(pl.UInt8))
-        coded = CodedRows(frame, coding)
+        dimensions = coding.dimensions_of(frame)
         scopes = [
             self.scope_code(Scope(row.key.shop_id, row.key.event_type, row.key.bucket)) for row in state_rows
         ]
-        dims = coded.codes(self.cube.dims)
-        rows = self._rows_of(coded, np.array(scopes, dtype=np.int64), dims, None)
+        dims = dimensions.codes(self.cube.dims)
+        rows = self._rows_of(dimensions, np.array(scopes, dtype=np.int64), dims, None)
         self._counts[rows] = [count or 0 for _, count, _, _ in state_rows]
         self._keyed[rows] = [row.keyed for row in state_rows]
         for number, row in zip(rows.tolist(), state_rows, strict=True):
@@ -160,7 +141,7 @@ class CubeCells:
                 self._updates[number] = sketches.load(row.sketch).update
 
     def _rows_of(
-        self, coded: CodedRows, scope_codes: Codes, dims: Codes, selected: NDArray[np.int64] | None
+        self, dimensions: Dimensions, scope_codes: Codes, dims: Codes, selected: Codes | None
     ) -> Codes:
         """Return the row of every selected event; make the rows that are missing."""
         keys = scope_codes << _SCOPE_SHIFT | dims
@@ -182,7 +163,7 @@ class CubeCells:
         for row, scope, values in zip(
             opened.tolist(),
             scope_codes[events].tolist(),
-            coded.texts(self.cube.dims, events),
+            dimensions.texts(self.cube.dims, events),
             strict=True,
         ):
             self._dims[row] = values

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
-from streams.coding import CodedRows, Codes, Coding
-from streams.cube_cells import CubeCells, People, Scope
+from streams.coding import UNKNOWN, CodedTraffic, Codes, Coding, Mask
+from streams.cube_cells import CubeCells, Scope
 from streams.cubes import GRAIN_MS, TRAFFIC, Cube, Grain
 from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS, QUARTER_MS
 from streams.errors import StateError
@@ -24,7 +22,6 @@ _TYPE_SHIFT: Final = 36
 
 _BUCKET_MASK: Final = (1 << _TYPE_SHIFT) - 1
 _TYPE_MASK: Final = (1 << (_SHOP_SHIFT - _TYPE_SHIFT)) - 1
-_TYPES: Final = pl.Enum(TRAFFIC)
 
 
 class CubeSet:
@@ -32,20 +29,19 @@ class CubeSet:
 
     Args:
         cubes: what traffic is added up by.
-        shops: ids of the shops that have settings.
+        coding: the partition's codes.
         admission: gives their calendars.
         settings: how long rows are kept.
     """
 
     def __init__(
-        self, cubes: Sequence[Cube], shops: Iterable[str], admission: Admission, settings: FoldSettings
+        self, cubes: Sequence[Cube], coding: Coding, admission: Admission, settings: FoldSettings
     ) -> None:
         self._cells = [CubeCells(cube) for cube in cubes]
-        self._shops = sorted(shops)
-        self._shop_codes = pl.Enum(self._shops)
+        self._grains = sorted({cube.grain for cube in cubes})
+        self._coding = coding
         self._admission = admission
         self._settings = settings
-        self._coding = Coding()
         self._newest_ms = 0
         self._cutoffs: dict[tuple[str, str], int] = {}
 
@@ -53,19 +49,20 @@ class CubeSet:
         """Return the number of cells of all cubes."""
         return sum(len(cells) for cells in self._cells)
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Count events: rows of `traffic.FRAME_SCHEMA` of known shops, none of them a repeat."""
-        coded = CodedRows(frame, self._coding)
-        people = People(frame["user_key"])
-        packed = {
-            grain: self._packed_scopes(frame, grain) for grain in {cells.cube.grain for cells in self._cells}
-        }
+    def add(self, traffic: CodedTraffic, taken: Mask) -> None:
+        """Count the taken events: of shops with settings, none of them a repeat."""
+        rows = None if taken.all() else np.flatnonzero(taken)
+        scopes = {grain: self._scopes(traffic, rows, grain) for grain in self._grains}
         for cells in self._cells:
-            distinct, inverse = packed[cells.cube.grain]
+            distinct, inverse = scopes[cells.cube.grain]
             codes = np.array(
                 [self._scope_code(cells, number) for number in distinct.tolist()], dtype=np.int64
             )
-            cells.add(coded, codes[inverse], people)
+            scope_codes = codes[inverse]
+            if rows is not None:
+                scope_codes = np.full(len(taken), UNKNOWN, dtype=np.int64)
+                scope_codes[rows] = codes[inverse]
+            cells.add(traffic, scope_codes)
 
     def advance(self, newest_ms: int) -> None:
         """Forget rows whose bucket fell behind the greatest R by more than its cube keeps.
@@ -107,19 +104,19 @@ class CubeSet:
                 )
             cells.restore(cube_rows, self._coding)
 
-    def _packed_scopes(self, frame: pl.DataFrame, grain: Grain) -> tuple[Codes, Codes]:
-        """Return the distinct packed scopes of the events, and which of them each event has."""
-        shops = frame["shop_id"].cast(self._shop_codes).to_physical().to_numpy().astype(np.int64)
-        types = frame["event_type"].cast(_TYPES).to_physical().to_numpy().astype(np.int64)
-        occurred = frame["occurred_at_ms"].to_numpy()
-        buckets = self._days(shops, occurred) if grain is Grain.DAY else occurred // GRAIN_MS[grain]
-        return np.unique(shops << _SHOP_SHIFT | types << _TYPE_SHIFT | buckets, return_inverse=True)
+    def _scopes(self, traffic: CodedTraffic, rows: Codes | None, grain: Grain) -> tuple[Codes, Codes]:
+        """Return the distinct packed scopes of some rows, and which of them each has."""
+        shop, event_type, occurred = traffic.shop, traffic.event_type, traffic.occurred_ms
+        if rows is not None:
+            shop, event_type, occurred = shop[rows], event_type[rows], occurred[rows]
+        buckets = self._days(shop, occurred) if grain is Grain.DAY else occurred // GRAIN_MS[grain]
+        return np.unique(shop << _SHOP_SHIFT | event_type << _TYPE_SHIFT | buckets, return_inverse=True)
 
-    def _days(self, shops: NDArray[np.int64], occurred: NDArray[np.int64]) -> Codes:
+    def _days(self, shops: Codes, occurred: Codes) -> Codes:
         days = np.empty(len(occurred), dtype=np.int64)
         for code in np.unique(shops).tolist():
             rows = shops == code
-            days[rows] = self._admission.calendar(self._shops[code]).days_of(occurred[rows])
+            days[rows] = self._admission.calendar(self._coding.shops[code]).days_of(occurred[rows])
         return days
 
     def _scope_code(self, cells: CubeCells, packed: int) -> int:
@@ -131,7 +128,7 @@ class CubeSet:
         bucket = packed & _BUCKET_MASK
         if cube.grain is not Grain.DAY:
             bucket *= GRAIN_MS[cube.grain]
-        scope = Scope(self._shops[packed >> _SHOP_SHIFT], event_type, bucket)
+        scope = Scope(self._coding.shops[packed >> _SHOP_SHIFT], event_type, bucket)
         return -1 if self._is_over(cube, scope) else cells.scope_code(scope)
 
     def _is_over(self, cube: Cube, scope: Scope) -> bool:

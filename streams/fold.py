@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streams.coding import Coding
 from streams.cube_set import CubeSet
 from streams.cubes import CUBES, Cube
 from streams.decoding import Refusal
@@ -55,11 +56,12 @@ class PartitionState:
         self.partition = partition
         self._settings = settings
         self._replay_id = replay_id
-        self._admission = Admission(shops, settings)
+        self._coding = Coding(shops)
+        self._admission = Admission(shops, settings, self._coding)
         self._tallies = {topic.name: Tally(topic.name) for topic in SOURCE_TOPICS}
         self._windows: dict[str, RepeatWindow] = {}
         self._facts = FactIndex(settings.allowed_lateness_ms)
-        self._cubes = CubeSet(cubes, shops, self._admission, settings)
+        self._cubes = CubeSet(cubes, self._coding, self._admission, settings)
         self._dead_letters: list[DeadLetter] = []
         self._flushes = 0
         self._changed = False
@@ -153,31 +155,39 @@ class PartitionState:
 
     def _fold_traffic(self, batch: RecordBatch, frame: pl.DataFrame, received_ms: NDArray[np.int64]) -> None:
         tally = self._tallies[batch.topic]
-        received = received_ms[frame["index"].to_numpy()]
-        refused = self._admission.refused_rows(frame, received)
+        traffic = self._coding.code(frame)
+        received = received_ms[traffic.index]
+        refused = self._admission.refused_rows(traffic, received)
+        identity, occurred, shop = traffic.identity, traffic.occurred_ms, traffic.shop
+        rows: NDArray[np.int64] | None = None
         if refused.any():
             self._refuse_rows(batch, frame.filter(refused))
-            frame, received = frame.filter(~refused), received[~refused]
-            if not frame.height:
-                return
-        occurred = frame["occurred_at_ms"].to_numpy()
+            rows = np.flatnonzero(~refused)
+            identity = [identity[row] for row in rows.tolist()]
+            occurred, shop, received = occurred[rows], shop[rows], received[rows]
+        if not identity:
+            return
         late = received - occurred > self._settings.allowed_lateness_ms
-        keys = hash_ids(frame["shop_id"], frame["event_id"])
-        fresh, counted, (displaced, displaced_late) = self._window(batch.topic).judge(keys, received, late)
-        in_numbers = int(counted.sum())
-        counted_late = int((counted & late).sum())
+        verdict = self._window(batch.topic).judge(hash_ids(identity), received, late)
+        in_numbers = int(verdict.counted.sum())
+        counted_late = int((verdict.counted & late).sum())
         tally.add(Outcome.COUNTED, in_numbers - counted_late)
         tally.add(Outcome.COUNTED_LATE, counted_late)
-        tally.add(Outcome.DUPLICATE, len(counted) - in_numbers)
-        tally.move(Outcome.COUNTED, Outcome.DUPLICATE, displaced)
-        tally.move(Outcome.COUNTED_LATE, Outcome.DUPLICATE, displaced_late)
-        shops = frame["shop_id"]
-        for shop_id in shops.unique().to_list():
-            own = (shops == shop_id).to_numpy()
+        tally.add(Outcome.DUPLICATE, len(identity) - in_numbers)
+        tally.move(Outcome.COUNTED, Outcome.DUPLICATE, verdict.displaced[0])
+        tally.move(Outcome.COUNTED_LATE, Outcome.DUPLICATE, verdict.displaced[1])
+        for code in np.unique(shop).tolist():
+            own = shop == code
             times = occurred[own]
-            tally.accept(shop_id, int(times.min()), int(times.max()), int((fresh & own).sum()))
-        if fresh.any():
-            self._cubes.add(frame if fresh.all() else frame.filter(fresh))
+            fresh = int((verdict.fresh & own).sum())
+            tally.accept(self._coding.shops[code], int(times.min()), int(times.max()), fresh)
+        if rows is None:
+            taken = verdict.fresh
+        else:
+            taken = np.zeros(frame.height, dtype=np.bool_)
+            taken[rows] = verdict.fresh
+        if taken.any():
+            self._cubes.add(traffic, taken)
 
     def _fold_facts(self, batch: RecordBatch, facts: Sequence[tuple[int, Fact]]) -> None:
         arrivals = []

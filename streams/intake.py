@@ -19,6 +19,9 @@ from streams.traffic import empty_frame, frame_of
 from streams.validation import refuse_arrival
 
 _TRAFFIC_TOPICS: Final = frozenset(TOPIC_OF_TYPE[name] for name in TRAFFIC_TYPES)
+FAST_RECORDS: Final = 200
+"""Smaller batches are decoded one by one: a call of polars costs as much as some hundred records (measured)."""
+
 _SAMPLE_ONE_IN: Final = 64
 """Of the batches that the fast path takes, this share is decoded by the authority as well."""
 
@@ -62,7 +65,7 @@ def read(batch: RecordBatch, start: int, replay_id: str) -> Intake:
             values.append(value)
         else:
             intake.refusals.append((index, refusal))
-    if batch.topic in _TRAFFIC_TOPICS and values and None not in values:
+    if batch.topic in _TRAFFIC_TOPICS and len(values) >= FAST_RECORDS and None not in values:
         frame = decode_fast(cast("list[bytes]", values))
         if frame is not None:
             if _is_sampled(batch, start):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,10 +42,9 @@ Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-def hash_ids(shops: pl.Series, event_ids: pl.Series) -> Hashes:
-    """Return the 64-bit hash of every shop and id; stable, for it is kept in the state."""
-    joined = pl.select(pl.concat_str(shops, pl.lit("\0"), event_ids)).to_series().cast(pl.Binary).to_list()
-    return np.fromiter(map(xxhash.xxh3_64_intdigest, joined), dtype=np.uint64, count=len(joined))
+def hash_ids(identities: Sequence[bytes]) -> Hashes:
+    """Return the 64-bit hash of every identity (shop, NUL, id); stable, for it is kept in the state."""
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, identities), dtype=np.uint64, count=len(identities))
 
 
 class Verdict(NamedTuple):
@@ -223,8 +223,7 @@ def _rounds(keys: Hashes, received_ms: Times) -> list[NDArray[np.int64]]:
     A further copy with the very same R can only be a duplicate, so it is in no round: a producer that uses one id for
     everything costs a round per distinct R, not per record.
     """
-    first = pl.Series(keys).is_first_distinct()
-    if first.all():
+    if len(np.unique(keys)) == len(keys):
         return [np.arange(len(keys), dtype=np.int64)]
     frame = (
         pl.DataFrame({"key": keys, "received": received_ms})

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
+from streams.coding import NOT_GIVEN, UNKNOWN, CodedTraffic, Codes, Coding, Mask
 from streams.days import DAY_MS, EARLIEST_MS, BusinessCalendar
 from streams.decoding import MAX_TIME_MS, Refusal, shown
 from streams.outcomes import Outcome
@@ -44,10 +43,12 @@ class Admission:
     Args:
         shops: settings by shop id; other shops are refused.
         settings: tolerances.
+        coding: the codes of the columns.
     """
 
-    def __init__(self, shops: Mapping[str, ShopSettings], settings: FoldSettings) -> None:
+    def __init__(self, shops: Mapping[str, ShopSettings], settings: FoldSettings, coding: Coding) -> None:
         self._shops = shops
+        self._coding = coding
         self._settings = settings
         zones = {shop.timezone for shop in shops.values()}
         calendars = {zone: BusinessCalendar(zone) for zone in zones}
@@ -79,38 +80,25 @@ class Admission:
             return Refusal(Outcome.TOO_LATE, f"traffic of {day} came more than {days} days later")
         return None
 
-    def refused_rows(self, frame: pl.DataFrame, received_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which rows of a traffic frame `refuse` would refuse; R of each row beside it."""
-        refused = np.ones(frame.height, dtype=np.bool_)
-        occurred = frame["occurred_at_ms"].to_numpy()
-        in_time = (occurred >= EARLIEST_MS) & (occurred - received_ms <= self._settings.future_tolerance_ms)
-        shop_column = frame["shop_id"]
-        for shop_id in shop_column.unique().to_list():
-            shop = self._shops.get(shop_id)
-            if shop is None:
-                continue
-            currency = frame["currency"]
-            good = in_time & (shop_column == shop_id).to_numpy()
-            if currency.null_count() < frame.height:
-                good &= (currency.is_null() | (currency == shop.currency).fill_null(value=True)).to_numpy()
-            rows = np.flatnonzero(good)
-            refused[rows] = self._too_late(shop_id, occurred[rows], received_ms[rows])
+    def refused_rows(self, traffic: CodedTraffic, received_ms: Codes) -> Mask:
+        """Return which rows `refuse` would refuse; R of each row beside it."""
+        occurred = traffic.occurred_ms
+        refused = (
+            (traffic.shop < 0)
+            | (occurred < EARLIEST_MS)
+            | (occurred - received_ms > self._settings.future_tolerance_ms)
+        )
+        own_currency = self._coding.currency_of_shop[traffic.shop] if len(self._shops) else UNKNOWN
+        refused |= (traffic.currency != NOT_GIVEN) & (traffic.currency != own_currency)
+        refused |= received_ms - occurred > (self._settings.hot_days + 2) * DAY_MS
+        # Days of 23 to 25 hours decide near the limit, and only there days are looked up.
+        near = np.flatnonzero(~refused & (received_ms - occurred > (self._settings.hot_days - 1) * DAY_MS))
+        for code in np.unique(traffic.shop[near]).tolist():
+            rows = near[traffic.shop[near] == code]
+            calendar = self.calendar(self._coding.shops[code])
+            received_days = calendar.days_of(np.minimum(received_ms[rows], LATEST_R_MS))
+            refused[rows] = received_days - calendar.days_of(occurred[rows]) > self._settings.hot_days
         return refused
-
-    def _too_late(
-        self, shop_id: str, occurred_ms: NDArray[np.int64], received_ms: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Compare business days, and only where it can matter: days of 23 to 25 hours decide near the limit."""
-        behind_ms = received_ms - occurred_ms
-        hot_days = self._settings.hot_days
-        too_late = behind_ms > (hot_days + 2) * DAY_MS
-        near = np.flatnonzero(~too_late & (behind_ms > (hot_days - 1) * DAY_MS))
-        if len(near):
-            calendar = self._calendars[shop_id]
-            received = np.minimum(received_ms[near], LATEST_R_MS)
-            behind = calendar.days_of(received) - calendar.days_of(occurred_ms[near])
-            too_late[near] = behind > hot_days
-        return too_late
 
     def _days_behind(self, shop_id: str, occurred_at_ms: int, received_at_ms: int) -> int:
         calendar = self._calendars[shop_id]

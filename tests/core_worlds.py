@@ -1,0 +1,401 @@
+"""Small worlds of records for the laws of the fold, and ways to send them through it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import xxhash
+from hypothesis import strategies as st
+
+from streams import sketches, wire
+from streams.cubes import CUBE_BY_NAME
+from streams.fold import PartitionState
+from streams.records import RecordBatch
+from streams.settings import FoldSettings, ShopSettings
+from streams.state import FactKey, FactRow, Flush, Position, RowKey, StateRow
+from tests.core_oracle import DAY, MINUTE, Expected, Sent, Shop, expect
+
+BEGIN_MS: Final = 1_762_016_400_000
+"""2025-11-01T17:00Z: New York's clocks go back the next morning, so worlds cross a day of 25 hours."""
+
+SHOPS: Final = {
+    "s1": ShopSettings("s1", timezone="America/New_York", currency="USD"),
+    "s 2": ShopSettings("s 2", timezone="Europe/London", currency="GBP"),
+}
+ORACLE_SHOPS: Final = {shop.shop_id: Shop(shop.timezone, shop.currency) for shop in SHOPS.values()}
+SETTINGS: Final = FoldSettings(hot_days=45, minute_hours=24 * 60)
+
+LATENESS_MS: Final = 2 * MINUTE
+DELAYS_MS: Final = (
+    0,
+    1,
+    1_000,
+    119_999,
+    120_000,
+    120_001,
+    5 * MINUTE,
+    599_000,
+    600_000,
+    600_001,
+    25 * MINUTE,
+)
+OCCURRED_MS: Final = (0, 1, 59_999, 60_000, 14 * MINUTE, 15 * MINUTE, 6 * 60 * MINUTE, 11 * 60 * MINUTE, DAY)
+
+SOURCES: Final = (
+    None,
+    {
+        "owner": "seller",
+        "format": "live",
+        "surface": "live_room",
+        "is_paid": False,
+        "account_id": "a",
+        "content_id": "c1",
+    },
+    {"owner": "seller", "format": "product_card", "surface": "shop_tab", "is_paid": False, "account_id": "a"},
+    {
+        "owner": "affiliate",
+        "format": "video",
+        "surface": "feed",
+        "is_paid": True,
+        "ad_id": "ad",
+        "account_id": "b",
+        "creator_id": "k1",
+        "content_id": "c 2",
+        "sub_campaign_id": "flash",
+    },
+    {"owner": "none", "format": "other", "surface": "offsite", "is_paid": False, "sub_campaign_id": "flash"},
+)
+TOPIC_OF: Final = {
+    "product_impression": "impressions",
+    "product_click": "clicks",
+    "add_to_cart": "add_to_cart",
+    "order_paid": "orders",
+    "order_status": "orders",
+    "stock_changed": "stock",
+    "heartbeat": "heartbeats",
+    "product": "products",
+}
+
+
+def order_line(number: int) -> dict[str, Any]:
+    money = dict.fromkeys(
+        (
+            "shipping_paid_minor",
+            "tax_minor",
+            "seller_discount_minor",
+            "cofund_product_minor",
+            "cofund_shipping_minor",
+            "coupon_minor",
+        ),
+        0,
+    )
+    ids = {"line_id": f"l{number}", "product_id": "p1", "sku_id": "p1-red"}
+    return ids | {"quantity": 1, "list_price_minor": 500, "goods_paid_minor": 450} | money
+
+
+def order_paid(occurred_at_ms: int, order_id: str, customer_id: str = "u1", **fields: Any) -> dict[str, Any]:
+    return {
+        "event_id": f"paid {order_id}",
+        "event_type": "order_paid",
+        "shop_id": "s1",
+        "occurred_at_ms": occurred_at_ms,
+        "paid_at_ms": occurred_at_ms,
+        "created_at_ms": occurred_at_ms - 1_000,
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "credits_minor": 0,
+        "lines": [order_line(1)],
+    } | fields
+
+
+def impression(occurred_at_ms: int, event_id: str = "e1", **fields: Any) -> dict[str, Any]:
+    return {
+        "event_id": event_id,
+        "event_type": "product_impression",
+        "shop_id": "s1",
+        "occurred_at_ms": occurred_at_ms,
+        "product_id": "p1",
+        "user_key": "u1",
+    } | fields
+
+
+@st.composite
+def traffic_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """Draw one event; its id is its number, so that a second record of it is a repeat and not a clash."""
+    event = impression(
+        BEGIN_MS + draw(st.sampled_from(OCCURRED_MS)),
+        f"e{number}",
+        event_type=draw(st.sampled_from(("product_impression", "product_click", "add_to_cart"))),
+        shop_id=draw(st.sampled_from(("s1", "s1", "s1", "s 2"))),
+        product_id=draw(st.sampled_from(("p1", "p2", "Tee é"))),
+    )
+    user = draw(st.sampled_from(("u1", "u2", "u3", None)))
+    if user is None:
+        del event["user_key"]
+    else:
+        event["user_key"] = user
+    source = draw(st.sampled_from(SOURCES))
+    if source is not None:
+        event["source"] = source
+    if event["event_type"] == "product_impression" and draw(st.booleans()):
+        event["territory"] = "NY"
+    return event
+
+
+@st.composite
+def fact_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """Draw one fact of a few keys; version and time of two bodies of one key always differ by the number."""
+    kind = draw(st.sampled_from(("order_paid", "order_status", "stock_changed", "heartbeat", "product")))
+    occurred = BEGIN_MS + draw(st.sampled_from(OCCURRED_MS)) + number
+    which = draw(st.sampled_from(("a", "b")))
+    common = {"event_id": f"f{number}", "event_type": kind, "shop_id": "s1", "occurred_at_ms": occurred}
+    version = draw(st.integers(0, 2))
+    match kind:
+        case "order_paid":
+            return order_paid(occurred, which, event_id=f"f{number}")
+        case "order_status":
+            return common | {"order_id": which, "status": "shipped", "seq": version}
+        case "stock_changed":
+            versioned = {"version": version} if draw(st.booleans()) else {}
+            return common | {"sku_id": which, "product_id": "p1", "available": number} | versioned
+        case "heartbeat":
+            return common | {
+                "source": which,
+                "topics": ["orders", "unknown"],
+                "sent_until_ms": occurred - version,
+            }
+        case _:
+            names = {"name": f"Tee {number}", "category": "shirts", "sku_ids": [which]}
+            return common | names | {"product_id": which, "price_minor": 5, "version": version}
+
+
+@st.composite
+def broken_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """Draw an event that cannot count, for one reason that the oracle knows."""
+    event = impression(BEGIN_MS, f"b{number}")
+    change: dict[str, Any] = draw(
+        st.sampled_from(
+            (
+                {"event_type": "no_such_type"},
+                {"event_type": None},
+                {"shop_id": "other"},
+                {"currency": "JPY"},
+                {"occurred_at_ms": 946_684_799_999},
+                {"occurred_at_ms": BEGIN_MS + 3 * DAY},
+                {"occurred_at_ms": BEGIN_MS - 60 * DAY},
+            )
+        )
+    )
+    return event | change
+
+
+@st.composite
+def worlds(draw: st.DrawFn, most: int = 14) -> list[Sent]:
+    """Draw records in the order of R: every event one to three times, copies with their own R."""
+    records = []
+    for number in range(draw(st.integers(1, most))):
+        make = draw(st.sampled_from((traffic_events, traffic_events, fact_events, broken_events)))
+        event = draw(make(number))
+        value = json.dumps(event).encode()
+        topic = TOPIC_OF.get(event["event_type"] or "", "impressions")
+        origin = BEGIN_MS if make is broken_events else event["occurred_at_ms"]
+        for _ in range(draw(st.integers(1, 3))):
+            received = origin + draw(st.sampled_from(DELAYS_MS))
+            records.append(Sent(topic, _key(event), received, value))
+    return sorted(records, key=lambda record: record.timestamp_ms)
+
+
+def _key(event: dict[str, Any]) -> str:
+    """Return a producer's key: copies and versions of one thing share it."""
+    for name in ("order_id", "sku_id", "source", "user_key"):
+        if isinstance(event.get(name), str):
+            return str(event[name])
+    return str(event["product_id"])
+
+
+@st.composite
+def disordered(draw: st.DrawFn, records: Sequence[Sent]) -> list[Sent]:
+    """Move records, with their timestamps, within the allowed lateness."""
+    jitter = draw(
+        st.lists(
+            st.integers(0, LATENESS_MS),
+            min_size=len(records),
+            max_size=len(records),
+        )
+    )
+    arrival = sorted(range(len(records)), key=lambda index: records[index].timestamp_ms + jitter[index])
+    return [records[index] for index in arrival]
+
+
+def new_state(partition: int = 0, **settings: Any) -> PartitionState:
+    fold_settings = FoldSettings(
+        **{"hot_days": SETTINGS.hot_days, "minute_hours": SETTINGS.minute_hours} | settings
+    )
+    return PartitionState(partition, shops=SHOPS, settings=fold_settings)
+
+
+def batches(records: Iterable[Sent], cuts: Sequence[int], partition: int = 0) -> list[RecordBatch]:
+    """Give each topic's records rising offsets and cut them into batches of the sizes given, over and over."""
+    pending: dict[str, list[tuple[int, Sent]]] = defaultdict(list)
+    offsets: Counter[str] = Counter()
+    result = []
+    sizes = iter(cuts)
+    size = next(sizes, 1_000)
+    for record in records:
+        pending[record.topic].append((offsets[record.topic], record))
+        offsets[record.topic] += 1
+        if len(pending[record.topic]) >= size:
+            result.append(batch_of(pending.pop(record.topic), partition))
+            size = next(sizes, size)
+    return result + [batch_of(rest, partition) for rest in pending.values()]
+
+
+def batch_of(numbered: Sequence[tuple[int, Sent]], partition: int = 0) -> RecordBatch:
+    return RecordBatch(
+        topic=numbered[0][1].topic,
+        partition=partition,
+        offsets=[offset for offset, _ in numbered],
+        timestamps_ms=[record.timestamp_ms for _, record in numbered],
+        values=[record.value for _, record in numbered],
+        keys=[record.key.encode() for _, record in numbered],
+    )
+
+
+@dataclass
+class Board:
+    """What a reader of flushes knows: the newest of every key, per partition."""
+
+    rows: dict[tuple[int, RowKey], StateRow] = field(default_factory=dict)
+    facts: dict[tuple[int, FactKey], FactRow] = field(default_factory=dict)
+    positions: dict[tuple[int, str], Position] = field(default_factory=dict)
+
+    def apply(self, flush: Flush | None) -> None:
+        if flush is None:
+            return
+        for row in flush.rows:
+            if row[1] is None:
+                self.rows.pop((flush.partition, row.key), None)
+            else:
+                self.rows[flush.partition, row.key] = row
+        for fact in flush.facts:
+            self.facts[flush.partition, fact.key] = fact
+        for position in flush.positions:
+            self.positions[flush.partition, position.topic] = position
+
+    def outcomes(self) -> dict[str, Counter[str]]:
+        merged: dict[str, Counter[str]] = defaultdict(Counter)
+        for (_, topic), position in self.positions.items():
+            merged[topic].update({outcome.value: records for outcome, records in position.outcomes.items()})
+        return {topic: counter for topic, counter in merged.items() if counter}
+
+    def cells(self) -> dict[tuple[Any, ...], tuple[int, int, bytes]]:
+        """Return counts, and canonical people, merged over partitions."""
+        merged: dict[RowKey, list[StateRow]] = defaultdict(list)
+        for (_, key), row in self.rows.items():
+            merged[key].append(row)
+        return {
+            (key.cube, key.shop_id, key.bucket, key.event_type, key.dims): (
+                sum(row[1] or 0 for row in rows),
+                sum(row.keyed for row in rows),
+                people([row.sketch for row in rows if row.sketch is not None], CUBE_BY_NAME[key.cube].lg_k),
+            )
+            for key, rows in merged.items()
+        }
+
+    def winners(self) -> dict[FactKey, FactRow]:
+        return {
+            key: fact for (_, key), fact in sorted(self.facts.items(), key=lambda item: item[1].merge_order)
+        }
+
+
+def people(images: Sequence[bytes], lg_k: int | None) -> bytes:
+    return b"" if lg_k is None else sketches.canonical_images(images, lg_k)
+
+
+def folded(records: Sequence[Sent], cuts: Sequence[int] = (), flush_every: int = 0) -> Board:
+    """Fold records in one partition, in the order given."""
+    board, state = Board(), new_state()
+    for number, batch in enumerate(batches(records, cuts)):
+        state.fold(batch)
+        if flush_every and number % flush_every == 0:
+            board.apply(state.take_flush())
+    board.apply(state.take_flush())
+    return board
+
+
+def partition_of(key: str, partitions: int) -> int:
+    return xxhash.xxh32_intdigest(key.encode()) % partitions
+
+
+def expected_of(records: Sequence[Sent]) -> Expected:
+    return expect(records, ORACLE_SHOPS)
+
+
+def assert_same(board: Board, expected: Expected) -> None:
+    """Compare with the oracle: outcomes, cells and people, winners with copies and least R."""
+    assert board.outcomes() == expected.outcomes
+    assert board.cells() == {
+        key: (events, keyed, _people_of(users, CUBE_BY_NAME[key[0]].lg_k))
+        for key, (events, keyed, users) in expected.cells.items()
+    }
+    winners = {
+        (key.kind, key.shop_id, *key.ids): (
+            fact.version,
+            fact.occurred_at_ms,
+            fact.copies,
+            fact.received_at_ms,
+        )
+        for key, fact in board.winners().items()
+    }
+    assert winners == {key: fact[:4] for key, fact in expected.facts.items()}
+    for key, fact in board.winners().items():
+        body = expected.facts[key.kind, key.shop_id, *key.ids][4]
+        sent = {name: getattr(fact.event, name) for name in body if name not in {"lines", "currency"}}
+        assert sent == {name: value for name, value in body.items() if name not in {"lines", "currency"}}
+
+
+def _people_of(users: set[str], lg_k: int | None) -> bytes:
+    """Return canonical people of a set, in a sketch of their own, in an order of their own."""
+    if lg_k is None:
+        return b""
+    sketch = sketches.new(lg_k)
+    for user in sorted(users, reverse=True):
+        sketch.update(user)
+    return sketches.canonical(sketch)
+
+
+def assert_equal(left: Board, right: Board) -> None:
+    """Compare two boards at rest: row by row after merging partitions, canonical people and outcomes included."""
+    assert left.outcomes() == right.outcomes()
+    assert left.cells() == right.cells()
+    assert left.winners() == right.winners()
+    assert spans(left) == spans(right)
+
+
+def spans(board: Board) -> dict[tuple[str, str], tuple[int, int, int]]:
+    merged: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for (_, topic), position in board.positions.items():
+        for shop_id, span in position.shops.items():
+            first, last, records = merged.get((topic, shop_id), span)
+            known = (topic, shop_id) in merged
+            merged[topic, shop_id] = (
+                min(first, span.first_ms),
+                max(last, span.last_ms),
+                records + span.records if known else records,
+            )
+    return merged
+
+
+def through_the_wire(flush: Flush) -> list[wire.StateRecord]:
+    """Write a flush and read it back, as the next owner of the partition does."""
+    encoded = wire.encode_flush(flush)
+    state: list[wire.StateRecord] = [wire.decode_state(key, value) for key, value in encoded.state]
+    return state + [wire.decode_fact(key, value) for key, value in encoded.facts]
+
+
+def read_count(board: Board) -> int:
+    return sum(counter.total() for counter in board.outcomes().values())
