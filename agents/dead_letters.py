@@ -109,7 +109,7 @@ async def send_again(
     producer = AIOKafkaProducer(
         **client_options(settings.kafka),
         acks="all",
-        enable_idempotence=True,
+        enable_idempotence=settings.kafka.transactions,
         max_request_size=2 * DEAD_LETTER_BYTES,
     )
     headers = [(REPLAY_HEADER, settings.replay_id.encode())] if settings.replay_id else []
