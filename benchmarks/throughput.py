@@ -74,6 +74,8 @@ class Sizes:
     stock_records: int
     mixed_records: int
     rounds: int
+    only_tables: bool = False
+    """Assert tables and outcomes, but believe any speed: for a run that is too small to be measured."""
 
 
 def measure(sizes: Sizes, say: Callable[[str], None]) -> dict[str, object]:
@@ -118,7 +120,8 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> dict[str, object]:
             add("full", full, mixed.expected_w1() if number == 0 else None)
             costs["full"].append(_cpu_us(full))
     memory = _in_memory(large)
-    _check(series, memory)
+    if not sizes.only_tables:
+        _check(series, memory)
     limit = max((series[name] for name in bare_loop.DECODERS), key=lambda one: one.median)
     stock, ours_w1, full_all = series["stock"].median, series["ours"].median, series["full"].median
     return {
@@ -212,12 +215,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--mixed-records", type=int, default=1_000_000, help="of the mix (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
+    parser.add_argument(
+        "--only-tables", action="store_true", help="assert tables, not speeds: for a very small form"
+    )
     options = parser.parse_args(arguments)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    sizes = Sizes(options.records, options.stock_records, options.mixed_records, options.rounds)
+    sizes = Sizes(
+        options.records, options.stock_records, options.mixed_records, options.rounds, options.only_tables
+    )
     try:
         document = measure(sizes, say)
     except SuspiciousError as error:

@@ -74,11 +74,10 @@ def same(metric: str, answered: float | None, figure: float | None) -> bool:
     if figure is None or answered is None:
         return figure is answered
     if metric in MONEY:
-        cents = round(answered * 100)
-        return cents == round(figure * 100) and abs(answered * 100 - cents) < 1e-4
-    if isinstance(figure, float) and not figure.is_integer():
+        return abs(answered * 100 - round(figure * 100)) < 1e-4
+    if not float(figure).is_integer():
         return abs(answered - figure) <= 1e-12 * abs(figure)
-    return answered == figure
+    return bool(answered == figure)
 
 
 def read_raw(path: Path) -> pl.DataFrame:

@@ -1,25 +1,41 @@
-"""Codes of names must mean the same name for as long as the partition's state lives."""
+"""The same names must land in the same cells for as long as a partition's state lives."""
 
 from __future__ import annotations
 
 import gc
+import json
 
-import polars as pl
+from streams.cubes import PRODUCT_DAY
+from streams.fold import PartitionState
+from streams.records import RecordBatch
+from streams.settings import FoldSettings, ShopSettings
 
-from streams.coding import CodedRows, Coding
-
-
-def _codes(coding: Coding, products: list[str | None]) -> list[int]:
-    frame = pl.DataFrame({"product": pl.Series(products, dtype=pl.String)})
-    return [int(code) for code in CodedRows(frame, coding).codes(("product",))]
+R_MS = 1_764_360_000_000
 
 
-def test_a_name_keeps_its_code_when_no_batch_is_in_memory_any_more() -> None:
-    coding = Coding()
-    assert _codes(coding, ["mug", "lamp"]) == [0, 1]
+def _batch(first: int, products: list[str]) -> RecordBatch:
+    values = [
+        json.dumps(
+            {
+                "event_id": f"e{first + number}",
+                "event_type": "product_impression",
+                "shop_id": "s1",
+                "occurred_at_ms": R_MS,
+                "product_id": product,
+            }
+        ).encode()
+        for number, product in enumerate(products)
+    ]
+    count = len(values)
+    return RecordBatch("impressions", 0, range(first, first + count), [R_MS] * count, values, [None] * count)
+
+
+def test_events_of_a_product_stay_together_when_no_batch_is_in_memory_any_more() -> None:
+    state = PartitionState(0, shops={"s1": ShopSettings("s1")}, settings=FoldSettings(), cubes=(PRODUCT_DAY,))
+    state.fold(_batch(0, ["mug", "lamp"]))
     gc.collect()
-    assert _codes(coding, ["lamp", "vase", "mug"]) == [1, 2, 0]
-
-
-def test_a_missing_name_has_no_code() -> None:
-    assert _codes(Coding(), ["mug", None]) == [0, -1]
+    state.fold(_batch(2, ["lamp", "vase", "lamp"]))
+    flush = state.take_flush()
+    assert flush is not None
+    counts = {row.key.dims[0]: row.events for row in flush.rows}
+    assert counts == {"mug": 1, "lamp": 3, "vase": 1}
