@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.alerts import AlertRoute
-from streams.board import ReportsLag
+from streams.board import IsJudged, ReportsLag
 from streams.catalogue import METRICS, Unit
 from streams.days import day_label
 from streams.errors import QueryError
@@ -309,6 +309,7 @@ class Overview:
         columns = self._board.columns
         counts = record_counts(columns)
         fresh = self._ask(shop.shop_id, ("view_as_of", "today_lag_seconds"), "today", now_ms)
+        verdict = self._board.verdict if isinstance(self._board, IsJudged) else None
         divided = (
             ("counted", counts.counted),
             ("late", counts.late),
@@ -321,6 +322,7 @@ class Overview:
             "records_behind": self._board.lag() if isinstance(self._board, ReportsLag) else None,
             "records_in": counts.records,
             "outcomes": [{"label": label, "records": records} for label, records in divided],
+            "judge": None if verdict is None else {**asdict(verdict), "agrees": verdict.agrees},
             "feeds": [
                 {"topic": feed.topic, "state": feed.state.value, "since_ms": feed.since_ms}
                 for feed in self._feeds.feeds(columns, shop, now_ms)

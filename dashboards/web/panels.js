@@ -246,7 +246,8 @@ function stockRow(row, overview, formats) {
   line.dataset.status = row.status;
   line.dataset.sku = row.sku_id;
   const product = element("td");
-  product.append(element("span", "name", row.name), element("span", "sub", row.sku_id));
+  product.append(element("span", "name", row.name));
+  if (row.sku_id !== row.name) product.append(element("span", "sub", row.sku_id));
   product.title = row.name;
   const out = element("td");
   const dash = (value, format) => (value === null || value === undefined ? "–" : format(value));
@@ -320,6 +321,12 @@ export function showStrip(overview, formats) {
   slot("records").dataset.value = strip.records_in;
   const parts = strip.outcomes.map(({ label, records }) => `${number(records)} ${label}`);
   put(slot("outcomes"), parts.length ? `= ${parts.join(" + ")}` : "");
+  const judge = slot("judge");
+  judge.parentElement.hidden = strip.judge === null;
+  if (strip.judge !== null) {
+    put(judge, `${number(strip.judge.lost)} lost, ${number(strip.judge.double)} double${strip.judge.agrees ? "" : `, unlike: ${strip.judge.unlike.join(" ")}`}`);
+    judge.className = strip.judge.agrees ? "" : "late";
+  }
   slot("feeds").replaceChildren(
     ...strip.feeds.map((feed) => {
       const node = element("span", "feed");
