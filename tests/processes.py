@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +54,15 @@ def answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
         return True
     return False
+
+
+def says_ready(url: str) -> bool:
+    """Return whether the address answers with 200; a server that listens may still refuse while it loads."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -124,8 +135,11 @@ def running_prometheus(folder: Path, config: str = DEFAULT_PROMETHEUS_CONFIG) ->
         "--storage.tsdb.retention.time=1h",
         "--log.level=warn",
     ]
-    with running(command, log=folder / "prometheus.log", ready=lambda: answers(port)) as process:
-        yield Prometheus(f"http://127.0.0.1:{port}", process.pid)
+    url = f"http://127.0.0.1:{port}"
+    with running(
+        command, log=folder / "prometheus.log", ready=lambda: says_ready(f"{url}/-/ready")
+    ) as process:
+        yield Prometheus(url, process.pid)
 
 
 def _wait(
