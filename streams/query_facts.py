@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from streams.formulas import Counts, Frame, Measure
-from streams.scope import CLOSED, TIME, Scope, expand_atoms
+from streams.scope import CLOSED, TIME, Scope, closed_values, expand_atoms
 
 if TYPE_CHECKING:
     from streams.columns import Columns
@@ -37,7 +37,10 @@ def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataF
         wanted = [measure for measure in measures if measure.frame is frame]
         if not wanted:
             continue
-        facts = _facts(scope, frame, {measure.column for measure in wanted})
+        measured = {measure.column for measure in wanted}
+        if any(measure.only_cancelled for measure in wanted):
+            measured.add("order_id")
+        facts = _facts(scope, frame, measured)
         sums = [measure for measure in wanted if measure.counts is Counts.SUM]
         if sums:
             values |= _sums(scope, facts, sums)
@@ -65,37 +68,48 @@ def _facts(scope: Scope, frame: Frame, measured: set[str]) -> pl.DataFrame:
     shop_id, at = scope.shop.shop_id, _AT[frame]
     columns = scope.columns
     facts = columns.order_lines(shop_id) if frame is Frame.ORDER_LINES else columns.refunds(shop_id)
-    condition = scope.in_window(at)
-    if scope.days is not None:
-        condition &= pl.col("day").is_in(sorted(scope.days))
-    atoms = scope.atoms()
-    if atoms is not None:
-        condition &= pl.col("atom").is_in(sorted(atoms))
-    for dim, value in scope.where:
-        if dim not in CLOSED and dim != "status":
-            condition &= pl.col(COLUMN_OF[dim]) == value
-    for dim in scope.names:
-        if dim not in CLOSED and dim != "status":
-            condition &= pl.col(COLUMN_OF[dim]).is_not_null()
-    facts = (
-        facts.lazy().filter(condition).collect()
-        if scope.where or scope.window.edges
-        else facts.filter(condition)
-    )
-    if "status" in scope.needs:
-        facts = facts.join(order_states(columns, shop_id), on="order_id", how="left").with_columns(
+    names = [dim for dim in scope.names if dim not in CLOSED]
+    by_status = "status" in scope.needs
+    wanted = {at, "day", *measured, *(COLUMN_OF[dim] for dim in names if dim != "status")}
+    if scope.by_atom:
+        wanted.add("atom")
+    if by_status:
+        wanted.add("order_id")
+    # Only the columns that are needed go through the filter: copying all of them costs more than the sums.
+    found = facts.lazy()
+    for condition in _conditions(scope, at):
+        found = found.filter(condition)
+    kept = found.select(sorted(wanted)).collect()
+    if by_status:
+        kept = kept.join(order_states(columns, shop_id), on="order_id", how="left").with_columns(
             pl.col("status").fill_null("paid")
         )
-        for dim, value in scope.where:
-            if dim == "status":
-                facts = facts.filter(pl.col("status") == value)
-    keys = [pl.col(COLUMN_OF[dim]).alias(dim) for dim in scope.names if dim not in CLOSED]
+        for value in (value for dim, value in scope.where if dim == "status"):
+            kept = kept.filter(pl.col("status") == value)
+    keys = [pl.col(COLUMN_OF[dim]).alias(dim) for dim in names]
     if scope.by_atom:
         keys.append(pl.col("atom"))
-    times = pl.Series(TIME, scope.time_of(facts.get_column(at).to_numpy()))
+    times = pl.Series(TIME, scope.time_of(kept.get_column(at).to_numpy()))
     # The measured columns keep their names under a prefix, since a dimension may have the same one.
-    kept = [pl.col(column).alias(f"m_{column}") for column in sorted(measured | {"order_id"})]
-    return facts.select(times, *keys, "day", *kept)
+    return kept.select(times, *keys, "day", *(pl.col(name).alias(f"m_{name}") for name in sorted(measured)))
+
+
+def _conditions(scope: Scope, at: str) -> Iterator[pl.Expr]:
+    """Yield what a fact must fulfil to be in scope, its status apart."""
+    if scope.window.edges:
+        yield scope.in_window(at)
+    if scope.days is not None:
+        yield pl.col("day").is_in(sorted(scope.days))
+    atoms = scope.atoms()
+    if atoms is not None:
+        yield pl.col("atom").is_in(sorted(atoms))
+    for dim, value in scope.where:
+        if dim not in CLOSED and dim != "status":
+            yield pl.col(COLUMN_OF[dim]) == value
+    for dim in scope.names:
+        # Products and SKUs are never missing; the others may be, and what is in none is in no row.
+        if dim not in CLOSED and dim not in {"status", "product", "sku"}:
+            yield pl.col(COLUMN_OF[dim]).is_not_null()
 
 
 def _keys(scope: Scope) -> list[str]:
@@ -129,9 +143,23 @@ def _distinct(scope: Scope, facts: pl.DataFrame, measure: Measure) -> pl.DataFra
         states = scope.columns.order_status(scope.shop.shop_id)
         cancelled = states.filter(pl.col("status") == "cancelled").get_column("order_id").unique()
         facts = facts.filter(pl.col("m_order_id").is_in(cancelled.implode()))
-    per_day = ["day"] if measure.counts is Counts.DAILY_DISTINCT else []
-    found = facts.select(*_keys(scope), *per_day, column).unique()
-    if scope.by_atom:
-        # An order of two atoms of one slice is one order of that slice.
-        found = expand_atoms(found, scope.names).select(*scope.keys, *per_day, column).unique()
-    return found.group_by(scope.keys).agg(pl.len().cast(pl.Int64).alias("value"))
+    names = [name for name in _keys(scope) if name != "atom"]
+    daily = measure.counts is Counts.DAILY_DISTINCT
+
+    def distinct(found: pl.DataFrame) -> pl.DataFrame:
+        # n_unique within groups is ten times faster here than unique() followed by a count.
+        counted = found.group_by([*names, "day"] if daily else names).agg(
+            pl.col(column).n_unique().cast(pl.Int64).alias("value")
+        )
+        return counted.group_by(names).agg(pl.col("value").sum()) if daily else counted
+
+    if not scope.by_atom:
+        return distinct(facts).select(*scope.keys, "value")
+    # An order of two atoms of one slice is one order of that slice: each slice counts anew.
+    parts = [
+        distinct(facts.filter(pl.col("atom").is_in(sorted(atoms)))).with_columns(
+            pl.lit(value).alias(dim) for dim, value in values.items()
+        )
+        for values, atoms in closed_values(scope.names)
+    ]
+    return pl.concat(parts).select(*scope.keys, "value")

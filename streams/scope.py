@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 TIME: Final = "_t"
 """Key column of a value: start of the row's day, hour or minute in ms; 0 in a question without a time dimension."""
 
-CLOSED: Final = {"slice": tuple(SLICES), "leaf": tuple(LEAVES)}
+_ATOMS_OF: Final = {"slice": SLICES, "leaf": LEAVES}
+
+CLOSED: Final = {dim: tuple(atoms) for dim, atoms in _ATOMS_OF.items()}
 """Dimensions whose values are a closed list: every one has its row, also without anything counted."""
 
 
@@ -133,3 +136,15 @@ def expand_atoms(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     if not wanted:
         return frame
     return frame.join(_ATOM_FRAME.select("atom", *wanted).unique(), on="atom", how="inner")
+
+
+def closed_values(names: tuple[str, ...]) -> list[tuple[dict[str, str], frozenset[int]]]:
+    """Return every combination of the slices and leaves among `names`, with its atoms; an empty one is left out."""
+    wanted = [dim for dim in CLOSED if dim in names]
+    found = []
+    for values in itertools.product(*(CLOSED[dim] for dim in wanted)):
+        chosen = dict(zip(wanted, values, strict=True))
+        atoms = frozenset.intersection(*(_ATOMS_OF[dim][value] for dim, value in chosen.items()))
+        if atoms:
+            found.append((chosen, atoms))
+    return found
