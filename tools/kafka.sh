@@ -18,5 +18,5 @@ fi
 echo "fetching the jars of Apache Kafka into .cache/kafka/libs"
 rm -rf "$cache"
 mkdir -p "$cache"
-mvn --quiet --batch-mode -Dstyle.color=never --file "$pom" dependency:copy-dependencies -DoutputDirectory="$cache/libs"
+mvn --quiet --batch-mode --file "$pom" dependency:copy-dependencies -DoutputDirectory="$cache/libs"
 cp "$pom" "$stamp"
