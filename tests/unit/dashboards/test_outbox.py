@@ -17,7 +17,7 @@ from aiohttp import web
 from dashboards import notifiers
 from dashboards.notifiers import HttpNotifier, Notifier, escape_slack, notifiers_of, slack_body, webhook_body
 from dashboards.outbox import GROUP_MS, HEARD_LIFE_MS, NOTICE_LIFE_MS, Outbox, Status
-from streams.alerts import Alert, AlertRoute, AlertState
+from streams.alerts import Alert, AlertRoute, AlertState, SoldBy
 from streams.board import Board
 from streams.errors import SettingsError
 from streams.settings import BoardSettings, NotifySettings, Settings
@@ -528,3 +528,14 @@ async def test_a_file_that_is_not_there_is_refused_by_name_of_its_key(
 ) -> None:
     with pytest.raises(SettingsError, match=r"notify\.slack_webhook_file"):
         notifiers_of(NotifySettings(slack_webhook_file=str(tmp_path / "none")), session)
+
+
+def test_the_documented_body_has_the_fields_that_are_sent() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "ALERTS.md").read_text(encoding="utf-8")
+    example = json.loads(document.split("```json")[1].split("```")[0])
+    sent = json.loads(webhook_body([page(sold_by=SoldBy("LIVE", "live-1", 0.7))]))
+    assert example.keys() == sent.keys()
+    assert example["alerts"][0].keys() == sent["alerts"][0].keys()
+    assert example["alerts"][0]["sold_by"].keys() == sent["alerts"][0]["sold_by"].keys()
+    many = json.loads(webhook_body([page(number) for number in range(101)]))
+    assert example["more"][0].keys() == many["more"][0].keys()
