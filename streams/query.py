@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer
 from streams.catalogue import METRICS, Metric, Unit
-from streams.series import Cells, Series
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.money import major
@@ -18,6 +17,7 @@ from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
 from streams.query_traffic import choose_cube
 from streams.request import Request, parse_request, unknown
 from streams.scope import Scope
+from streams.series import Cells, Series
 from streams.states import state_of
 from streams.windows import GRAINS, labels, resolve
 

@@ -380,7 +380,8 @@ class Cells:
             if leaf.measure not in set(measures_of(metric.formula)):
                 continue
             counts, keyed = int(frame.get_column("count").sum()), int(frame.get_column("keyed").sum())
-            self.relative_error[metric.id] = max(error, self.relative_error.get(metric.id, 0.0))
+            if keyed:
+                self.relative_error[metric.id] = max(error, self.relative_error.get(metric.id, 0.0))
             if counts:
                 share = keyed / counts
                 self.coverage[metric.id] = min(share, self.coverage.get(metric.id, 1.0))
