@@ -8,6 +8,7 @@ Source: X-79 (now), X-80 (reference), X-82 (idle or dead), design decision 6 (ou
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -36,20 +37,16 @@ BACK_FOR_MS: Final = 15 * 60_000
 def reference_day(columns: Columns, shop: ShopSettings, at_ms: int) -> int | None:
     """Return the day that today is held against: the campaign's reference where it is a date, else yesterday.
 
-    None when the shop has no orders of that day: a day without data is no yardstick.
+    A day without orders is no yardstick: the next choice is taken, None when there is none. The screen names the day.
     """
     today = columns.calendar(shop.shop_id).day_of(at_ms)
-    day = today - 1
+    choices = [today - 1]
     campaign = running_campaign(columns, shop, as_of_ms=at_ms)
     if campaign is not None and campaign.reference:
-        try:
-            named = parse_day(campaign.reference)
-        except ValueError:
-            named = today
-        if named < today:
-            day = named
+        with suppress(ValueError):
+            choices.insert(0, parse_day(campaign.reference))
     known = columns.order_lines(shop.shop_id).get_column("day")
-    return day if (known == day).any() else None
+    return next((day for day in choices if day < today and (known == day).any()), None)
 
 
 def aligned_ms(calendar: BusinessCalendar, at_ms: int, day: int) -> int:

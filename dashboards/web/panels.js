@@ -16,7 +16,7 @@ const LABELS = {
   gmv_last_15m: "Last 15 minutes",
   orders: "Orders",
   est_customers: "Buyers",
-  aov_revenue: "GMV per order",
+  aov_revenue: "AOV",
   ctor: "CTOR",
   product_impressions: "Impressions",
   product_clicks: "Clicks",
@@ -246,7 +246,7 @@ function stockRow(row, overview, formats) {
   line.dataset.status = row.status;
   line.dataset.sku = row.sku_id;
   const product = element("td");
-  product.append(element("span", "name", row.name));
+  product.append(element("span", row.sku_id === row.name ? "name long" : "name", row.name));
   if (row.sku_id !== row.name) product.append(element("span", "sub", row.sku_id));
   product.title = row.name;
   const out = element("td");

@@ -92,15 +92,16 @@ def _campaign(reference: str | None) -> Campaign:
         ("2024-11-22", "2024-11-22"),
         ("last Black Friday", "2024-11-28"),
         ("2024-11-29", "2024-11-28"),  # today is no yardstick for today
-        ("2024-11-01", None),  # a day without orders is none either
+        ("2024-11-01", "2024-11-28"),  # nor is a day without orders
     ],
 )
-def test_the_reference_is_the_campaigns_day_else_yesterday(named: str | None, expected: str | None) -> None:
+def test_the_reference_is_the_campaigns_day_else_yesterday(named: str | None, expected: str) -> None:
     days = ("2024-11-22", "2024-11-28", "2024-11-29")
     sold = [order(day, at(f"{day} 12:00"), [line("1", "A1", 100)]) for day in days]
     columns = board([*sold, _campaign(named)])
     found = reference_day(columns, UTC_SHOP, at("2024-11-29 13:00"))
-    assert found == (None if expected is None else parse_day(expected))
+    assert found == parse_day(expected)
+    assert reference_day(columns, UTC_SHOP, at("2024-11-25 13:00")) is None
 
 
 def test_the_pulse_puts_money_into_the_quarter_in_which_it_was_paid() -> None:
