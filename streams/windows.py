@@ -5,6 +5,7 @@ Source: spec/metrics.md "Windows"; X-20, X-63, X-76, X-77, X-79.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import re
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ import numpy as np
 
 from streams.days import (
     DAY_MS,
-    EARLIEST_MS,
     HOUR_MS,
     MINUTE_MS,
     QUARTER_MS,
@@ -48,6 +48,10 @@ FORMS: Final = (
 
 MAX_ROWS: Final = 1_000_000
 """A series longer than this is refused: it would be asked for by mistake, and hold the board up."""
+
+_FIRST_DAY: Final = dt.date(2000, 1, 1).toordinal()
+_LAST_DAY: Final = dt.date(9999, 1, 1).toordinal()
+"""Days that can be asked for: what claims to have occurred before 2000 is never counted."""
 
 _LAST: Final = re.compile(r"last:([1-9][0-9]{0,5})([mhd])")
 
@@ -103,7 +107,7 @@ def resolve(
     if match := _LAST.fullmatch(text):
         number, unit = int(match[1]), match[2]
         if unit == "d":
-            if today - number < 1:
+            if today - number < _FIRST_DAY:
                 raise _unknown(text)
             return Window(text, *_days(calendar, today - number, today - 1))
         end = as_of_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS
@@ -209,8 +213,7 @@ def _day(window: str, text: str) -> int:
         day = parse_day(text)
     except ValueError:
         raise _unknown(window) from None
-    # Zones reach back and ahead of UTC, and a window needs the day after it.
-    if not EARLIEST_MS // DAY_MS + 719_163 <= day < 3_652_000:
+    if not _FIRST_DAY <= day < _LAST_DAY:
         raise _unknown(window)
     return day
 

@@ -120,6 +120,7 @@ def test_a_day_is_final_at_18_oclock_of_the_next_day_by_the_shops_clock() -> Non
         "day:0001-01-01",
         "day:9999-12-31",
         "last:0m",
+        "last:700000d",
         "last:15",
         "range:2024-01-01",
         "",
