@@ -110,11 +110,14 @@ class Evaluator:
 
     async def _evaluate_shop(self, state: RuleState, shop: ShopSettings, now_ms: int) -> None:
         columns, settings = self._board.columns, self._board.settings
+        await self._publish_goals(goal_progress(columns, shop, as_of_ms=now_ms))
+        if columns.source_since_ms(shop.shop_id, "stock") is None:
+            # Thousands of rows that say "unknown" would tell nobody anything.
+            return
         stale = stale_topics(
             columns, shop, _TOPICS, now_ms=now_ms, stale_after_ms=settings.board.stale_after_ms
         )
         rows = stock_table(columns, shop, settings.stock, as_of_ms=now_ms, stale=stale)
-        goals = goal_progress(columns, shop, as_of_ms=now_ms)
         if self._at_head(shop.shop_id, now_ms):
             window_ms = settings.stock.page_sales_window_ms
 
@@ -126,7 +129,6 @@ class Evaluator:
             self._unpublished += evaluate(state, facts, now_ms=now_ms)
             await self._publish_alerts()
         await self._publish_stock(rows)
-        await self._publish_goals(goals)
 
     def _at_head(self, shop_id: str, now_ms: int) -> bool:
         """Return False while the order feed lies behind and moves: what it says is about a time that is over.

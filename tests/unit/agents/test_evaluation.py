@@ -234,3 +234,9 @@ async def test_running_tries_an_unavailable_sink_again_and_pauses_between(
 async def test_shops_are_evaluated_under_their_own_id(board: FakeBoard, sink: Kept) -> None:
     await Evaluator(board, sink).step()
     assert {row.shop_id for row in sink.stocks} == {SHOP}
+
+
+async def test_a_shop_without_a_stock_feed_has_progress_but_no_projections(sink: Kept) -> None:
+    board = FakeBoard([event for event in DAY if event.event_type in ("order_paid", "campaign")])
+    assert await Evaluator(board, sink).step()
+    assert (len(sink.goal_rows), sink.stocks, sink.said) == (1, [], [])
