@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from streams.days import BusinessCalendar
 
@@ -82,6 +83,22 @@ def parse_speed(text: str) -> float | None:
         what = f"speed {text!r} is neither a positive factor such as 60x nor max"
         raise ValueError(what)
     return speed
+
+
+def local_instant_ms(text: str, timezone: str) -> int:
+    """Return an instant from ms since the epoch, or from local time such as 2011-11-25T08:00.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text.isdecimal():
+        return int(text)
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        what = f"{text!r} is no time"
+        raise ValueError(what) from None
+    return int((at if at.tzinfo else at.replace(tzinfo=ZoneInfo(timezone))).timestamp() * 1000)
 
 
 class Pace:

@@ -169,8 +169,8 @@ class _Player:
     ) -> PlayReport:
         started = self._wall_s()
         lines = self._recording.lines(from_ms=from_ms, to_ms=to_ms)
-        await self._producer.start()
         try:
+            await self._producer.start()
             # Opening unpacks the file: not on the loop, where worker and board may live too.
             self._ahead = await asyncio.to_thread(next, lines, None)
             if fast_until_ms is not None:

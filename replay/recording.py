@@ -20,13 +20,14 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import cramjam
 import msgspec
 
 from replay.clock import Shift, shift_to_day
 from replay.manifest import Manifest, read_manifest
+from streams.decoding import MAX_TIME_MS
 from streams.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Line(NamedTuple):
 
 class _Wire(msgspec.Struct):
     topic: str
-    timestamp_ms: int
+    timestamp_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
     key: str | int | None = None
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     value_base64: str | None = None

@@ -96,6 +96,8 @@ def test_blank_lines_and_a_missing_last_newline_are_no_fault(tmp_path: Path) -> 
         b'{"topic":"cm.orders","key":"k","timestamp_ms":1}',
         b'{"topic":"cm.orders","key":"k","timestamp_ms":"soon","value":{}}',
         b'{"key":"k","timestamp_ms":1,"value":{}}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":-1,"value":{}}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":9223372036854775808,"value":{}}',
         b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value_base64":"%%%"}',
         b"\xff\xfe",
     ],
