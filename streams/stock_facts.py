@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SHAPE_DAYS: Final = 7
 """The shop's own shape is that of at most so many days before today."""
 
+_LEVELS: Final = {"sku_id": pl.String, "level": pl.Int64, "from_ms": pl.Int64, "to_ms": pl.Int64}
+
 
 class StockFacts:
     """The facts of one shop at one instant, joined per SKU.
@@ -151,6 +153,8 @@ class StockFacts:
         """Return sku_id, level over all warehouses, from_ms, to_ms, for SKUs that were out at some time since start."""
         recent = history.filter(pl.col("occurred_at_ms") <= self.as_of_ms)
         touched = recent.filter(pl.col("available") <= 0).select("sku_id").unique()
+        if not touched.height:
+            return pl.DataFrame(schema=_LEVELS)
         steps = (
             recent.join(touched, on="sku_id", how="semi")
             .sort("occurred_at_ms", "version")
