@@ -106,14 +106,14 @@ def expect(
             counted_at = received
             expected.outcomes[topic][_lateness(received, event["occurred_at_ms"], lateness_ms)] += 1
             _add(event, ZoneInfo(shops[event["shop_id"]].timezone), expected.cells)
-    for key, group in facts.items():
+    for key, versions in facts.items():
         # Two bodies of one version and time are told apart by a hash that the oracle does not know: tests avoid them.
-        best = max(row[:2] for row in group)
-        winners = sorted((row for row in group if row[:2] == best), key=lambda row: row[3])
+        best = max(row[:2] for row in versions)
+        winners = sorted((row for row in versions if row[:2] == best), key=lambda row: row[3])
         assert len({row[2] for row in winners}) == 1, "an ambiguous winner"
         first = winners[0]
         expected.facts[key] = (*best, len(winners), first[3], json.loads(first[2]))
-        for row in group:
+        for row in versions:
             if row[:2] != best:
                 outcome = "superseded"
             elif row is first:
