@@ -18,22 +18,19 @@ from zoneinfo import ZoneInfo
 
 import click
 
-import replay
 from agents.board import KafkaBoard
+from replay.demo_days import Day, generated_day, real_day
 from replay.direct import direct_flushes
 from replay.direct_board import DirectBoard
-from replay.generator.scenario import DEFAULT_DAY, generate
+from replay.embedded_broker import binary, embedded_broker
 from replay.judge import Judge
 from replay.player import PlayReport, play
-from replay.recording import Recording
-from streams.days import BusinessCalendar, day_label, parse_day
+from streams.errors import SettingsError
 from streams.settings import Settings
 from streams.state import Flush
-from warroom.embedded_broker import binary, embedded_broker
 from warroom.replaying import (
     badge_of,
     folded,
-    instant_of,
     kafka_world,
     player_world,
     speed_of,
@@ -42,28 +39,11 @@ from warroom.replaying import (
 )
 from warroom.running import first_of, serving, stop_event, stopped
 
-REAL_DAYS = Path(replay.__file__).parent / "recordings" / "online-retail-2010-11"
 HISTORY_PARTITION = 1_000
 """State partitions of history, away from those of the broker's topics."""
 
 JUDGE_EVERY_S = 10.0
 REPLAY_ID = "demo"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Day:
-    """What the demo plays.
-
-    Attributes:
-        today: played from `from_ms` on, None is its beginning.
-        history: recordings loaded before, each up to its end or to `from_ms`.
-        open_ms: records up to here go at top speed; None: the day is watched from its first record on.
-    """
-
-    today: Recording
-    history: tuple[Recording, ...]
-    from_ms: int | None
-    open_ms: int | None
 
 
 def run(settings: Settings, *, which: str, speed: str, start: str, port: int, seed: int, stay: bool) -> int:
@@ -76,34 +56,14 @@ def run(settings: Settings, *, which: str, speed: str, start: str, port: int, se
     factor = speed_of(speed)
     with tempfile.TemporaryDirectory(prefix="warroom-demo-") as scratch:
         click.echo("Preparing the day ...", err=True)
-        day = _real_day() if which == "real" else _generated_day(Path(scratch), seed, start)
+        try:
+            day = real_day() if which == "real" else generated_day(Path(scratch), seed, start)
+        except ValueError as error:
+            what = f"--start: {error}."
+            raise SettingsError(what, mend="Write 20:30.") from error
         board = dataclasses.replace(settings.board, port=port, data_dir=str(Path(scratch) / "data"))
         base = dataclasses.replace(settings, board=board, shops={})
         return asyncio.run(_demo(day, world_of(day.today, base, REPLAY_ID), factor, stay=stay))
-
-
-def _generated_day(folder: Path, seed: int, start: str) -> Day:
-    """Generate the campaign day, the day before it and the reference day that its campaign names."""
-    day = parse_day(DEFAULT_DAY)
-    recordings = []
-    for name, ordinal, scenario in (
-        ("reference", day - 7, "ordinary_day"),
-        ("yesterday", day - 1, "ordinary_day"),
-        ("today", day, "campaign_day"),
-    ):
-        generate(folder / name, seed=seed, day=day_label(ordinal), scenario=scenario)  # type: ignore[arg-type]  # the literals above
-        recordings.append(Recording.open(folder / name))
-    *history, today = recordings
-    timezone = next(iter(today.shops.values())).timezone
-    return Day(today, tuple(history), None, instant_of(f"{DEFAULT_DAY}T{start}", timezone))
-
-
-def _real_day() -> Day:
-    """Take the last day of the committed real orders; the days before it are history."""
-    recording = Recording.open(REAL_DAYS)
-    calendar = BusinessCalendar(next(iter(recording.shops.values())).timezone)
-    last = calendar.day_of(recording.span_ms()[1])
-    return Day(recording, (recording,), calendar.day_start_ms(last), None)
 
 
 async def _demo(day: Day, settings: Settings, speed: float | None, *, stay: bool) -> int:

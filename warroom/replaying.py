@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import datetime as dt
 import json
 import re
 import sys
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -24,7 +22,7 @@ from agents import topics
 from agents.board import KafkaBoard
 from agents.clients import client_options
 from agents.outputs import Outputs
-from replay.clock import parse_speed
+from replay.clock import local_instant_ms, parse_speed
 from replay.direct_board import DirectBoard
 from replay.engine import whole_recording
 from replay.player import PlayReport, World, play
@@ -151,8 +149,8 @@ async def _play(
             recording=recording,
             settings=settings if into_live else world_of(recording, settings, replay_id),
             speed=speed_of(options["speed"]),
-            from_ms=instant_of(options["from_time"], timezone),
-            to_ms=instant_of(options["to_time"], timezone),
+            from_ms=_instant(options["from_time"], timezone),
+            to_ms=_instant(options["to_time"], timezone),
             keep=options["keep"],
             update=bar.update,
             told=stop_event(),
@@ -262,19 +260,11 @@ def speed_of(text: str) -> float | None:
         raise SettingsError(what, mend="Write 60x, 0.5x or max.") from error
 
 
-def instant_of(text: str | None, timezone: str) -> int | None:
-    """Return an instant from ms since the epoch or from local time such as 2011-11-25T08:00; None stays None.
-
-    Raises:
-        SettingsError: it is neither.
-    """
-    if text is None or text.isdecimal():
-        return None if text is None else int(text)
+def _instant(text: str | None, timezone: str) -> int | None:
     try:
-        at = dt.datetime.fromisoformat(text)
+        return None if text is None else local_instant_ms(text, timezone)
     except ValueError as error:
-        what = f"{text!r} is no time."
+        what = f"{error}."
         raise SettingsError(
             what, mend="Write 2011-11-25T08:00 in shop time, or ms since the epoch."
         ) from error
-    return int((at if at.tzinfo else at.replace(tzinfo=ZoneInfo(timezone))).timestamp() * 1000)
