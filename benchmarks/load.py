@@ -28,8 +28,17 @@ DAY: Final = parse_day("2025-11-28")
 CHUNK_RECORDS: Final = 100_000
 """Rendered at a time; bounds the loader's memory at any number of records."""
 
+CAMPAIGN_DAY_EVENTS: Final = 20_000_000
+"""Of the reference shop (design, decision 14)."""
+
+AFTERNOON: Final = 0.4
+"""Share of the day's records that have come when a piece of it begins."""
+
 PRODUCTS: Final = 2_000
 CONTENTS: Final = 500
+MENU: Final = 30
+"""Products that a LIVE shows; a video shows one to three."""
+
 CREATORS: Final = 200
 USERS: Final = 300_000
 
@@ -50,11 +59,21 @@ TOPIC_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Every attribution block of the load: rendered JSON, and the atom that follows from it."""
+    """Every attribution block of the load.
+
+    Attributes:
+        json: rendered, empty for none.
+        atoms: what follows from the block.
+        weights: share of the events.
+        products: a row of `MENU` products per block: what a LIVE or a video shows, with repeats when it shows fewer.
+        shows_all: the block is a card, a search or no source: any product may come.
+    """
 
     json: list[str]
     atoms: NDArray[np.int64]
     weights: NDArray[np.float64]
+    products: NDArray[np.int64]
+    shows_all: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +114,9 @@ class Load:
         records: how many.
         mix: event type and share; shares add up to 1.
         seed: of every draw.
-        span_ms: first and last instant of R, evenly spread; None is `DAY` with its quiet night and its peak.
+        day_events: how many records the whole day has, of which these are a piece in the afternoon: it says how dense
+            they stand in time. None spreads the load over the whole day, a quiet night and a peak included.
+        span_ms: first and last instant of R, evenly spread, instead of `DAY`.
     """
 
     def __init__(
@@ -104,6 +125,7 @@ class Load:
         *,
         mix: tuple[tuple[str, float], ...] = IMPRESSIONS_ONLY,
         seed: int = 20_251_128,
+        day_events: int | None = None,
         span_ms: tuple[int, int] | None = None,
     ) -> None:
         self.records = records
@@ -113,6 +135,11 @@ class Load:
         start_ms = self._calendar.day_start_ms(DAY)
         self._start_ms, self._end_ms = span_ms or (start_ms, start_ms + DAY_MS)
         self._even = span_ms is not None
+        self._begin_share = 0.0 if day_events is None else AFTERNOON
+        self._day_events = day_events or records
+        if self._begin_share + records / self._day_events > 1:
+            message = f"{records} records do not fit into what is left of a day of {day_events}"
+            raise ValueError(message)
         self._sources = _sources(np.random.default_rng(seed))
 
     def chunks(self) -> Iterator[Chunk]:
@@ -121,20 +148,23 @@ class Load:
         for first in range(0, self.records, CHUNK_RECORDS):
             size = min(CHUNK_RECORDS, self.records - first)
             rng = np.random.default_rng((self._seed, first))
-            share = (first + np.arange(size)) / self.records
+            share = self._begin_share + (first + np.arange(size)) / self._day_events
             passed = share if self._even else _time_of(share)
             timestamps = self._start_ms + (passed * (self._end_ms - self._start_ms)).astype(np.int64)
             late = rng.random(size) < 1 / 300
             delay = rng.exponential(800.0, size) + late * rng.uniform(180_000, 1_200_000, size)
             users = (USERS * rng.beta(0.8, 2.0, size)).astype(np.int64)
             users[rng.random(size) < 0.03] = -1
+            blocks = self._sources
+            sources = rng.choice(len(blocks.weights), size, p=blocks.weights)
+            shown = blocks.products[sources, _zipf(rng, MENU, size)]
             yield Chunk(
                 first=first,
                 timestamps_ms=timestamps,
                 occurred_ms=timestamps - delay.astype(np.int64),
                 types=rng.choice(len(self.mix), size, p=shares / shares.sum()),
-                products=_zipf(rng, PRODUCTS, size),
-                sources=rng.choice(len(self._sources.weights), size, p=self._sources.weights),
+                products=np.where(blocks.shows_all[sources], _zipf(rng, PRODUCTS, size), shown),
+                sources=sources,
                 users=users,
                 noise=rng.integers(0, 1 << 63, (size, 2), dtype=np.uint64),
             )
@@ -265,12 +295,14 @@ def _sources(rng: np.random.Generator) -> Sources:
     blocks: list[str] = []
     atoms: list[int] = []
     weights: list[float] = []
+    menus: list[NDArray[np.int64]] = []
 
-    def block(weight: float, owner: str, shape: str, surface: str, rest: str) -> None:
+    def block(weight: float, owner: str, shape: str, surface: str, rest: str, shows: int = PRODUCTS) -> None:
         fields = f'"owner":"{owner}","format":"{shape}","surface":"{surface}","is_paid":false{rest}'
         blocks.append(f',"source":{{{fields}}}')
         atoms.append(atom_of(owner, shape, surface))
         weights.append(weight)
+        menus.append(np.resize(_zipf(rng, PRODUCTS, min(shows, MENU)), MENU))
 
     popularity = 1.0 / np.arange(1, CONTENTS + 1)
     popularity *= 0.70 / popularity.sum()
@@ -286,7 +318,8 @@ def _sources(rng: np.random.Generator) -> Sources:
         surface = str(
             rng.choice(["live_room" if live else "feed", "shop_tab", "profile"], p=[0.8, 0.12, 0.08])
         )
-        block(float(popularity[content]), "seller" if seller else "affiliate", shape, surface, rest)
+        shows = MENU if live else int(rng.integers(1, 4))
+        block(float(popularity[content]), "seller" if seller else "affiliate", shape, surface, rest, shows)
     account = ',"account_id":"acc_000001"'
     block(0.12, "seller", "product_card", "shop_tab", account)
     block(0.08, "seller", "product_card", "search", account)
@@ -294,8 +327,10 @@ def _sources(rng: np.random.Generator) -> Sources:
     blocks.append("")
     atoms.append(NO_SOURCE_ATOM)
     weights.append(0.05)
+    menus.append(menus[-1])
     share = np.array(weights)
-    return Sources(blocks, np.array(atoms), share / share.sum())
+    shows_all = np.arange(len(blocks)) >= CONTENTS
+    return Sources(blocks, np.array(atoms), share / share.sum(), np.stack(menus), shows_all)
 
 
 def _traffic(

@@ -21,7 +21,7 @@ from typing import Final
 
 from benchmarks import bare_loop, stock_faust
 from benchmarks.cluster import Cluster
-from benchmarks.load import CAMPAIGN_MIX, Load, preload
+from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, Load, preload
 from benchmarks.runners import Result, our_worker
 from benchmarks.runners import bare_loop as run_bare_loop
 from benchmarks.runners import stock_faust as run_stock_faust
@@ -86,8 +86,10 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> dict[str, object]:
         RuntimeError: a runner failed.
     """
     began = time.monotonic()
-    small, large = Load(sizes.stock_records), Load(sizes.records)
-    mixed = Load(sizes.mixed_records, mix=CAMPAIGN_MIX)
+    small, large = (
+        Load(count, day_events=CAMPAIGN_DAY_EVENTS) for count in (sizes.stock_records, sizes.records)
+    )
+    mixed = Load(sizes.mixed_records, mix=CAMPAIGN_MIX, day_events=CAMPAIGN_DAY_EVENTS)
     with Cluster() as cluster:
         for prefix, load in ((SMALL, small), (LARGE, large), (MIXED, mixed)):
             say(f"loading {load.records:,} records into {prefix}*")
