@@ -64,6 +64,10 @@ class Evaluator:
         board: asked for its clock, columns and, at the first evaluation, the alerts it knows.
         sink: where results go.
         sleep: waits between looks at the clock; injected by tests.
+
+    Attributes:
+        ended_ms: wall time at which a look at the clock last ended without a fault, whether or not an evaluation was
+            due: a replay whose clock stands has nothing to evaluate, and is well. None before the first.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Evaluator:
         self._board = board
         self._sink = sink
         self._sleep = sleep
+        self.ended_ms: int | None = None
         self._state: RuleState | None = None
         self._last_ms: int | None = None
         self._heads: dict[str, int] = {}
@@ -85,6 +90,7 @@ class Evaluator:
             began = time.perf_counter()
             try:
                 await self.step()
+                self.ended_ms = int(time.time() * 1000)
             except UnavailableError as error:
                 logger.warning("Evaluation could not be published, will try again: %s", error)
             cost_s = time.perf_counter() - began

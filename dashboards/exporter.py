@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from dashboards import series
 from streams.alerts import AlertState
-from streams.board import ReportsEvaluation, ReportsLag
+from streams.board import ReportsLag
 from streams.errors import QueryError
 from streams.outcomes import Outcome
 from streams.overview import WATCHED_TOPICS, aligned_ms, reference_day, window_since_midnight
@@ -76,11 +76,19 @@ class Exporter:
     Args:
         board: what is exported.
         streams_open: how many pages are connected.
+        evaluated_ms: wall time at which stock, goals and rules were last looked at; None before the first.
     """
 
-    def __init__(self, board: Board, *, streams_open: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        *,
+        streams_open: Callable[[], int],
+        evaluated_ms: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._board = board
         self._streams_open = streams_open
+        self._evaluated_ms = evaluated_ms
 
     async def handle(self, _request: web.Request) -> web.StreamResponse:
         """Give the text exposition of a fresh snapshot."""
@@ -113,7 +121,7 @@ class Exporter:
         ]
         if isinstance(board, ReportsLag) and (lag := board.lag()) is not None:
             samples.append(Sample(series.LAG, (), lag))
-        if isinstance(board, ReportsEvaluation) and (at_ms := board.last_evaluation_ms()) is not None:
+        if (at_ms := self._evaluated_ms()) is not None:
             samples.append(Sample(series.EVALUATION, (), at_ms / 1000))
         for topic, outcomes in board.columns.outcomes().items():
             # Known series start at 0, or the first increase of a rare outcome is invisible to increase().

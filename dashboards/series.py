@@ -116,7 +116,9 @@ NOW: Final = Series(f"{PREFIX}now_timestamp_seconds", "The board's clock: the wa
 READY: Final = Series(f"{PREFIX}ready", "1 when the board holds everything up to its start, else 0.", ())
 LAG: Final = Series(f"{PREFIX}lag_records", "Records on the source topics that are not folded yet.", ())
 EVALUATION: Final = Series(
-    f"{PREFIX}last_evaluation_timestamp_seconds", "When stock, goals and rules were last evaluated.", ()
+    f"{PREFIX}last_evaluation_timestamp_seconds",
+    "When stock, goals and rules were last looked at without a fault, wall clock.",
+    (),
 )
 ALERTS: Final = Series(f"{PREFIX}alerts_open", "Alerts that are open, per shop.", ("shop",))
 STREAMS: Final = Series(f"{PREFIX}event_streams", "Open event streams of pages.", ())

@@ -37,10 +37,12 @@ class Extras:
 
     Attributes:
         delivering: pages really go out; else the page's log says "would have been".
+        evaluated_ms: wall time at which stock, goals and rules were last looked at; None before the first.
         changes: the stream of changes, when it must be made otherwise than usual (tests).
     """
 
     delivering: bool = False
+    evaluated_ms: Callable[[], int | None] = lambda: None
     changes: Callable[[Board], ChangeStream] | None = None
 
 
@@ -58,7 +60,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     changes = (
         extras.changes(board) if extras.changes else ChangeStream(board, most_clients=settings.sse_clients)
     )
-    exporter = Exporter(board, streams_open=lambda: changes.clients)
+    exporter = Exporter(board, streams_open=lambda: changes.clients, evaluated_ms=extras.evaluated_ms)
 
     app = web.Application(
         middlewares=[_explain, guard.check],

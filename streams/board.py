@@ -78,15 +78,6 @@ class ReportsLag(Protocol):
 
 
 @runtime_checkable
-class ReportsEvaluation(Protocol):
-    """A board that also evaluates stock, goals and rules."""
-
-    def last_evaluation_ms(self) -> int | None:
-        """Return when the last evaluation ended, on the wall clock; None before the first."""
-        ...
-
-
-@runtime_checkable
 class IsJudged(Protocol):
     """A board whose records are also folded by the direct engine, which says whether it would have said the same."""
 

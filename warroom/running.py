@@ -97,7 +97,9 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         outbox = Outbox.beside(board, notifiers)
         stack.callback(outbox.close)
         delivering = bool(notifiers) and not board.replay_id
-        runner = web.AppRunner(build_app(board, Extras(delivering=delivering)), access_log=None)
+        evaluator = Evaluator(board, sink)
+        extras = Extras(delivering=delivering, evaluated_ms=lambda: evaluator.ended_ms)
+        runner = web.AppRunner(build_app(board, extras), access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:
@@ -105,7 +107,7 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         except OSError as error:
             what = f"{settings.board.host}:{settings.board.port} cannot be bound: {error.strerror}."
             raise UnavailableError(what, mend="Set board.port to a free port, or 0 for any.") from error
-        for name, work in (("evaluation", Evaluator(board, sink).run()), ("outbox", outbox.run(board))):
+        for name, work in (("evaluation", evaluator.run()), ("outbox", outbox.run(board))):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(_complain)
             stack.push_async_callback(_cancelled, task)

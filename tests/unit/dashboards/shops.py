@@ -53,7 +53,6 @@ class FixedBoard:
     waiting: str | None = None
     told: list[Alert] = field(default_factory=list)
     behind: int | None = 0
-    evaluated_ms: int | None = None
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now_ms(self) -> int:
@@ -67,9 +66,6 @@ class FixedBoard:
 
     def lag(self) -> int | None:
         return self.behind
-
-    def last_evaluation_ms(self) -> int | None:
-        return self.evaluated_ms
 
     async def changed(self, since: int) -> int:
         await self.moved.wait()
@@ -214,7 +210,6 @@ def full_board(**board: Any) -> FixedBoard:
     made.columns.apply(_full_flush())
     made.badge = "synthetic"
     made.told = [ran_out(), opened()]
-    made.evaluated_ms = NOW_MS
     return made
 
 

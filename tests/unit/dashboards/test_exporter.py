@@ -26,7 +26,9 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def exposition(board: FixedBoard) -> str:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(SnapshotCollector(Exporter(board, streams_open=lambda: 3).snapshot()))
+    registry.register(
+        SnapshotCollector(Exporter(board, streams_open=lambda: 3, evaluated_ms=lambda: NOW_MS).snapshot())
+    )
     return generate_latest(registry).decode()
 
 
