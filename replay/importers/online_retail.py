@@ -14,8 +14,10 @@ How a line of the file becomes an event:
 - Left out, and counted by kind in the manifest: A-invoices (bad debt), price 0 (write-offs, samples), negative prices,
   lines of orders without a positive and of cancellations without a negative quantity.
 
-Money of a line is Quantity x UnitPrice, taken to six decimals and rounded half up to the cent; the manifest counts the
-lines where that changed anything (`rounded_lines`: UnitPrice is 0.001 on a few).
+Money of a line is Quantity x UnitPrice. Where that is no whole number of cents (UnitPrice is 0.001 on a few lines; it
+is taken to six decimals), the running sum of the product is rounded half up and the line gets what that adds: so the
+sum over any span of time is within a cent of the raw one, which rounding line by line would miss by more the longer
+the span. The manifest counts these lines (`rounded_lines`).
 
 Source: spec/events.md; README of the data set.
 """
@@ -103,7 +105,7 @@ def import_online_retail(
     Raises:
         RecordingError: the file cannot be read or a cell is not what its column must hold.
     """
-    table = between_days(_read(source), from_day, to_day, timezone=TIMEZONE)
+    table = _priced(between_days(_read(source), from_day, to_day, timezone=TIMEZONE))
     kept = table.filter(pl.col("fate").is_in(["order", "refund"]))
     orders = _orders(kept.filter(pl.col("fate") == "order"))
     refunds = kept.filter(pl.col("fate") == "refund")
@@ -168,10 +170,22 @@ def _read(source: Path) -> pl.DataFrame:
         .then(pl.lit("order"))
         .otherwise(pl.lit("order_without_positive_quantity"))
         .alias("fate"),
-    ).with_columns(
-        ((quantity.abs() * price + _CENT // 2) // _CENT).alias("amount_minor"),
-        (quantity.abs() * price % _CENT != 0).alias("rounded"),
-        ((price + _CENT // 2) // _CENT).alias("list_price_minor"),
+    )
+
+
+def _priced(table: pl.DataFrame) -> pl.DataFrame:
+    """Add amount_minor, list_price_minor and rounded; the remainders of a cent are carried along each product."""
+    micro = pl.col("quantity").abs() * pl.col("price_micro")
+    so_far = (micro.cum_sum() + _CENT // 2) // _CENT
+    price = pl.col("price_micro")
+    return (
+        table.sort("at_ms", "row")
+        .with_columns(
+            (so_far - so_far.shift(1, fill_value=0)).over("code", "fate").alias("amount_minor"),
+            (micro % _CENT != 0).alias("rounded"),
+            ((price + _CENT // 2) // _CENT).alias("list_price_minor"),
+        )
+        .sort("row")
     )
 
 

@@ -79,6 +79,24 @@ def test_an_order_holds_its_invoice_lines_with_money_to_the_cent(tmp_path: Path)
     assert [line.list_price_minor for line in order.lines] == [695, 695, 34]
 
 
+def test_parts_of_a_cent_are_not_lost_however_many_lines_have_them(tmp_path: Path) -> None:
+    tenths = pl.concat(
+        [
+            frame()[:1].with_columns(
+                pl.lit(f"5000{number:02}").alias("InvoiceNo"),
+                pl.lit(1, dtype=pl.Int64).alias("Quantity"),
+                pl.lit(0.001 if number % 2 else 2.5).alias("UnitPrice"),
+            )
+            for number in range(28)
+        ]
+    )
+    paid = [order.lines[0].goods_paid_minor for order in orders(imported(tmp_path, tenths)).values()]
+    # 14 x 2.50 and 14 x 0.001 are 35.014.
+    assert sum(paid) == 3501
+    assert paid[::2] == [250] * 14
+    assert sorted(paid[1::2]) == [0] * 13 + [1]
+
+
 def test_an_order_is_paid_at_the_first_minute_of_its_lines_in_london_time(tmp_path: Path) -> None:
     recording = imported(tmp_path)
     order = orders(recording)["489434"]
