@@ -63,6 +63,7 @@ class KafkaBroker:
     def __init__(self, directory: Path | None = None) -> None:
         self._own = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="warroom-kafka-"))
+        self.directory.mkdir(exist_ok=True)
         self.port = free_port()
         self._controller = free_port()
         self._libs = libs()

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import datetime as dt
 import json
+import logging
 import random
 import re
 import signal
@@ -45,6 +46,7 @@ REFUSED_EXIT_S: Final = 5.0
 STOP_S: Final = 30.0
 BROKER_AWAY_S: Final = 20.0
 SETTLE_S: Final = 90.0
+OWNS: Final = re.compile(r"Owns partitions \[([^]]*)\]")
 REFUSED: Final = re.compile(r"^(\S+ \S+) CRITICAL .*belongs to another worker now", re.MULTILINE)
 
 
@@ -112,6 +114,16 @@ class Soak:
     async def _send(self, producer: AIOKafkaProducer, batch: list[world.Record]) -> None:
         await world.send(self.settings, batch, producer=producer)
         self.sent += batch
+
+    async def balanced(self) -> None:
+        """Wait until both workers own partitions, so that a fault hits one that has something to lose."""
+        everything = set(range(self.settings.kafka.partitions))
+        for _ in range(600):
+            owned = [_owned(worker) for worker in self.workers]
+            if all(owned) and set.union(*owned) == everything:
+                return
+            await asyncio.sleep(0.1)
+        raise RuntimeError("the workers do not share the partitions")
 
     async def kill(self) -> None:
         """Kill -9 one worker; its supervisor starts it again."""
@@ -247,6 +259,8 @@ class Soak:
 async def run(kills: int, stops: int, broker_stops: int, joins: int, *, seed: int, rate: int) -> Report:
     """Run the faults in a random order and return the report."""
     began = time.monotonic()
+    # A broker that is away on purpose is reported by every client, many times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="warroom-soak-") as directory, KafkaBroker() as broker:
         soak = Soak(broker, Path(directory), seed=seed, rate=rate)
         await topics.ensure(soak.settings)
@@ -257,8 +271,8 @@ async def run(kills: int, stops: int, broker_stops: int, joins: int, *, seed: in
         faults += [soak.broker_away] * broker_stops + [soak.join_and_leave] * joins
         draw = random.Random(seed)
         draw.shuffle(faults)
-        await asyncio.sleep(5)
         for fault in faults:
+            await soak.balanced()
             await asyncio.sleep(draw.uniform(1.0, 3.0))
             await fault()
         load.cancel()
@@ -266,6 +280,13 @@ async def run(kills: int, stops: int, broker_stops: int, joins: int, *, seed: in
         await soak.finish()
         soak.report.seconds = round(time.monotonic() - began, 1)
         return soak.report
+
+
+def _owned(worker: WorkerProcess) -> set[int]:
+    """Return the partitions that a worker last said it owns."""
+    said = worker.log.read_text(encoding="utf-8", errors="replace").rpartition("WorkerApp]: Starting")[2]
+    lists = OWNS.findall(said)
+    return {int(number) for number in lists[-1].split(",") if number.strip()} if lists else set()
 
 
 async def _count(settings: Settings, level: str) -> int:

@@ -1,0 +1,48 @@
+"""The cubes are data, and their definitions are stable."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from streams.cubes import CUBES, PRODUCT_DAY, Grain
+
+DEFINITIONS = {
+    "shop_quarter": "54b09b8a",
+    "shop_minute": "07abdd22",
+    "product_day": "5783462c",
+    "product_quarter": "184f92da",
+    "content_day": "77546908",
+    "creator_day": "caa0ea38",
+    "sub_campaign_day": "0b75fc61",
+    "territory_day": "c0e1ef5b",
+}
+"""Golden: a change here refuses the state of every running worker, and belongs into the changelog as breaking."""
+
+
+def test_definitions_are_the_ones_that_stored_state_carries() -> None:
+    assert {cube.name: cube.definition for cube in CUBES} == DEFINITIONS
+
+
+def test_every_part_of_a_rows_meaning_changes_its_definition() -> None:
+    others = [
+        dataclasses.replace(PRODUCT_DAY, name="other"),
+        dataclasses.replace(PRODUCT_DAY, dims=("product",)),
+        dataclasses.replace(PRODUCT_DAY, grain=Grain.QUARTER),
+        dataclasses.replace(PRODUCT_DAY, lg_k=14),
+        dataclasses.replace(PRODUCT_DAY, lg_k=None),
+        dataclasses.replace(PRODUCT_DAY, event_types=("product_click",)),
+    ]
+    definitions = {cube.definition for cube in (PRODUCT_DAY, *others)}
+    assert len(definitions) == len(others) + 1
+    assert all(re.fullmatch("[0-9a-f]{8}", definition) for definition in definitions)
+
+
+def test_retention_is_not_part_of_a_rows_meaning() -> None:
+    assert dataclasses.replace(PRODUCT_DAY, keep="minute_hours").definition == PRODUCT_DAY.definition
+
+
+def test_minutes_and_forty_eight_hour_cubes_keep_no_sketches() -> None:
+    for cube in CUBES:
+        if cube.keep == "minute_hours" or cube.grain is Grain.MINUTE:
+            assert cube.lg_k is None, cube.name
