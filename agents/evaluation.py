@@ -63,6 +63,8 @@ class Evaluator:
     Args:
         board: asked for its clock, columns and, at the first evaluation, the alerts it knows.
         sink: where results go.
+        may: whether this board holds the lease; one that does not, forgets what it knows of incidents, and learns
+            it again from the alerts topic when it gets the lease.
         sleep: waits between looks at the clock; injected by tests.
 
     Attributes:
@@ -71,10 +73,16 @@ class Evaluator:
     """
 
     def __init__(
-        self, board: Board, sink: Sink, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        board: Board,
+        sink: Sink,
+        *,
+        may: Callable[[], bool] = lambda: True,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._board = board
         self._sink = sink
+        self._may = may
         self._sleep = sleep
         self.ended_ms: int | None = None
         self._state: RuleState | None = None
@@ -100,6 +108,9 @@ class Evaluator:
         """Evaluate every shop if the board is ready and the next evaluation is due; return whether it was."""
         board = self._board
         if board.ready() is not None:
+            return False
+        if not self._may():
+            self._state, self._unpublished = None, []
             return False
         if self._unpublished:
             await self._publish_alerts()

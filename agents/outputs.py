@@ -41,7 +41,10 @@ class Outputs:
             UnavailableError: the broker does not answer.
         """
         producer = AIOKafkaProducer(
-            **client_options(self._kafka), acks="all", enable_idempotence=self._kafka.transactions, linger_ms=20
+            **client_options(self._kafka),
+            acks="all",
+            enable_idempotence=self._kafka.transactions,
+            linger_ms=20,
         )
         try:
             await producer.start()

@@ -194,25 +194,26 @@ class Outbox:
         settled = await asyncio.gather(*(self._deliver_route(each) for each in self._notifiers.values()))
         return sum(settled)
 
-    async def run(self, board: Board) -> None:
-        """Take over the board's alerts and deliver them until cancelled.
+    async def run(self, board: Board, *, may: Callable[[], bool] = lambda: True) -> None:
+        """Take over the board's alerts and deliver them until cancelled; only while `may` says so.
 
         Routes and the board do not wait for each other. A disk that is full or locked is logged and tried again:
         the board goes on without its pages, and says so.
         """
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat(lambda: self._take_over(board)))
+            group.create_task(self._repeat(lambda: self._take_over(board), may))
             for notifier in self._notifiers.values() if self._sends else ():
-                group.create_task(self._repeat(partial(self._deliver_route, notifier)))
+                group.create_task(self._repeat(partial(self._deliver_route, notifier), may))
 
     async def log(self, limit: int = 100) -> list[LogEntry]:
         """Return the newest deliveries, sent, pending and would-have-sent, newest first."""
         return await self._in_thread(self._read_log, limit)
 
-    async def _repeat(self, work: Callable[[], Awaitable[object]]) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[object]], may: Callable[[], bool]) -> None:
         while True:
             try:
-                await work()
+                if may():
+                    await work()
             except sqlite3.Error as error:
                 logger.error("The outbox cannot be written, alerts wait: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)

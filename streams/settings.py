@@ -113,7 +113,8 @@ class BoardSettings:
         stale_after_ms: X-82, the least silence that makes a required topic stale.
         catching_up_ms: a rate whose topics are further apart is null `catching_up`.
         day_final_hour: a day is final at this hour of the next day, shop time (X-63).
-        redis_url: what several boards share; empty when there is one board.
+        redis_url: Redis that several boards share, `redis://host:port/0`: the one that holds the lease there evaluates
+            and delivers; empty when there is one board.
         sse_clients: most open event streams.
         evaluate_every_ms: projections, goals and rules are evaluated this often.
         series_budget: most series that /metrics exposes; what is left out is counted.

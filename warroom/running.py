@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,7 @@ from agents import topics
 from agents import worker as workers
 from agents.board import KafkaBoard
 from agents.evaluation import Evaluator, Sink
+from agents.lease import Lease, lease_name
 from agents.outputs import Outputs
 from dashboards.notifiers import notifiers_of
 from dashboards.outbox import Outbox
@@ -136,6 +137,16 @@ async def first_of(*waits: Awaitable[int]) -> int:
     for task in tasks:
         task.cancel()
     return next(iter(done)).result()
+
+
+async def _lease(settings: Settings, stack: contextlib.AsyncExitStack) -> Callable[[], bool]:
+    """Return what says whether this board evaluates: always where there is one board, else the lease in Redis."""
+    if not settings.board.redis_url:
+        return lambda: True
+    lease = Lease(settings.board.redis_url, lease_name(settings.kafka.app, settings.kafka.prefix))
+    await lease.start()
+    stack.push_async_callback(lease.stop)
+    return lease.held
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:
