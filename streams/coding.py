@@ -63,9 +63,6 @@ class Coding:
         # Polars forgets the codes of categories that no column holds: the next batch would start again at 0, and
         # events of one product would be counted in the cells of another.
         self._held = pl.Series(dtype=self._text)
-        # Polars forgets the codes of categories that no column holds: the next batch would start again at 0, and
-        # events of one product would be counted in the cells of another.
-        self._held = pl.Series(dtype=self._text)
         currencies = sorted({shop.currency for shop in shops.values()})
         self.currency_of_shop: Codes = np.array(
             [currencies.index(shops[shop_id].currency) for shop_id in self.shops], dtype=np.int64
