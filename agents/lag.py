@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PEEK_MS: Final = 500
+ANSWER_S: Final = 5.0
+"""A broker that takes longer is away: the lag is unknown, and no old figure is shown for it."""
 
 Place = tuple[int, str]
 
@@ -53,17 +55,8 @@ class SourceLag:
             positions: per place, the first offset that is not folded.
         """
         try:
-            consumer = await self._connected()
-            ends = await consumer.end_offsets(list(self._places))
-            begins = await consumer.beginning_offsets(list(self._places))
-            gaps = {
-                place: (max(positions.get(place, 0), begins[tp]), ends[tp])
-                for tp, place in self._places.items()
-            }
-            for tp, place in self._places.items():
-                position, end = gaps[place]
-                if position < end and self._before.get(place) == gaps[place] != self._empty.get(place):
-                    await self._peek(consumer, tp, place, gaps[place])
+            async with asyncio.timeout(ANSWER_S):
+                gaps = await self._gaps(positions)
         except (KafkaError, OSError) as error:
             logger.warning("The lag is not known: %r.", error)
             self.records = None
@@ -101,6 +94,20 @@ class SourceLag:
             consumer.assign(list(self._places))
             consumer.pause(*self._places)
         return self._consumer
+
+    async def _gaps(self, positions: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+        """Return per place where reading would begin and where the topic ends."""
+        consumer = await self._connected()
+        ends = await consumer.end_offsets(list(self._places))
+        begins = await consumer.beginning_offsets(list(self._places))
+        gaps = {
+            place: (max(positions.get(place, 0), begins[tp]), ends[tp]) for tp, place in self._places.items()
+        }
+        for tp, place in self._places.items():
+            position, end = gaps[place]
+            if position < end and self._before.get(place) == gaps[place] != self._empty.get(place):
+                await self._peek(consumer, tp, place, gaps[place])
+        return gaps
 
     async def _peek(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, place: Place, gap: tuple[int, int]
