@@ -132,6 +132,9 @@ def generate(out: Path, seed: int, day: str | None, scale: float, *, as_json: bo
 @click.option("--keep", is_flag=True, help="Keep the replay's topics at its end.")
 @click.option("--id", "replay_id", help="Name of the replay's world; default from the recording.")
 @click.option(
+    "--watch/--only-play", default=True, help="Run a worker, a board and its page beside it, or only send."
+)
+@click.option(
     "--into-live", is_flag=True, help="Play into the live prefix. The numbers of today will be false."
 )
 @json_option

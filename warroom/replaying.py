@@ -142,15 +142,17 @@ async def _play(
         recording = recording.rebased(today_ms=clock_ms())
     into_live = options["into_live"]
     replay_id = "" if into_live else options["replay_id"] or _id_of(recording.folder)
+    speed = speed_of(options["speed"])
+    from_ms, to_ms = _instant(options["from_time"], timezone), _instant(options["to_time"], timezone)
     total = sum(count.records or 0 for count in recording.manifest.topics.values())
     label = f"replay {replay_id}" if replay_id else "into the live topics"
     with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
         plan = _Plan(
             recording=recording,
             settings=settings if into_live else world_of(recording, settings, replay_id),
-            speed=speed_of(options["speed"]),
-            from_ms=_instant(options["from_time"], timezone),
-            to_ms=_instant(options["to_time"], timezone),
+            speed=speed,
+            from_ms=from_ms,
+            to_ms=to_ms,
             keep=options["keep"],
             update=bar.update,
             told=stop_event(),
