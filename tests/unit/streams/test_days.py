@@ -102,6 +102,6 @@ def test_no_instants_have_no_days() -> None:
 
 def test_labels_are_iso_dates() -> None:
     assert day_label(parse_day("2011-11-25")) == "2011-11-25"
-    with pytest.raises(ValueError, match="2011-13-01"):
+    with pytest.raises(ValueError, match="month"):
         parse_day("2011-13-01")
     assert DAY_MS == 24 * HOUR_MS

@@ -6,6 +6,7 @@ import hashlib
 import random
 
 import pytest
+from datasketches import hll_sketch
 
 from streams import sketches
 from streams.errors import StateError
@@ -21,7 +22,7 @@ GOLDEN = {
 """Written once with datasketches 5.2: other values mean that stored state can no longer be united."""
 
 
-def filled(lg_k: int, people: int) -> sketches.hll_sketch:
+def filled(lg_k: int, people: int) -> hll_sketch:
     sketch = sketches.new(lg_k)
     for number in range(people):
         sketch.update(f"user-{number}")
