@@ -314,6 +314,7 @@ class Overview:
             ("counted", counts.counted),
             ("late", counts.late),
             ("repeated", counts.repeated),
+            ("superseded", counts.superseded),
             ("dead letters", counts.dead),
         )
         return {

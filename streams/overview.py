@@ -20,7 +20,7 @@ from streams.days import DAY_MS, MINUTE_MS, QUARTER_MS, parse_day
 from streams.formulas import measures_of
 from streams.goals import day_goal, goal_progress, running_campaign
 from streams.money import major
-from streams.outcomes import COUNTING, DEAD_LETTERS, REPEATED, Outcome
+from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
 
 if TYPE_CHECKING:
     from streams.columns import Columns
@@ -168,12 +168,16 @@ def pulse(columns: Columns, shop: ShopSettings, day: int) -> Pulse:
 
 @dataclass(frozen=True, slots=True)
 class RecordCounts:
-    """Records of this run by what became of them; `records` is the sum of the other four."""
+    """Records of this run by what became of them; `records` is the sum of the other five.
+
+    Superseded is normal life: the next heartbeat supersedes the last, a newer stock level the older one.
+    """
 
     records: int
     counted: int
     late: int
     repeated: int
+    superseded: int
     dead: int
 
 
@@ -187,7 +191,8 @@ def record_counts(columns: Columns) -> RecordCounts:
         records=sum(totals.values()),
         counted=sum(totals[outcome] for outcome in COUNTING - {Outcome.COUNTED_LATE}),
         late=totals[Outcome.COUNTED_LATE],
-        repeated=sum(totals[outcome] for outcome in REPEATED),
+        repeated=totals[Outcome.DUPLICATE],
+        superseded=totals[Outcome.SUPERSEDED],
         dead=sum(totals[outcome] for outcome in DEAD_LETTERS),
     )
 

@@ -135,7 +135,7 @@ def test_records_divide_over_outcomes_without_a_rest() -> None:
     columns = board([order(str(n), at("2024-11-29 12:00") + n, [line("1", "A1", 1)]) for n in range(5)])
     counts = record_counts(columns)
     assert counts.records == 5
-    assert counts.records == counts.counted + counts.late + counts.repeated + counts.dead
+    assert counts.records == counts.counted + counts.late + counts.repeated + counts.superseded + counts.dead
 
 
 def _state(watch: FeedWatch, columns: object, now_ms: int, topic: str) -> tuple[FeedState, int | None]:
