@@ -128,6 +128,7 @@ class Dimensions:
     ) -> None:
         self._frame = frame
         self._pairs = pairs
+        self._columns: dict[Dimension, NDArray[np.object_]] = {}
         self._codes: dict[tuple[Dimension, ...], Codes] = {(name,): codes for name, codes in single.items()}
 
     def codes(self, names: tuple[Dimension, ...]) -> Codes:
@@ -139,8 +140,13 @@ class Dimensions:
 
     def texts(self, names: tuple[Dimension, ...], rows: Codes) -> list[tuple[str, ...]]:
         """Return the values of some rows as they stand in `RowKey.dims`; equal text is one object."""
-        frame = self._frame.select(pl.col(names).cast(pl.String)).select(pl.all().gather(rows))
-        return list(zip(*(map(sys.intern, column.to_list()) for column in frame.iter_columns()), strict=True))
+        return list(zip(*(map(sys.intern, self._column(name)[rows].tolist()) for name in names), strict=True))
+
+    def _column(self, name: Dimension) -> NDArray[np.object_]:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = self._frame[name].cast(pl.String).to_numpy()
+        return column
 
     def _combined(self, names: tuple[Dimension, ...]) -> Codes:
         left, right = self.codes(names[:-1]), self.codes(names[-1:])

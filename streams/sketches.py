@@ -26,7 +26,8 @@ def new(lg_k: int) -> hll_sketch:
 
 def dump(sketch: hll_sketch) -> bytes:
     """Return the compact image that goes into state rows."""
-    return bytes(sketch.serialize_compact())
+    image: bytes = sketch.serialize_compact()
+    return image
 
 
 def load(image: bytes) -> hll_sketch:
