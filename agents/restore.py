@@ -47,6 +47,8 @@ async def read_stored(kafka: KafkaSettings, partitions: Iterable[int]) -> dict[i
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         max_partition_fetch_bytes=READ_BYTES,
+        # Look-ups of offsets queue behind a fetch that waits for records; with 500 ms they were most of a restart.
+        fetch_max_wait_ms=50,
     )
     try:
         await consumer.start()
