@@ -18,7 +18,7 @@ from dashboards import series
 from streams.alerts import AlertState
 from streams.board import ReportsLag
 from streams.errors import QueryError
-from streams.outcomes import Outcome
+from streams.outcomes import DEAD_LETTERS, Outcome
 from streams.overview import WATCHED_TOPICS, aligned_ms, reference_day, window_since_midnight
 from streams.query import run
 from streams.request import parse_request
@@ -125,10 +125,12 @@ class Exporter:
             samples.append(Sample(series.EVALUATION, (), at_ms / 1000))
         for topic, outcomes in board.columns.outcomes().items():
             # Known series start at 0, or the first increase of a rare outcome is invisible to increase().
-            samples.extend(
-                Sample(series.RECORDS, (topic, outcome.value), outcomes.get(outcome, 0))
-                for outcome in Outcome
-            )
+            samples.append(Sample(series.READ, (topic,), sum(outcomes.values())))
+            for outcome in Outcome:
+                records = outcomes.get(outcome, 0)
+                samples.append(Sample(series.RECORDS, (topic, outcome.value), records))
+                if outcome in DEAD_LETTERS:
+                    samples.append(Sample(series.DEAD, (topic, outcome.value), records))
         return samples
 
     def _shop_health(self, shop_id: str) -> list[Sample]:
@@ -140,6 +142,7 @@ class Exporter:
         samples = [
             Sample(series.SHOP_INFO, (shop_id, shop.currency, shop.timezone), 1),
             Sample(series.ALERTS, (shop_id,), len(firing)),
+            Sample(series.DISAGREES, (shop_id,), float(columns.shop_disagrees(shop_id))),
         ]
         for topic in WATCHED_TOPICS:
             if (span := columns.span(shop_id, topic)) is not None:

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from streams.alerts import AlertRoute
+from streams.alerts import AlertRoute, AlertState
 from streams.board import IsJudged, ReportsLag
 from streams.catalogue import METRICS, Unit
 from streams.days import day_label
@@ -303,12 +303,15 @@ class Overview:
             for alert in self._board.alerts()
             if alert.shop_id == shop_id and alert.route is AlertRoute.PAGE
         ]
+        # What eased by itself gives way to what did run out or still may; among equals the newest comes first.
+        pages.sort(key=lambda alert: (_eased(alert), -alert.opened_at_ms, alert.alert_id))
         return [_page(alert) for alert in pages[:PAGE_ROWS]]
 
     def _strip(self, shop: ShopSettings, now_ms: int) -> Document:
         columns = self._board.columns
         counts = record_counts(columns)
         fresh = self._ask(shop.shop_id, ("view_as_of", "today_lag_seconds"), "today", now_ms)
+        lag_s = fresh["today_lag_seconds"]["value"]
         verdict = self._board.verdict if isinstance(self._board, IsJudged) else None
         divided = (
             ("counted", counts.counted),
@@ -319,7 +322,8 @@ class Overview:
         )
         return {
             "as_of_ms": fresh["view_as_of"]["value"],
-            "lag_s": fresh["today_lag_seconds"]["value"],
+            "lag_s": lag_s,
+            "behind": lag_s is not None and lag_s * 1000 > columns.settings.board.catching_up_ms,
             "records_behind": self._board.lag() if isinstance(self._board, ReportsLag) else None,
             "records_in": counts.records,
             "outcomes": [{"label": label, "records": records} for label, records in divided],
@@ -381,6 +385,10 @@ def _page(alert: Alert) -> Document:
         "inside": alert.inside_interval,
         "gmv_at_risk": major(alert.gmv_at_risk_minor, alert.currency),
     }
+
+
+def _eased(alert: Alert) -> bool:
+    return alert.state is AlertState.RESOLVED and alert.actual_ms is None
 
 
 def _day_name(day: int) -> str:

@@ -4,7 +4,8 @@ Labels are shop, campaign, slice, window, topic and outcome, and nothing else: a
 is never a label (X-65, X-66), the HTTP API has them. `warroom_shop_info` alone also carries currency and timezone.
 
 The series budget, written: a shop has 13 figures x 8 slices x 2 windows + 2 x 8 of the last quarter hour + 3 of the
-reference + 2 per campaign + 1 + 14 of health, so 244 with one campaign; a board has 10 topics x 13 outcomes + 8 = 138.
+reference + 2 per campaign + 1 + 15 of health, so 245 with one campaign; a board has 10 topics x (13 outcomes + 1 + 9
+dead letters) + 8 = 238.
 `board.series_budget` (2,000) holds seven shops. Beyond it whole shops are dropped, and counted in
 `warroom_series_dropped` by their written size.
 """
@@ -45,7 +46,7 @@ CAMPAIGN: Final = ("campaign_target", "goal_progress_pct")
 SHOP: Final = ("gmv_at_risk",)
 
 
-A_SHOP: Final = 244
+A_SHOP: Final = 245
 """Series of a shop with one campaign, as written above; a test adds it up."""
 
 _RENAMED: Final = {"atc_count": "add_to_carts"}
@@ -97,10 +98,24 @@ BUSINESS: Final[dict[str, Series]] = {
 """Series of the catalogue, by metric."""
 
 RECORDS: Final = Series(
-    f"{PREFIX}records",
-    "Records read from source topics in this run by what became of them.",
+    f"{PREFIX}records_by_outcome",
+    "Records read from source topics in this run by what became of them; a record that a newer version supersedes "
+    "moves from one outcome to another.",
+    ("topic", "outcome"),
+)
+READ: Final = Series(
+    f"{PREFIX}records_read", "Records read from source topics in this run.", ("topic",), "counter"
+)
+DEAD: Final = Series(
+    f"{PREFIX}dead_letters",
+    "Records of this run that cannot count, by topic and reason.",
     ("topic", "outcome"),
     "counter",
+)
+DISAGREES: Final = Series(
+    f"{PREFIX}shop_disagrees",
+    "1 when the shop's own record names another zone or currency than the settings, which hold; else 0.",
+    ("shop",),
 )
 LAST_EVENT: Final = Series(
     f"{PREFIX}last_event_timestamp_seconds",
@@ -129,6 +144,8 @@ SHOP_INFO: Final = Series(f"{PREFIX}shop", "Currency and time zone of a shop.", 
 
 HEALTH: Final = (
     RECORDS,
+    READ,
+    DEAD,
     LAST_EVENT,
     COMPLETE_UNTIL,
     NOW,
@@ -136,6 +153,7 @@ HEALTH: Final = (
     LAG,
     EVALUATION,
     ALERTS,
+    DISAGREES,
     STREAMS,
     DROPPED,
     SHOP_INFO,

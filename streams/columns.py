@@ -218,6 +218,14 @@ class Columns:
         """Return the newest profile that the shop's own record gives."""
         return self._facts_of(shop_id).profile()
 
+    def shop_disagrees(self, shop_id: str) -> bool:
+        """Return whether the shop's own record names another zone or currency than the settings, which hold."""
+        profile, shop = self.profile(shop_id), self.shop(shop_id)
+        return profile is not None and (profile.timezone, profile.currency or shop.currency) != (
+            shop.timezone,
+            shop.currency,
+        )
+
     def cube(self, name: str, shop_id: str) -> pl.DataFrame:
         """Return a cube's cells merged over partitions.
 

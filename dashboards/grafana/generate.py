@@ -184,7 +184,7 @@ def _lines(
 
 def panels() -> list[Json]:
     """Return the panels of the first screen, large to small."""
-    records, lag, last, ready = series.RECORDS, series.LAG, series.LAST_EVENT, series.READY
+    read, lag, last, ready = series.READ, series.LAG, series.LAST_EVENT, series.READY
     gmv = METRICS["gmv"]
     recent = METRICS["gmv_last_15m"]
     made = [
@@ -226,14 +226,14 @@ def panels() -> list[Json]:
             ],
         ),
         _lines(
-            "Records a second by outcome",
-            f"{records.help} Every record ends in exactly one outcome.",
+            "Records a second by topic",
+            f"{read.help}",
             "short",
             Place(8, 18, 8, 6),
             [
                 _target(
-                    f"sum by (outcome) (rate({selector(records)}[$__rate_interval]))",
-                    "{{outcome}}",
+                    f"sum by (topic) (rate({selector(read)}[$__rate_interval]))",
+                    "{{topic}}",
                     instant=False,
                 )
             ],

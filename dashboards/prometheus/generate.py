@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dashboards import series
-from streams.outcomes import DEAD_LETTERS
 
 if TYPE_CHECKING:
     Json = dict[str, Any]
@@ -66,8 +65,8 @@ def _of(name: str, *matchers: str) -> str:
 
 def rules() -> list[Rule]:
     """Return all rules, most urgent first."""
-    dead = _of(series.RECORDS.exposed, 'outcome=~"' + "|".join(sorted(DEAD_LETTERS)) + '"')
-    records = series.RECORDS.exposed
+    dead = _of(series.DEAD.exposed)
+    records = series.READ.exposed
     stopped = f"sum by (job, instance) (increase({_of(records)}[2m])) == 0"
     return [
         Rule(
@@ -117,6 +116,14 @@ def rules() -> list[Rule]:
             "ticket",
             "Records of {{ $labels.topic }} go to the dead letters.",
             "{{ $value | humanize }} records in ten minutes cannot count; `warroom dead-letters list` says why.",
+        ),
+        Rule(
+            "WarRoomShopDisagrees",
+            f"{_of(series.DISAGREES.exposed)} > 0",
+            "1m",
+            "ticket",
+            "The record of {{ $labels.shop }} names another time zone or currency than the settings.",
+            "The settings hold and nothing changed: days and money of this shop may not be what it thinks.",
         ),
         Rule(
             "WarRoomSeriesDropped",

@@ -238,7 +238,8 @@ export function showStock(overview, formats) {
   for (const text of ["Product", "Runs out", "Left", "Per hour", "At risk"]) head.append(element("th", "", text));
   table.append(head);
   for (const row of stock.rows) table.append(stockRow(row, overview, formats));
-  holder.replaceChildren(table);
+  const rest = stock.more ? `${formats.integer.format(stock.more)} more at risk.` : "Nothing else runs out inside the horizon.";
+  holder.replaceChildren(table, element("p", "rest", rest));
 }
 
 function stockRow(row, overview, formats) {
@@ -283,6 +284,13 @@ export function showPages(overview, formats) {
   holder.replaceChildren(...rows.map((row) => page(row, overview, formats)));
 }
 
+// The title names the product already, and a card has room for two lines.
+function unnamed({ message, name }) {
+  if (!message.startsWith(`${name} `)) return message;
+  const rest = message.slice(name.length + 1);
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
 const CLOSED = { restocked: "restocked", eased: "selling more slowly", ended: "campaign over" };
 
 function page(row, overview, formats) {
@@ -291,7 +299,9 @@ function page(row, overview, formats) {
   node.dataset.state = row.real_at_ms !== null ? "real" : row.state;
   node.title = row.message;
   const when = (ms) => formats.time(ms, overview.now_ms);
-  node.append(element("p", "title", row.name), element("p", "meta", row.message));
+  node.append(element("p", "title", row.name));
+  // What eased by itself is told in its last line; the others say how much is left and what it costs.
+  if (row.real_at_ms !== null || row.state !== "resolved") node.append(element("p", "meta", unnamed(row)));
   const line = element("p", "told");
   const part = (label, text, name, ms) => {
     const span = element("span", "", label);
@@ -314,8 +324,9 @@ export function showStrip(overview, formats) {
   put(slot("as-of"), strip.as_of_ms === null ? "–" : formats.seconds.format(strip.as_of_ms));
   const lag = slot("lag");
   put(lag, strip.lag_s === null ? "–" : formats.duration(strip.lag_s * 1000));
-  if (strip.records_behind) put(lag, `${lag.textContent}, ${formats.integer.format(strip.records_behind)} records behind`);
-  lag.className = strip.lag_s !== null && strip.lag_s > 60 ? "late" : "";
+  // A second's worth of records always waits for the next flush: said only where it is more than that.
+  if (strip.behind && strip.records_behind) put(lag, `${lag.textContent}, ${formats.integer.format(strip.records_behind)} records behind`);
+  lag.className = strip.behind ? "late" : "";
   const number = (value) => formats.integer.format(value);
   put(slot("records"), number(strip.records_in));
   slot("records").dataset.value = strip.records_in;

@@ -17,7 +17,7 @@ from streams.atoms import SLICES
 from streams.catalogue import METRICS
 from streams.columns import Columns
 from streams.days import HOUR_MS
-from streams.outcomes import Outcome
+from streams.outcomes import DEAD_LETTERS, Outcome
 from streams.settings import BoardSettings, Settings, ShopSettings
 from tests.unit.dashboards.shops import NOW_MS, FixedBoard, empty_board, full_board, orders_board
 
@@ -92,11 +92,22 @@ def test_every_sample_belongs_to_a_declared_series_with_its_labels() -> None:
 def test_records_by_outcome_start_at_zero_and_sum_to_what_was_read() -> None:
     samples = scraped(orders_board())
     orders = [
-        value(samples, "warroom_records_total", topic="orders", outcome=outcome.value) for outcome in Outcome
+        value(samples, "warroom_records_by_outcome", topic="orders", outcome=outcome.value)
+        for outcome in Outcome
     ]
     assert None not in orders
     assert sum(found or 0 for found in orders) == 308
-    assert value(samples, "warroom_records_total", topic="orders", outcome="rejected_schema") == 0
+    assert value(samples, "warroom_records_read_total", topic="orders") == 308
+    assert value(samples, "warroom_dead_letters_total", topic="orders", outcome="rejected_schema") == 0
+
+
+def test_only_reasons_for_a_dead_letter_count_as_dead_letters() -> None:
+    reasons = {
+        dict(labels)["outcome"]
+        for name, labels in scraped(orders_board())
+        if name == "warroom_dead_letters_total"
+    }
+    assert reasons == {outcome.value for outcome in DEAD_LETTERS}
 
 
 def test_times_are_exported_as_instants_in_seconds() -> None:
@@ -134,9 +145,9 @@ def test_many_shops_never_exceed_the_budget() -> None:
 def test_the_written_budget_holds() -> None:
     """The arithmetic in the docstring of `dashboards.series`, from the data it speaks of."""
     figures = len(series.SLICED) * len(SLICES) * 2 + len(series.RECENT) * len(SLICES) + len(series.REFERENCED)
-    a_shop = figures + len(series.CAMPAIGN) + len(series.SHOP) + 2 + 2 * 6
+    a_shop = figures + len(series.CAMPAIGN) + len(series.SHOP) + 3 + 2 * 6
     assert a_shop == series.A_SHOP
-    assert len(Exporter(full_board(), streams_open=lambda: 0).snapshot().samples) <= 138 + a_shop
+    assert len(Exporter(full_board(), streams_open=lambda: 0).snapshot().samples) <= 238 + a_shop
 
 
 def test_names_follow_the_conventions_and_hostile_ids_are_escaped() -> None:

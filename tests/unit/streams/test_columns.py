@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streams.columns import Columns
+from streams.events import Shop
 from streams.fact_columns import spread
 from streams.outcomes import Outcome
 from streams.state import FactRow, Flush, StateRow
@@ -153,3 +154,26 @@ def test_a_topic_is_a_source_from_its_first_counted_record_or_heartbeat_on() -> 
     columns = board([heartbeat(["orders"], NOON), order("o1", NOON + 5_000, [line("1", "A1", 1)])])
     assert columns.source_since_ms(SHOP, "orders") == NOON
     assert columns.source_since_ms(SHOP, "clicks") is None
+
+
+@pytest.mark.parametrize(
+    ("timezone", "currency", "disagrees"),
+    [("UTC", "USD", False), ("UTC", None, False), ("Europe/London", "USD", True), ("UTC", "GBP", True)],
+)
+def test_a_shop_record_that_disagrees_is_noticed_and_changes_nothing(
+    timezone: str, currency: str | None, disagrees: bool
+) -> None:
+    columns = Columns(settings())
+    assert not columns.shop_disagrees(SHOP)
+    record = Shop(
+        event_id="s",
+        event_type="shop",
+        shop_id=SHOP,
+        occurred_at_ms=NOON,
+        timezone=timezone,
+        currency=currency,
+        version=1,
+    )
+    columns.apply(flush(0, facts=[fact_row(record)]))
+    assert columns.shop_disagrees(SHOP) is disagrees
+    assert columns.calendar(SHOP).timezone == "UTC"
