@@ -14,6 +14,7 @@ import gc
 import json
 import sys
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -108,7 +109,7 @@ def batches(records: int, mix: tuple[tuple[str, float], ...]) -> list[RecordBatc
         )
 
     for record in Load(records, mix=mix, day_events=max(CAMPAIGN_DAY_EVENTS, 2 * records)).rendered():
-        place = (record.topic, hash(record.key) % PARTITIONS)
+        place = (record.topic, zlib.crc32(record.key.encode()) % PARTITIONS)
         pending[place].append((record.timestamp_ms, record.value, record.key.encode()))
         if len(pending[place]) == FETCH_RECORDS:
             close(place)

@@ -59,16 +59,13 @@ class Coding:
     def __init__(self, shops: Mapping[str, ShopSettings]) -> None:
         self.shops = tuple(sorted(shops))
         self.pairs: dict[tuple[Dimension, ...], Coder] = {}
-        self._text = pl.Categorical(pl.Categories.random())
-        # Polars forgets the codes of categories that no column holds: the next batch would start again at 0, and
-        # events of one product would be counted in the cells of another.
-        self._held = pl.Series(dtype=self._text)
+        self._texts = 0
         currencies = sorted({shop.currency for shop in shops.values()})
         self.currency_of_shop: Codes = np.array(
             [currencies.index(shops[shop_id].currency) for shop_id in self.shops], dtype=np.int64
         )
         currency = pl.col("currency")
-        self._columns = [
+        self._own_columns = [
             _number(pl.col("shop_id").cast(pl.Enum(self.shops), strict=False)).alias("shop"),
             _number(pl.col("event_type").cast(pl.Enum(TRAFFIC))).alias("type"),
             pl.when(currency.is_null())
@@ -77,16 +74,28 @@ class Coding:
             .alias("currency"),
             pl.concat_str("shop_id", pl.lit("\0"), "event_id").cast(pl.Binary).alias("identity"),
             pl.col("atom").cast(pl.Int64),
-            *(self._number_of(name) for name in TEXT_DIMENSIONS),
         ]
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget all names. Whoever keeps codes must ask for new ones (`CubeCells.recode`)."""
+        self._text = pl.Categorical(pl.Categories.random())
+        # Polars forgets the codes of categories that no column holds: the next batch would start again at 0, and
+        # events of one product would be counted in the cells of another.
+        self._held = pl.Series(dtype=self._text)
+        self._columns = [*self._own_columns, *(self._number_of(name) for name in TEXT_DIMENSIONS)]
+        self._texts = 0
+        self.pairs.clear()
+
+    def __len__(self) -> int:
+        """Return the number of names and combinations that have a code."""
+        return self._texts + sum(map(len, self.pairs.values()))
 
     def code(self, frame: pl.DataFrame) -> CodedTraffic:
         """Turn rows of `traffic.FRAME_SCHEMA` into codes."""
         coded = frame.select(self._columns)
         users = frame["user_key"]
-        dimensions: dict[Dimension, Codes] = {
-            name: coded[name].to_numpy() for name in ("atom", *TEXT_DIMENSIONS)
-        }
+        dimensions = self._numbered(coded, ("atom", *TEXT_DIMENSIONS))
         return CodedTraffic(
             index=frame["index"].to_numpy(),
             occurred_ms=frame["occurred_at_ms"].to_numpy(),
@@ -105,7 +114,12 @@ class Coding:
         coded = frame.select(
             pl.col(name).cast(pl.Int64) if name == "atom" else self._number_of(name) for name in names
         )
-        return Dimensions(frame, {name: coded[name].to_numpy() for name in names}, self.pairs)
+        return Dimensions(frame, self._numbered(coded, names), self.pairs)
+
+    def _numbered(self, coded: pl.DataFrame, names: Iterable[Dimension]) -> dict[Dimension, Codes]:
+        numbers: dict[Dimension, Codes] = {name: coded[name].to_numpy() for name in names}
+        self._texts = max(self._texts, *(int(codes.max(initial=-1)) + 1 for codes in numbers.values()))
+        return numbers
 
     def _number_of(self, name: Dimension) -> pl.Expr:
         return _number(pl.col(name).cast(self._text)).alias(name)

@@ -106,12 +106,16 @@ class CubeCells:
         changed = np.flatnonzero(self._changed)
         self._changed[changed] = False
         columns = (self._keys[changed], self._counts[changed], self._keyed[changed])
+        # A million rows a minute come by here: everything that a row does not need of its own stands outside the loop.
+        name, definition, scopes, dims = self.cube.name, self._definition, self._scopes, self._dims
+        updates: list[Any] = self._updates
         for row, key, count, keyed in zip(
             changed.tolist(), *(column.tolist() for column in columns), strict=True
         ):
-            update: Any = self._updates[row]
-            image = None if update is None else sketches.dump(update.__self__)
-            row_key = self._row_key(self._scopes[key >> _SCOPE_SHIFT], row)
+            shop_id, event_type, bucket = scopes[key >> _SCOPE_SHIFT]
+            update = updates[row]
+            image = None if update is None else update.__self__.serialize_compact()
+            row_key = RowKey(name, definition, shop_id, bucket, event_type, dims[row])
             taken.append(StateRow(row_key, count, keyed, image))
         return taken
 
@@ -121,24 +125,34 @@ class CubeCells:
         Raises:
             StateError: a sketch cannot be read.
         """
-        texts = zip(*(row.key.dims for row in state_rows), strict=True)
-        frame = pl.DataFrame(
-            [
-                pl.Series(name, column, dtype=pl.String)
-                for name, column in zip(self.cube.dims, texts, strict=True)
-            ]
-        )
-        dimensions = coding.dimensions_of(frame)
+        dimensions = self._dimensions([row.key.dims for row in state_rows], coding)
         scopes = [
             self.scope_code(Scope(row.key.shop_id, row.key.event_type, row.key.bucket)) for row in state_rows
         ]
         dims = dimensions.codes(self.cube.dims)
         rows = self._rows_of(dimensions, np.array(scopes, dtype=np.int64), dims, None)
-        self._counts[rows] = [count or 0 for _, count, _, _ in state_rows]
+        self._counts[rows] = [row.events or 0 for row in state_rows]
         self._keyed[rows] = [row.keyed for row in state_rows]
         for number, row in zip(rows.tolist(), state_rows, strict=True):
             if row.sketch is not None:
                 self._updates[number] = sketches.load(row.sketch).update
+
+    def recode(self, coding: Coding) -> None:
+        """Take new codes for the names of all cells, after `Coding.renew`; rows and scopes keep their numbers."""
+        rows = np.fromiter(self._rows.values(), dtype=np.int64, count=len(self._rows))
+        if not len(rows):
+            return
+        dims = self._dimensions([self._dims[row] for row in rows.tolist()], coding).codes(self.cube.dims)
+        keys = (self._keys[rows] >> _SCOPE_SHIFT) << _SCOPE_SHIFT | dims
+        self._keys[rows] = keys
+        self._rows.clear()
+        self._rows.update(zip(keys.tolist(), rows.tolist(), strict=True))
+
+    def _dimensions(self, dims: Sequence[tuple[str, ...]], coding: Coding) -> Dimensions:
+        columns = zip(self.cube.dims, zip(*dims, strict=True), strict=True)
+        return coding.dimensions_of(
+            pl.DataFrame([pl.Series(name, column, dtype=pl.String) for name, column in columns])
+        )
 
     def _rows_of(
         self, dimensions: Dimensions, scope_codes: Codes, dims: Codes, selected: Codes | None

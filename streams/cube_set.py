@@ -20,6 +20,11 @@ _SHOP_SHIFT: Final = 40
 _TYPE_SHIFT: Final = 36
 """A scope's parts are packed into one integer to find the distinct ones of a batch: shop, type, number of bucket."""
 
+_NAMES_GROWTH: Final = 2
+_NAMES_FREE: Final = 200_000
+"""Names are coded anew when there are so many more of them than after the last time: those of cells long forgotten
+would otherwise fill the memory of a worker that runs for months. It takes about 2 microseconds a cell."""
+
 _BUCKET_MASK: Final = (1 << _TYPE_SHIFT) - 1
 _TYPE_MASK: Final = (1 << (_SHOP_SHIFT - _TYPE_SHIFT)) - 1
 
@@ -43,6 +48,7 @@ class CubeSet:
         self._admission = admission
         self._settings = settings
         self._newest_ms = 0
+        self._coded_names = 0
         self._cutoffs: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
@@ -78,6 +84,11 @@ class CubeSet:
         for cells in self._cells:
             cube = cells.cube
             cells.expire(lambda scope, cube=cube: self._is_over(cube, scope))  # type: ignore[misc]
+        if len(self._coding) > self._coded_names * _NAMES_GROWTH + _NAMES_FREE:
+            self._coding.renew()
+            for cells in self._cells:
+                cells.recode(self._coding)
+            self._coded_names = len(self._coding)
 
     def take_rows(self) -> list[StateRow]:
         """Return what changed since the last call."""

@@ -146,7 +146,7 @@ class PartitionState:
                 self._flushes = max(self._flushes, record.number)
         # R before rows: what is over by it was forgotten, and must not come back with the next event.
         self._cubes.advance(self._newest_ms())
-        self._cubes.restore(row for row in rows.values() if row[1] is not None)
+        self._cubes.restore(row for row in rows.values() if row.events is not None)
         self._facts.restore(facts)
         for topic in {topic for topic, _, _ in chunks}:
             self._window(topic).restore(

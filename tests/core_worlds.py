@@ -277,7 +277,7 @@ class Board:
         if flush is None:
             return
         for row in flush.rows:
-            if row[1] is None:
+            if row.events is None:
                 self.rows.pop((flush.partition, row.key), None)
             else:
                 self.rows[flush.partition, row.key] = row
@@ -299,7 +299,7 @@ class Board:
             merged[key].append(row)
         return {
             (key.cube, key.shop_id, key.bucket, key.event_type, key.dims): (
-                sum(row[1] or 0 for row in rows),
+                sum(row.events or 0 for row in rows),
                 sum(row.keyed for row in rows),
                 people([row.sketch for row in rows if row.sketch is not None], CUBE_BY_NAME[key.cube].lg_k),
             )

@@ -125,7 +125,7 @@ def check_row(board: Board, content: dict[str, Any]) -> None:
         for (_, key), row in board.rows.items()
         if (key.cube, key.bucket, list(key.dims)) == (content["cube"], number, content["dims"])
     ]
-    assert sum(row[1] or 0 for row in rows) == content["events"]
+    assert sum(row.events or 0 for row in rows) == content["events"]
     if "keyed" in content:
         assert sum(row.keyed for row in rows) == content["keyed"]
     if "people" in content:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from streams import intake
+from streams import cube_set, intake
 from streams.cubes import CUBES, PRODUCT_DAY
 from streams.errors import StateError
 from streams.fast_decoding import decode_fast
@@ -18,10 +19,12 @@ from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
 from streams.records import DEAD_LETTER_BYTES, MAX_RECORD_BYTES, RecordBatch
 from streams.settings import FoldSettings
 from streams.state import Flush, Position
-from tests.core_oracle import DAY, Sent
+from tests.core_oracle import DAY, Sent, expect
 from tests.core_worlds import (
     BEGIN_MS,
+    ORACLE_SHOPS,
     SHOPS,
+    SOURCES,
     Board,
     assert_same,
     expected_of,
@@ -102,7 +105,7 @@ def position_of(flush: Flush, topic: str = "impressions") -> Position:
 
 
 def product_cells(flush: Flush) -> dict[str, int]:
-    return {row.key.dims[0]: row[1] or 0 for row in flush.rows if row.key.cube == "product_day"}
+    return {row.key.dims[0]: row.events or 0 for row in flush.rows if row.key.cube == "product_day"}
 
 
 @pytest.mark.parametrize("neighbours", [1, FAST_RECORDS])
@@ -306,3 +309,32 @@ def test_a_board_that_applies_flushes_forgets_what_left_its_retention() -> None:
     state.fold(batch_of([value_of(event_id="b", occurred_at_ms=later)], first=1, timestamps_ms=[later]))
     board.apply(state.take_flush())
     assert {key.bucket for _, key in board.rows if key.cube == "shop_minute"} == {later}
+
+
+def test_names_of_forgotten_cells_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cube_set, "_NAMES_FREE", 5)
+    records = []
+    for day in range(60):
+        for number in range(4):
+            occurred = BEGIN_MS + day * DAY
+            event = impression(
+                occurred, f"{day}/{number}", product_id=f"p{day}-{number % 2}", source=SOURCES[3]
+            )
+            records.append(Sent("impressions", "u", occurred, json.dumps(event).encode()))
+    board, state = Board(), new_state(hot_days=3, minute_hours=48)
+    names = []
+    for number, record in enumerate(records):
+        state.fold(batch_of([record.value], first=number, timestamps_ms=[record.timestamp_ms]))
+        board.apply(state.take_flush())
+        names.append(len(state._coding))
+    assert max(names) < 60
+    assert any(after < before for before, after in itertools.pairwise(names))
+    kept = {row.key.bucket for row in board.rows.values() if row.key.cube == "creator_day"}
+    assert len(kept) == 4
+    for (_, key), row in board.rows.items():
+        if key.cube == "creator_day":
+            assert (row.events, key.dims[0]) == (2, "k1")
+    expected = expect(records, ORACLE_SHOPS)
+    cells = {key: value for key, value in board.cells().items() if key[0] == "creator_day"}
+    assert cells.keys() <= expected.cells.keys()
+    assert all(expected.cells[key][0] == value[0] for key, value in cells.items())
