@@ -47,7 +47,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         self.broker.__enter__()
-        self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
         return self
 
     def __exit__(
@@ -76,9 +76,12 @@ class Cluster:
             future.result()
 
     def seal(self, prefix: str) -> None:
-        """Put the source topics back to what a live cluster has; records keep the timestamps they came with."""
+        """Make a loaded world what a live cluster has: LogAppendTime, though records keep the timestamps they came
+        with, and all the other topics.
+        """
         names = [full_name(prefix, topic.name) for topic in SOURCE_TOPICS]
         self._alter(names, {"message.timestamp.type": "LogAppendTime"})
+        asyncio.run(topics.ensure(self.settings(prefix)))
 
     def reset_state(self, prefix: str) -> None:
         """Forget what workers have written, so that the next one starts at the first record."""
