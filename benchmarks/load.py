@@ -171,27 +171,31 @@ class Load:
 
     def rendered(self) -> Iterator[Record]:
         """Yield every record in the order of R."""
+        for chunk in self.chunks():
+            yield from self.render(chunk)
+
+    def render(self, chunk: Chunk) -> Iterator[Record]:
+        """Yield the records of a chunk in its order."""
         blocks = self._sources.json
         names = [name for name, _ in self.mix]
-        for chunk in self.chunks():
-            columns = zip(
-                chunk.timestamps_ms.tolist(),
-                chunk.occurred_ms.tolist(),
-                chunk.types.tolist(),
-                chunk.products.tolist(),
-                chunk.sources.tolist(),
-                chunk.users.tolist(),
-                chunk.noise.tolist(),
-                strict=True,
-            )
-            for timestamp, occurred, kind, product, source, user, (high, low) in columns:
-                name = names[kind]
-                event_id = f"{high:016x}-{low:016x}"
-                if name == "order_paid":
-                    key, value = _order(event_id, occurred, product, blocks[source], user, low)
-                else:
-                    key, value = _traffic(name, event_id, occurred, product, blocks[source], user, timestamp)
-                yield Record(TOPIC_OF[name], key, timestamp, value.encode())
+        columns = zip(
+            chunk.timestamps_ms.tolist(),
+            chunk.occurred_ms.tolist(),
+            chunk.types.tolist(),
+            chunk.products.tolist(),
+            chunk.sources.tolist(),
+            chunk.users.tolist(),
+            chunk.noise.tolist(),
+            strict=True,
+        )
+        for timestamp, occurred, kind, product, source, user, (high, low) in columns:
+            name = names[kind]
+            event_id = f"{high:016x}-{low:016x}"
+            if name == "order_paid":
+                key, value = _order(event_id, occurred, product, blocks[source], user, low)
+            else:
+                key, value = _traffic(name, event_id, occurred, product, blocks[source], user, timestamp)
+            yield Record(TOPIC_OF[name], key, timestamp, value.encode())
 
     def expected_w1(self) -> Table:
         """Return the W1 table of the load's impressions, folded from the columns."""
