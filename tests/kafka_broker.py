@@ -1,7 +1,7 @@
 """A real Apache Kafka for tests: one KRaft node as a process, from jars, on free loopback ports, with its own data.
 
 It can be stopped and started again with the same data and the same port, which is what a broker outage is.
-Jars are taken from `WARROOM_KAFKA_LIBS`, else from `.cache/kafka/libs` of the checkout.
+Jars are taken from `KAFKA_LIBS_DIR`, else from `.cache/kafka/libs` of the checkout.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def libs() -> Path:
     Raises:
         KafkaMissingError: no Java or no jars.
     """
-    directory = Path(os.environ.get("WARROOM_KAFKA_LIBS") or REPOSITORY / ".cache" / "kafka" / "libs")
+    directory = Path(os.environ.get("KAFKA_LIBS_DIR") or REPOSITORY / ".cache" / "kafka" / "libs")
     if shutil.which("java") is None:
         message = "Java is missing: run `apt-get install -y default-jre-headless`."
         raise KafkaMissingError(message)
