@@ -129,7 +129,7 @@ def check_row(board: Board, content: dict[str, Any]) -> None:
     if "keyed" in content:
         assert sum(row.keyed for row in rows) == content["keyed"]
     if "people" in content:
-        images = [row.sketch for row in rows if row.sketch is not None]
+        images = board.images(rows)
         lg_k = 14 if content["cube"] == "shop_quarter" else 12
         assert round(sketches.estimate_images(images, lg_k)) == content["people"]
 
