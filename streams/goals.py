@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from streams.days import BusinessCalendar, day_label
+from streams.metrics_sales import gmv_minor
 from streams.money import to_minor
 
 if TYPE_CHECKING:
@@ -142,8 +143,7 @@ def _sold(columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms
         return lines.get_column("order_id").n_unique()
     if metric == "items_sold":
         return int(lines.get_column("quantity").sum())
-    gmv = int(lines.get_column("goods_minor").sum())
-    return gmv + (int(lines.get_column("shipping_minor").sum()) if shop.gmv_includes_shipping else 0)
+    return int(lines.select(gmv_minor(shop).sum()).item())
 
 
 def _planned(plan: Sequence[PlanPoint], day: str) -> float | None:

@@ -5,10 +5,15 @@ Source: spec/metrics.md "Sales and money in", "Customers", "Refunds and returns"
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from streams.formulas import DailyMean, Ratio, Recent, Share, Total
+import polars as pl
+
+from streams.formulas import DailyMean, Ratio, Recent, Share, Total, measures_of
 from streams.metric import Metric, Unit, metric_of
+
+if TYPE_CHECKING:
+    from streams.settings import ShopSettings
 
 GMV: Final = Total(("goods", "shipping_in_gmv"))
 ORDERS: Final = Total(("orders",))
@@ -209,3 +214,14 @@ REFUND_METRICS: Final[tuple[Metric, ...]] = (
         "S1-59",
     ),
 )
+
+
+def gmv_minor(shop: ShopSettings) -> pl.Expr:
+    """Return an order line's GMV in minor units: the catalogue's formula under the shop's settings (X-05)."""
+    return pl.sum_horizontal(
+        [
+            pl.col(measure.column)
+            for measure in measures_of(GMV)
+            if not measure.only_if or getattr(shop, measure.only_if)
+        ]
+    )
