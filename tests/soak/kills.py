@@ -31,8 +31,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents import topics
-from agents.restore import read_stored
-from streams.errors import WarRoomError
 from streams.settings import KafkaSettings, Settings
 from streams.state import Position
 from streams.topics import STATE, full_name
@@ -90,6 +88,7 @@ class Soak:
         self._rate = rate
         self._folder = folder
         self._records = world.records(10_000_000, seed=seed, per_second=rate)
+        self._positions: dict[tuple[int, str], int] = {}
         self._load_on = asyncio.Event()
         self._load_on.set()
         self.workers = [WorkerProcess(self.settings, folder, f"worker{number}") for number in (1, 2)]
@@ -205,20 +204,34 @@ class Soak:
             try:
                 if ends is None:
                     ends = await self._ends()
-                stored = await read_stored(self.settings.kafka, range(self.settings.kafka.partitions))
-            except (KafkaError, WarRoomError):
+            except KafkaError:
                 await asyncio.sleep(0.2)
                 continue
-            positions = {}
-            for partition, part in stored.items():
-                for key, value in part.state.items():
-                    record = decode_state(key, value)
-                    if isinstance(record, Position):
-                        positions[partition, record.topic] = record.next_offset
-            if all(positions.get(place, 0) >= end for place, end in ends.items()):
+            if all(self._positions.get(place, 0) >= end for place, end in ends.items()):
                 break
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.05)
         return time.monotonic() - began
+
+    async def follow(self) -> None:
+        """Follow the positions in the state, through outages, until cancelled."""
+        name = full_name(self.settings.kafka.prefix, STATE.name)
+        tps = [TopicPartition(name, partition) for partition in range(self.settings.kafka.partitions)]
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka.bootstrap,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            consumer.assign(tps)
+            while True:
+                for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+                    for key, value in {record.key: record.value for record in records}.items():
+                        row = decode_state(key, value)
+                        if isinstance(row, Position):
+                            self._positions[tp.partition, row.topic] = row.next_offset
+        finally:
+            await consumer.stop()
 
     async def _ends(self) -> dict[tuple[int, str], int]:
         tps = world.source_partitions(self.settings)
@@ -267,6 +280,7 @@ async def run(kills: int, stops: int, broker_stops: int, joins: int, *, seed: in
         for worker in soak.workers:
             worker.supervise()
         load = asyncio.create_task(soak.load())
+        following = asyncio.create_task(soak.follow())
         faults = [soak.kill] * kills + [soak.stop_and_continue] * stops
         faults += [soak.broker_away] * broker_stops + [soak.join_and_leave] * joins
         draw = random.Random(seed)
@@ -276,7 +290,8 @@ async def run(kills: int, stops: int, broker_stops: int, joins: int, *, seed: in
             await asyncio.sleep(draw.uniform(1.0, 3.0))
             await fault()
         load.cancel()
-        await asyncio.gather(load, return_exceptions=True)
+        following.cancel()
+        await asyncio.gather(load, following, return_exceptions=True)
         await soak.finish()
         soak.report.seconds = round(time.monotonic() - began, 1)
         return soak.report
