@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec import inspect
 
 from streams.events import EVENT_TYPES, Event, OrderPaid, Refund, Source
@@ -23,10 +24,19 @@ MAX_ID_CHARACTERS: Final = 128
 MAX_TIME_MS: Final = 253_402_300_799_999
 """The end of the year 9999; times further from the epoch are no times, and would not fit into columns."""
 
+MAX_NESTING: Final = 200
+"""Most objects and arrays inside each other. The parser's own limit is what is left of the caller's stack: with that
+alone, one record could count in one process and be refused in another."""
+OBJECT_BYTES: Final = 5
+ARRAY_BYTES: Final = 2
+"""Least bytes of a level of objects, of arrays."""
+
 CONTROL_CHARACTERS: Final = "[\\x00-\\x1f\\x7f-\\x9f]"
 """What no id may hold (spec/events.md, envelope), as a pattern that Python and polars read alike."""
 
 _CONTROL = re.compile(CONTROL_CHARACTERS)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SHOWN_CHARACTERS = 60
 
 
@@ -62,6 +72,8 @@ def decode(value: bytes | None) -> Event | Refusal:
     try:
         if not value.isascii():
             value.decode()
+        if nested_too_deeply(value):
+            return Refusal(Outcome.REJECTED_SCHEMA, f"nested too deeply: more than {MAX_NESTING} levels")
         event_type = _PROBE.decode(value).event_type
         decoder = DECODERS.get(event_type)
         if decoder is None:
@@ -88,6 +100,18 @@ def settle(event: Event) -> Event | Refusal:
     except _SchemaError as error:
         return Refusal(Outcome.REJECTED_SCHEMA, str(error))
     return settled
+
+
+def nested_too_deeply(value: bytes) -> bool:
+    """Tell whether JSON has more than `MAX_NESTING` levels; of bytes that are no JSON, the answer may be either."""
+    # An object in an object costs `{"":` and `}`, an array two bytes: most records are too short, and cost no more.
+    if len(value) <= (ARRAY_BYTES if b"[" in value else OBJECT_BYTES) * MAX_NESTING:
+        return False
+    if value.count(b"{") + value.count(b"[") <= MAX_NESTING:
+        return False
+    brackets = np.frombuffer(_STRING.sub(b"", value).translate(None, _NO_BRACKETS), dtype=np.uint8)
+    levels = np.where((brackets == ord("{")) | (brackets == ord("[")), 1, -1).cumsum()
+    return bool(levels.max(initial=0) > MAX_NESTING)
 
 
 def source_fault(source: Source) -> str | None:

@@ -8,6 +8,7 @@ unknown fields (ignored) are the same by construction. What the array could hide
 - every value begins with `{`, values are joined by a comma and a line feed, and there is no other `[`: at the start of
   a value the parser stands in a string (where a line feed is an error), in an object (where `{` is one) or between
   records; so each value begins at least one record, and as many records as values means exactly one each;
+- no record is nested deeper than the authority allows, which takes bytes: most are too short for it;
 - pure ASCII, no backslash, no DEL: no id can hold a control character, and its length is its number of bytes.
 
 An attribution block stays raw at first: a batch holds few distinct ones, and each is decoded and checked once.
@@ -28,7 +29,14 @@ from msgspec import Meta, Raw, Struct
 
 from streams.atoms import NO_SOURCE_ATOM
 from streams.coding import Coder
-from streams.decoding import MAX_ID_CHARACTERS, MAX_TIME_MS, source_fault
+from streams.decoding import (
+    MAX_ID_CHARACTERS,
+    MAX_NESTING,
+    MAX_TIME_MS,
+    OBJECT_BYTES,
+    nested_too_deeply,
+    source_fault,
+)
 from streams.events import Format, Owner, SourceSystem, Surface
 from streams.traffic import ATOM_CODES, FRAME_SCHEMA
 
@@ -106,6 +114,8 @@ def decode_fast(values: list[bytes]) -> pl.DataFrame | None:
         return None
     try:
         if set(map(_first_byte, values)) != {_OPEN_BRACE}:
+            return None
+        if max(map(len, values)) > OBJECT_BYTES * MAX_NESTING and any(map(nested_too_deeply, values)):
             return None
         rows = _decode_rows(joined)
         if len(rows) != len(values):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from streams.decoding import Refusal, decode
-from streams.events import Fact, OrderPaid, ProductImpression
+from streams.decoding import MAX_NESTING, Refusal, decode
+from streams.events import Event, Fact, OrderPaid, ProductImpression
+from streams.fast_decoding import decode_fast
 from streams.outcomes import Outcome
 from tests.core_worlds import BEGIN_MS, SOURCES, impression, order_line, order_paid
 
@@ -38,6 +39,7 @@ def refused(value: bytes | None) -> Refusal:
         (b'{"event_type":"product_impression","other":"\xff"}', "not UTF-8"),
         (b"[" * 100_000, "expected|nested|object"),
         (b'{"event_type":"shop","other":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b'{"event_type":"shop","other":' + b'{"":' * 40_000, "nested too deeply"),
         (b"12", "object"),
         (b"not json", "malformed"),
         (b'{"event_type":"shop"}{"event_type":"shop"}', "trailing"),
@@ -126,6 +128,40 @@ def test_an_unknown_type_is_told_apart_from_a_bad_shape_and_is_shown_escaped() -
 def test_not_a_number_is_no_json() -> None:
     value = json.dumps(impression(BEGIN_MS) | {"occurred_at_ms": float("nan")}).encode()
     assert refused(value).outcome == Outcome.REJECTED_SCHEMA
+
+
+def nested(levels: int, opening: str = '{"":', closing: str = "}") -> bytes:
+    """Return an impression that has so many levels, its own object among them, in an unknown field."""
+    inner = levels - 1
+    other = f',"other":{opening * inner}1{closing * inner}}}'
+    return (json.dumps(impression(BEGIN_MS))[:-1] + other).encode()
+
+
+def decoded_deeper(value: bytes, frames: int) -> Event | Refusal:
+    return decode(value) if not frames else decoded_deeper(value, frames - 1)
+
+
+@pytest.mark.parametrize("brackets", [('{"":', "}"), ("[", "]"), ('[{"a":"]",  "":', "}]")])
+def test_how_deep_a_record_may_nest_depends_on_the_record_alone(brackets: tuple[str, str]) -> None:
+    per_piece = len(brackets[1])
+    most = (MAX_NESTING - 1) // per_piece + 1
+    for frames in (0, 400):
+        assert isinstance(decoded_deeper(nested(most, *brackets), frames), ProductImpression)
+        refusal = decoded_deeper(nested(most + 1, *brackets), frames)
+        assert isinstance(refusal, Refusal)
+        assert refusal.detail == "nested too deeply: more than 200 levels"
+
+
+def test_many_objects_beside_each_other_and_brackets_in_text_are_not_deep() -> None:
+    order = order_paid(BEGIN_MS, "o") | {"lines": [order_line(number) for number in range(MAX_NESTING + 1)]}
+    assert isinstance(decode(json.dumps(order).encode()), OrderPaid)
+    text = impression(BEGIN_MS, territory='{"\\[' * 30, other='\\"{' * MAX_NESTING)
+    assert isinstance(decode(json.dumps(text).encode()), ProductImpression)
+
+
+def test_the_columnar_way_takes_no_record_that_is_nested_too_deeply() -> None:
+    assert decode_fast([nested(MAX_NESTING)] * 2) is not None
+    assert decode_fast([nested(MAX_NESTING), nested(MAX_NESTING + 1)]) is None
 
 
 def test_ids_with_spaces_and_other_letters_and_integers_are_legal() -> None:
