@@ -24,13 +24,13 @@ class Day:
     Attributes:
         today: played from `from_ms` on, None is its beginning.
         history: recordings loaded before, each up to its end or to `from_ms`.
-        open_ms: records up to here go at top speed; None: the day is watched from its first record on.
+        open_ms: records up to here go at top speed; the screen opens when they are folded.
     """
 
     today: Recording
     history: tuple[Recording, ...]
     from_ms: int | None
-    open_ms: int | None
+    open_ms: int
 
 
 def generated_day(folder: Path, seed: int, start: str) -> Day:
@@ -51,8 +51,10 @@ def generated_day(folder: Path, seed: int, start: str) -> Day:
 
 
 def real_day() -> Day:
-    """Take the last day of the committed real orders; the days before it are history."""
+    """Take the last day of the committed real orders, from its first; the days before it are history."""
     recording = Recording.open(REAL_DAYS)
     calendar = BusinessCalendar(next(iter(recording.shops.values())).timezone)
     last = calendar.day_of(recording.span_ms()[1])
-    return Day(recording, (recording,), calendar.day_start_ms(last), None)
+    from_ms = calendar.day_start_ms(last)
+    first = next(recording.lines(from_ms=from_ms))
+    return Day(recording, (recording,), from_ms, first.timestamp_ms)

@@ -200,6 +200,7 @@ def up(config: Path | None, replay_id: str) -> None:
 @click.option("--port", type=int, default=8321, show_default=True, help="0 takes a free one.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--stay/--no-stay", default=True, help="Keep the page up when the day is over.")
+@click.option("--scratch", type=folder, help="Keep the generated recordings in this folder.")
 @click.pass_obj
 def demo(config: Path | None, /, **options: Any) -> None:
     """Play a campaign day on this machine: broker, worker, board and page, nothing to install or set."""

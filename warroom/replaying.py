@@ -38,10 +38,18 @@ STOP_WORKER_S = 15.0
 FOLDED_WITHIN_S = 120.0
 
 
-def world_of(recording: Recording, settings: Settings, replay_id: str) -> Settings:
-    """Return the settings of a recording's own world: its shops, all its days, its topics."""
+def world_of(recording: Recording, settings: Settings, replay_id: str, speed: float | None) -> Settings:
+    """Return the settings of a recording's own world: its shops, all its days, its topics.
+
+    At 60x the second between two flushes is a minute of recorded time: what is called behind is so by the wall's clock.
+    """
     settings = for_replay(settings.with_shops(recording.shops), replay_id)
-    return dataclasses.replace(settings, fold=whole_recording(settings.fold, recording))
+    behind_ms = round(settings.board.catching_up_ms * max(1.0, speed or 1.0))
+    return dataclasses.replace(
+        settings,
+        fold=whole_recording(settings.fold, recording),
+        board=dataclasses.replace(settings.board, catching_up_ms=behind_ms),
+    )
 
 
 def badge_of(recording: Recording) -> str:
@@ -75,8 +83,8 @@ async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess
 @contextlib.asynccontextmanager
 async def kafka_world(
     settings: Settings, *, badge: str, history: Sequence[Flush] = ()
-) -> AsyncIterator[tuple[KafkaBoard, str, asyncio.subprocess.Process]]:
-    """Run worker, board and page on a replay's topics; yields board, address of the page, worker."""
+) -> AsyncIterator[tuple[KafkaBoard, Outputs, asyncio.subprocess.Process]]:
+    """Run worker and board on a replay's topics; yields board, where evaluations go, worker."""
     async with contextlib.AsyncExitStack() as stack:
         await topics.ensure(settings)
         process = await stack.enter_async_context(worker_process(settings))
@@ -88,7 +96,7 @@ async def kafka_world(
         outputs = Outputs(settings.kafka)
         await outputs.start()
         stack.push_async_callback(outputs.stop)
-        yield board, await stack.enter_async_context(serving(board, outputs)), process
+        yield board, outputs, process
 
 
 def player_world(settings: Settings) -> World:
@@ -149,7 +157,7 @@ async def _play(
     with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
         plan = _Plan(
             recording=recording,
-            settings=settings if into_live else world_of(recording, settings, replay_id),
+            settings=settings if into_live else world_of(recording, settings, replay_id, speed),
             speed=speed,
             from_ms=from_ms,
             to_ms=to_ms,
@@ -179,7 +187,10 @@ async def _to_direct(plan: _Plan, *, watch: bool) -> dict[str, Any]:
 
 async def _watched(plan: _Plan) -> dict[str, Any]:
     try:
-        async with kafka_world(plan.settings, badge=badge_of(plan.recording)) as (board, url, worker):
+        async with (
+            kafka_world(plan.settings, badge=badge_of(plan.recording)) as (board, outputs, worker),
+            serving(board, outputs) as url,
+        ):
             click.echo(url, err=True)
             playing = asyncio.ensure_future(_sent(plan, keep=True))
             await first_of(_done(playing), worker.wait())

@@ -136,6 +136,8 @@ async def first_of(*waits: Awaitable[int]) -> int:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+    # Each lets go of what it holds before whoever asked closes what it stands on.
+    await asyncio.gather(*tasks, return_exceptions=True)
     return next(iter(done)).result()
 
 

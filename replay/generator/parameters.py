@@ -84,7 +84,7 @@ _CAMPAIGN: Final[dict[str, Parameter]] = {
     "bot_impressions": Parameter(4_000, "impressions of one product by them, at scale 1"),
     "bot_clicks": Parameter(700, "clicks of that product by them, at scale 1"),
     "feed_gap_hours": Parameter(
-        (21.85, 22.0), "the clicks feed is silent, local hours, then sends what it held back"
+        (21.75, 22.3), "the clicks feed is silent, local hours, then sends what it held back"
     ),
     "goal_factor": Parameter(
         (0.95, 1.08), "the day's goal over the GMV that the day brings, range over seeds"

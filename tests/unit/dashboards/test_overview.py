@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dashboards.overview import Overview, UnknownShopError
+from streams.alerts import Resolution
 from streams.days import HOUR_MS, MINUTE_MS
-from tests.unit.dashboards.shops import MIDNIGHT_MS, NOW_MS, FixedBoard, empty_board, full_board, orders_board
+from tests.unit.dashboards.shops import (
+    MIDNIGHT_MS,
+    NOW_MS,
+    FixedBoard,
+    empty_board,
+    full_board,
+    opened,
+    orders_board,
+    ran_out,
+)
 from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order
 
 
@@ -134,10 +145,35 @@ def test_records_in_equal_the_sum_over_outcomes() -> None:
 
 
 def test_a_page_shows_when_it_came_what_it_foretold_and_what_happened() -> None:
-    first, second = document(full_board())["pages"]["rows"]
-    assert (first["real_at_ms"], first["inside"]) == (NOW_MS - 12 * MINUTE_MS, True)
-    assert first["predicted_at_ms"] == NOW_MS - 8 * MINUTE_MS
-    assert (second["real_at_ms"], second["inside"]) == (None, None)
+    waiting, over = document(full_board())["pages"]["rows"]
+    assert (over["real_at_ms"], over["inside"]) == (NOW_MS - 12 * MINUTE_MS, True)
+    assert over["predicted_at_ms"] == NOW_MS - 8 * MINUTE_MS
+    assert (waiting["real_at_ms"], waiting["inside"]) == (None, None)
+
+
+def test_what_eased_by_itself_stands_below_what_ran_out_or_may() -> None:
+    board = full_board()
+    eased = replace(
+        ran_out(),
+        alert_id="eased",
+        opened_at_ms=NOW_MS - MINUTE_MS,
+        updated_at_ms=NOW_MS,
+        resolution=Resolution.EASED,
+        actual_ms=None,
+    )
+    board.told = [eased, *board.told]
+    rows = document(board)["pages"]["rows"]
+    assert [row["id"] for row in rows] == [opened().alert_id, ran_out().alert_id, "eased"]
+
+
+def test_lag_is_called_behind_beyond_what_the_settings_allow() -> None:
+    board = orders_board()
+    heard_ms = board.columns.watermark_ms(SHOP, "orders")
+    assert heard_ms is not None
+    for lag_ms, behind in ((60_000, False), (61_000, True)):
+        board.at_ms = heard_ms + lag_ms
+        strip = document(board)["strip"]
+        assert (strip["lag_s"], strip["behind"]) == (lag_ms / 1000, behind)
 
 
 def test_a_document_is_given_again_until_the_board_changes() -> None:

@@ -172,3 +172,14 @@ def test_a_replays_clock_vouches_for_silence_but_not_against_a_heartbeat_that_st
     columns = board([order("a", start, [line("1", "A1", 1)]), heartbeat(["clicks"], start)], vouch_ms=later)
     assert _state(FeedWatch(), columns, later, "orders") == (FeedState.QUIET, None)
     assert _state(FeedWatch(), columns, later, "clicks") == (FeedState.LOST, start)
+
+
+def test_what_a_fast_replay_has_not_folded_yet_is_no_silence() -> None:
+    start = at("2024-11-29 12:00")
+    beats = [heartbeat(["clicks"], start), heartbeat(["stock"], start)]
+    columns = board(beats, vouch_ms=start + 4 * MINUTE_MS)
+    # The clock is ten minutes ahead of the fold: at 600x that is one second.
+    watch, now_ms = FeedWatch(), start + 14 * MINUTE_MS
+    assert _state(watch, columns, now_ms, "clicks") == (FeedState.ALIVE, None)
+    columns.vouch(start + 6 * MINUTE_MS)
+    assert _state(watch, columns, now_ms, "clicks") == (FeedState.LOST, start)
