@@ -35,7 +35,8 @@ CONTROL_CHARACTERS: Final = "[\\x00-\\x1f\\x7f-\\x9f]"
 """What no id may hold (spec/events.md, envelope), as a pattern that Python and polars read alike."""
 
 _CONTROL = re.compile(CONTROL_CHARACTERS)
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive, and content without a closing quote: from no quote is it tried twice, so hostile text costs linear time.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SHOWN_CHARACTERS = 60
 

@@ -159,6 +159,13 @@ def test_many_objects_beside_each_other_and_brackets_in_text_are_not_deep() -> N
     assert isinstance(decode(json.dumps(text).encode()), ProductImpression)
 
 
+@pytest.mark.parametrize("filling", [b'\\"', b'"', b"\\", b"a", b'[{"'])
+def test_hostile_text_costs_no_more_than_its_length(filling: bytes) -> None:
+    # A pattern that tries again from every quote would take hours, and the test would be ended.
+    value = b'{"event_type":"shop","other":' + b"[" * 300 + b'"'
+    assert refused(value + filling * (900_000 // len(filling))).outcome == Outcome.REJECTED_SCHEMA
+
+
 def test_the_columnar_way_takes_no_record_that_is_nested_too_deeply() -> None:
     assert decode_fast([nested(MAX_NESTING)] * 2) is not None
     assert decode_fast([nested(MAX_NESTING), nested(MAX_NESTING + 1)]) is None
