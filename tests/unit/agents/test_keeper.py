@@ -1,0 +1,207 @@
+"""Taking over, folding, flushing and letting go, with the broker cut away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from faust.types import TP
+
+from agents import keeper as module
+from agents.keeper import StateKeeper
+from agents.restore import Stored
+from agents.transport import Fetch
+from streams.errors import FlushError, StateError
+from streams.settings import KafkaSettings, Settings, ShopSettings
+from streams.topics import SOURCE_TOPICS
+
+AT_MS = 1_764_072_000_000
+SETTINGS = Settings(
+    shops={"s1": ShopSettings("s1")}, kafka=KafkaSettings(flush_after_ms=0, flush_at_most_ms=100)
+)
+
+
+class Raw(NamedTuple):
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class FakeWriter:
+    """Notes what is written; `gate` holds a write back, `error` makes it fail."""
+
+    made: list[FakeWriter]
+    gate: asyncio.Event
+    error: Exception | None = None
+
+    def __init__(self, _kafka: KafkaSettings, partition: int) -> None:
+        self.partition = partition
+        self.written: list[Mapping[str, int]] = []
+        self.closed = False
+        FakeWriter.made.append(self)
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def write(self, _rows: object, next_offsets: Mapping[str, int]) -> None:
+        await FakeWriter.gate.wait()
+        if FakeWriter.error is not None:
+            raise FakeWriter.error
+        self.written.append(next_offsets)
+
+
+class Rig:
+    """A keeper that owns partition 0, and what it did."""
+
+    def __init__(self, keeper: StateKeeper, failures: list[BaseException]) -> None:
+        self.keeper = keeper
+        self.failures = failures
+
+    @property
+    def writer(self) -> FakeWriter:
+        return FakeWriter.made[-1]
+
+    async def take(self, *numbers: int, epoch: int | None = None) -> None:
+        records = [impression(number) for number in numbers]
+        fetch = Fetch(self.keeper.epoch if epoch is None else epoch, records)
+        await self.keeper.ingest("impressions", 0, fetch)
+
+
+def impression(number: int) -> Raw:
+    value = {
+        "event_id": f"e{number}",
+        "event_type": "product_impression",
+        "shop_id": "s1",
+        "occurred_at_ms": AT_MS,
+        "product_id": "p1",
+    }
+    return Raw(number, AT_MS, b"k", json.dumps(value).encode())
+
+
+def whole(*partitions: int) -> frozenset[TP]:
+    return frozenset(TP(f"cm.{topic.name}", partition) for topic in SOURCE_TOPICS for partition in partitions)
+
+
+@pytest.fixture
+async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    FakeWriter.made = []
+    FakeWriter.gate = asyncio.Event()
+    FakeWriter.gate.set()
+    FakeWriter.error = None
+
+    async def read_stored(_kafka: KafkaSettings, partitions: list[int]) -> dict[int, Stored]:
+        return {partition: Stored() for partition in partitions}
+
+    async def source_offsets(_kafka: KafkaSettings, positions: dict[int, dict[str, int]]) -> dict[TP, int]:
+        return {
+            TP(f"cm.{topic}", partition): offset
+            for partition, offsets in positions.items()
+            for topic, offset in offsets.items()
+        }
+
+    monkeypatch.setattr(module, "FlushWriter", FakeWriter)
+    monkeypatch.setattr(module, "read_stored", read_stored)
+    monkeypatch.setattr(module, "source_offsets", source_offsets)
+    failures: list[BaseException] = []
+    keeper = StateKeeper(SETTINGS, failures.append)
+    epoch = keeper.epoch
+    await keeper.place(whole(0))
+    keeper.settle(epoch)
+    yield Rig(keeper, failures)
+    FakeWriter.gate.set()
+    keeper.close()
+
+
+async def test_what_is_folded_is_flushed_with_the_position_behind_it(rig: Rig) -> None:
+    await rig.take(0, 1, 2)
+    await rig.keeper.flush_all()
+    assert [offsets["impressions"] for offsets in rig.writer.written] == [3]
+    assert rig.keeper.folded[TP("cm.impressions", 0)] == 3
+
+
+async def test_nothing_changed_nothing_written(rig: Rig) -> None:
+    await rig.keeper.flush_all()
+    assert rig.writer.written == []
+
+
+async def test_records_of_an_earlier_epoch_are_not_folded(rig: Rig) -> None:
+    await rig.take(5, 6, epoch=rig.keeper.epoch - 1)
+    await rig.take(0)
+    await rig.keeper.flush_all()
+    assert rig.writer.written[0]["impressions"] == 1
+
+
+async def test_revoked_it_flushes_first_then_forgets_and_lets_go(rig: Rig) -> None:
+    await rig.take(0, 1)
+    await rig.keeper.revoke()
+    assert rig.writer.written[0]["impressions"] == 2
+    assert rig.writer.closed
+    assert not rig.keeper.placed
+    await rig.take(2)
+    assert rig.keeper.folded == {}
+
+
+async def test_folding_waits_for_a_flush_that_does_not_end_so_memory_is_bounded(rig: Rig) -> None:
+    FakeWriter.gate.clear()
+    await rig.take(0)
+    flushing = asyncio.create_task(rig.keeper.flush_all())
+    await asyncio.sleep(0.01)
+    await rig.take(1)
+    rig.keeper._owned[0].pacer._changed_ms = 0
+    waiting = asyncio.create_task(rig.take(2))
+    done, _ = await asyncio.wait({waiting}, timeout=0.05)
+    assert not done
+    FakeWriter.gate.set()
+    await waiting
+    await flushing
+    assert rig.keeper.folded[TP("cm.impressions", 0)] == 3
+
+
+async def test_a_flush_that_fails_ends_the_process(rig: Rig) -> None:
+    FakeWriter.error = FlushError("refused")
+    await rig.take(0)
+    with pytest.raises(FlushError):
+        await rig.keeper.flush_all()
+    assert rig.failures == [FakeWriter.error]
+
+
+async def test_a_fold_that_raises_ends_the_process_because_going_on_would_lose_its_records(rig: Rig) -> None:
+    broken: Any = [object()]
+    with pytest.raises(AttributeError):
+        await rig.keeper.ingest("impressions", 0, Fetch(rig.keeper.epoch, broken))
+    assert len(rig.failures) == 1
+
+
+async def test_a_partition_whose_topics_have_several_owners_is_refused(rig: Rig) -> None:
+    some = frozenset(tp for tp in whole(1) if tp.topic != "cm.orders")
+    with pytest.raises(StateError, match="Partition 1 came without orders"):
+        await rig.keeper.place(some)
+    assert isinstance(rig.failures[0], StateError)
+
+
+async def test_a_revocation_in_the_middle_of_a_placement_leaves_nothing_owned(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = asyncio.Event()
+
+    async def hangs(_kafka: KafkaSettings, _partitions: list[int]) -> dict[int, Stored]:
+        await never.wait()
+        return {}
+
+    monkeypatch.setattr(module, "read_stored", hangs)
+    epoch = rig.keeper.epoch
+    placing = asyncio.create_task(rig.keeper.place(whole(0, 1)))
+    await asyncio.sleep(0.01)
+    await rig.keeper.revoke()
+    assert await placing == {}
+    rig.keeper.settle(epoch)
+    assert not rig.keeper.placed
+    assert all(writer.closed for writer in FakeWriter.made)
+    assert rig.failures == []
