@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams.state import FactRow, Flush, Position, RepeatChunk, StateRow
+from streams.state import FactRow, Flush, PeopleRow, Position, RepeatChunk, StateRow
 from streams.topics import FACTS, STATE
 from streams.wire import FlushMark
 
@@ -60,6 +60,7 @@ class FlushAssembler:
         rows: dict[RowKey, StateRow] = {}
         facts: dict[FactKey, FactRow] = {}
         positions: dict[str, Position] = {}
+        people: dict[RowKey, PeopleRow] = {}
         for topic in TOPICS:
             for segment in self._up_to(topic, number):
                 for record in segment.records:
@@ -67,6 +68,8 @@ class FlushAssembler:
                     match record:
                         case StateRow():
                             rows[record.key] = record
+                        case PeopleRow():
+                            people[record.key] = record
                         case FactRow():
                             facts[record.key] = record
                         case Position():
@@ -82,6 +85,7 @@ class FlushAssembler:
             positions=list(positions.values()),
             repeats=[],
             dead_letters=[],
+            people=list(people.values()),
         )
 
     def _whole(self) -> int | None:

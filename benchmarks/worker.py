@@ -28,7 +28,7 @@ from streams import sketches
 from streams.days import day_label
 from streams.outcomes import COUNTING, Outcome
 from streams.settings import Settings
-from streams.state import Position, StateRow
+from streams.state import PeopleRow, Position, StateRow
 from streams.wire import decode_state
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ class Kept:
     """What a worker has left in its state topic: rows per partition, and what became of the records."""
 
     rows: list[StateRow]
+    people: list[PeopleRow]
     positions: list[Position]
 
     def outcomes(self) -> dict[Outcome, int]:
@@ -207,6 +208,10 @@ class Kept:
                 product_id, atom = row.key.dims
                 people = sketches.load(row.sketch) if row.sketch is not None else None
                 builder.add_sketch(day_label(row.key.bucket), product_id, int(atom), row.events, people)
+        for key, image in self.people:
+            if key.cube == "product_day" and key.event_type == "product_impression" and image is not None:
+                product_id, atom = key.dims
+                builder.add_sketch(day_label(key.bucket), product_id, int(atom), 0, sketches.load(image))
         return builder.table()
 
 
@@ -214,15 +219,18 @@ def kept(settings: Settings) -> Kept:
     """Read the state topic to its end, whole transactions only."""
     stored = asyncio.run(read_stored(settings.kafka, range(settings.kafka.partitions)))
     rows: list[StateRow] = []
+    people: list[PeopleRow] = []
     positions: list[Position] = []
     for one in stored.values():
         for key, value in one.state.items():
             record = decode_state(key, value)
             if isinstance(record, StateRow):
                 rows.append(record)
+            elif isinstance(record, PeopleRow):
+                people.append(record)
             elif isinstance(record, Position):
                 positions.append(record)
-    return Kept(rows, positions)
+    return Kept(rows, people, positions)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

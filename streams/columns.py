@@ -68,6 +68,10 @@ class Columns:
             if cube is None:
                 cube = self._cubes[name, shop_id] = CubeColumns(CUBE_BY_NAME[name])
             cube.put(flush.partition, row)
+        for people in flush.people:
+            cube = self._cubes.get((people.key.cube, people.key.shop_id))
+            if cube is not None:
+                cube.put_people(flush.partition, people)
         for fact in flush.facts:
             self._facts_of(fact.key.shop_id).put(fact)
             if fact.key.kind == "heartbeat":

@@ -8,7 +8,8 @@ one integer, exactly.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from operator import call
 from typing import Any, Final, NamedTuple
 
@@ -20,9 +21,16 @@ from streams import sketches
 from streams.coding import CodedTraffic, Coder, Codes, Coding, Dimensions
 from streams.cubes import Cube
 from streams.hash_index import extended
-from streams.state import RowKey, StateRow
+from streams.state import PeopleRow, RowKey, StateRow
 
 _SCOPE_SHIFT: Final = 32
+
+WHOLE_BYTES: Final = 128
+"""Up to here an image of people stands in the cell's own row; a larger one has a row of its own."""
+
+RECENT_SHARE: Final = 4
+"""A row of people is written anew when the people who came since take more than this part of its bytes. Dense sketches
+of lg_k 12 then cost 270 bytes a flush instead of 2,100, whatever their traffic (docs/STATE.md)."""
 
 
 class Scope(NamedTuple):
@@ -46,11 +54,17 @@ class CubeCells:
         self._changed: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         # The bound `update` of each cell's sketch: its owner is `__self__`, and a call needs no lookup.
         self._updates: list[Callable[[str], None] | None] = []
+        # Cells whose people have a row of their own: the size of its image (else 0), and who came since it was taken.
+        self._apart: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self._recent: dict[int, Callable[[str], None]] = {}
+        # Restored ones: their sketch holds the row of people alone until it is written anew.
+        self._unmerged: set[int] = set()
         self._dims: list[tuple[str, ...]] = []
         self._scope_codes = Coder()
         self._scopes: dict[int, Scope] = {}
         self._scope_rows: dict[int, list[int]] = {}
         self._forgotten: list[StateRow] = []
+        self._forgotten_people: list[PeopleRow] = []
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -76,16 +90,29 @@ class CubeCells:
         np.add.at(self._counts, rows, 1)
         self._changed[rows] = True
         rows, users = traffic.people(rows, selected)
+        if self.cube.lg_k is not None:
+            self._add_people(rows, users, self.cube.lg_k)
         np.add.at(self._keyed, rows, 1)
-        lg_k = self.cube.lg_k
-        if lg_k is None:
-            return
+
+    def _add_people(self, rows: Codes, users: list[str], lg_k: int) -> None:
+        """Put users into the sketches of their rows; a row has one from its first user on."""
         updates: list[Any] = self._updates
+        for row in set(rows[self._keyed[rows] == 0].tolist()):
+            updates[row] = sketches.new(lg_k).update
         numbers = rows.tolist()
-        for row in set(numbers):
-            if updates[row] is None:
-                updates[row] = sketches.new(lg_k).update
         deque(map(call, map(updates.__getitem__, numbers), users), maxlen=0)
+        apart = self._apart[rows] > 0
+        if apart.any():
+            chosen = apart.tolist()
+            self._add_recent(list(compress(numbers, chosen)), compress(users, chosen), lg_k)
+
+    def _add_recent(self, rows: list[int], users: Iterable[str], lg_k: int) -> None:
+        """Put users of cells whose people have a row of their own into the sketches of who came since."""
+        recent: dict[int, Any] = self._recent
+        for row in set(rows):
+            if row not in recent:
+                recent[row] = sketches.new(lg_k).update
+        deque(map(call, map(recent.__getitem__, rows), users), maxlen=0)
 
     def expire(self, is_over: Callable[[Scope], bool]) -> None:
         """Forget the cells of scopes that are no longer kept."""
@@ -93,34 +120,68 @@ class CubeCells:
             if not is_over(scope):
                 continue
             for row in self._scope_rows.pop(code, ()):
-                self._forgotten.append(StateRow(self._row_key(scope, row), None, 0, None))
+                key = self._row_key(scope, row)
+                self._forgotten.append(StateRow(key, None, 0, None))
+                if self._apart[row]:
+                    self._forgotten_people.append(PeopleRow(key, None))
+                    self._apart[row] = 0
+                    self._recent.pop(row, None)
+                    self._unmerged.discard(row)
                 self._rows.release(int(self._keys[row]))
                 self._changed[row] = False
                 self._updates[row] = None
                 self._dims[row] = ()
             del self._scopes[code], self._scope_codes[scope]
 
-    def take_rows(self) -> list[StateRow]:
-        """Return the cells that changed since the last call, each with its whole value, and those forgotten."""
-        taken, self._forgotten = self._forgotten, []
+    def take_rows(self, taken: list[StateRow], people: list[PeopleRow]) -> None:
+        """Give the cells that changed since the last call and those forgotten, each with its whole value.
+
+        Args:
+            taken: rows are appended.
+            people: and the rows of people that are due.
+        """
+        taken += self._forgotten
+        people += self._forgotten_people
+        self._forgotten, self._forgotten_people = [], []
         changed = np.flatnonzero(self._changed)
         self._changed[changed] = False
         columns = (self._keys[changed], self._counts[changed], self._keyed[changed])
         # A million rows a minute come by here: everything that a row does not need of its own stands outside the loop.
         name, definition, scopes, dims = self.cube.name, self._definition, self._scopes, self._dims
         updates: list[Any] = self._updates
-        for row, key, count, keyed in zip(
-            changed.tolist(), *(column.tolist() for column in columns), strict=True
+        recent: dict[int, Any] = self._recent
+        for row, key, count, keyed, apart in zip(
+            changed.tolist(),
+            *(column.tolist() for column in columns),
+            self._apart[changed].tolist(),
+            strict=True,
         ):
             shop_id, event_type, bucket = scopes[key >> _SCOPE_SHIFT]
-            update = updates[row]
+            update = recent.get(row) if apart else updates[row]
             image = None if update is None else update.__self__.serialize_compact()
             row_key = RowKey(name, definition, shop_id, bucket, event_type, dims[row])
+            if image is not None and len(image) > (apart // RECENT_SHARE or WHOLE_BYTES):
+                people.append(PeopleRow(row_key, self._set_apart(row)))
+                image = None
             taken.append(StateRow(row_key, count, keyed, image))
-        return taken
 
-    def restore(self, state_rows: Sequence[StateRow], coding: Coding) -> None:
-        """Take over kept cells, each key once.
+    def _set_apart(self, row: int) -> bytes:
+        """Return the image of all people of a cell, for a row of its own."""
+        sketch: Any = self._updates[row]
+        recent: Any = self._recent.pop(row, None)
+        whole = sketch.__self__
+        if row in self._unmerged and self.cube.lg_k is not None:
+            self._unmerged.remove(row)
+            whole = sketches.merge([whole, recent.__self__], self.cube.lg_k)
+            self._updates[row] = whole.update
+        image = sketches.dump(whole)
+        self._apart[row] = len(image)
+        return image
+
+    def restore(
+        self, state_rows: Sequence[StateRow], people: Mapping[RowKey, PeopleRow], coding: Coding
+    ) -> None:
+        """Take over kept cells, each key once, and the rows of people of those that have one.
 
         Raises:
             StateError: a sketch cannot be read.
@@ -134,8 +195,17 @@ class CubeCells:
         self._counts[rows] = [row.events or 0 for row in state_rows]
         self._keyed[rows] = [row.keyed for row in state_rows]
         for number, row in zip(rows.tolist(), state_rows, strict=True):
-            if row.sketch is not None:
-                self._updates[number] = sketches.load(row.sketch).update
+            update = None if row.sketch is None else sketches.load(row.sketch).update
+            apart = people.get(row.key)
+            if apart is None or apart.image is None:
+                self._updates[number] = update
+                continue
+            self._updates[number] = sketches.load(apart.image).update
+            self._apart[number] = len(apart.image)
+            if update is not None:
+                # To unite them here would take most of the time of a restart (40 microseconds a dense sketch).
+                self._recent[number] = update
+                self._unmerged.add(number)
 
     def recode(self, coding: Coding) -> None:
         """Take new codes for the names of all cells, after `Coding.renew`; rows and scopes keep their numbers."""
@@ -195,6 +265,8 @@ class CubeCells:
         self._keyed = extended(self._keyed, size)
         self._changed = extended(self._changed, size)
         self._changed[known:] = False
+        self._apart = extended(self._apart, size)
+        self._apart[known:] = 0
 
     def _row_key(self, scope: Scope, row: int) -> RowKey:
         return RowKey(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streams.cubes import Cube
-    from streams.state import StateRow
+    from streams.state import PeopleRow, StateRow
 
 CACHED_UNIONS: Final = 4_096
 """Unions of people kept between queries; at 8 KiB each this bounds them to 32 MiB a cube."""
@@ -62,7 +62,10 @@ class CubeColumns:
         self._counts: dict[int, NDArray[np.int64]] = {}
         self._keyed: dict[int, NDArray[np.int64]] = {}
         self._images: dict[int, dict[int, bytes]] = {}
+        self._large: dict[int, dict[int, bytes]] = {}
         self._changed = np.zeros(1_024, dtype=np.int64)
+        # The change that brought the newest large image: unions that have it need only what came since.
+        self._large_changed = np.zeros(1_024, dtype=np.int64)
         self._forgotten: set[int] = set()
         self._frame: pl.DataFrame | None = None
         self._unions: OrderedDict[Hashable, _Union] = OrderedDict()
@@ -80,6 +83,7 @@ class CubeColumns:
             self._counts[partition] = np.zeros(len(self._changed), dtype=np.int64)
             self._keyed[partition] = np.zeros(len(self._changed), dtype=np.int64)
             self._images[partition] = {}
+            self._large[partition] = {}
         if slot >= len(self._changed):
             self._grow(slot + 1)
         self._changes += 1
@@ -88,12 +92,24 @@ class CubeColumns:
         self._keyed[partition][slot] = row.keyed if row.events is not None else 0
         if row.events is None:
             self._images[partition].pop(slot, None)
+            self._large[partition].pop(slot, None)
             self._forgotten.add(slot)
         else:
             self._forgotten.discard(slot)
             if row.sketch is not None:
                 self._images[partition][slot] = row.sketch
+            else:
+                self._images[partition].pop(slot, None)
         self._frame = None
+
+    def put_people(self, partition: int, row: PeopleRow) -> None:
+        """Take a cell's newest large image of one partition in, after the cell's own row of the same flush."""
+        slot = self._slots.get((row.key.bucket, row.key.event_type, row.key.dims))
+        if slot is None or row.image is None:
+            return
+        self._changes += 1
+        self._changed[slot] = self._large_changed[slot] = self._changes
+        self._large[partition][slot] = row.image
 
     def frame(self) -> pl.DataFrame:
         """Return slot, bucket, event_type, dimensions, count, keyed of the cells with anything counted."""
@@ -133,10 +149,11 @@ class CubeColumns:
             if not len(fresh):
                 self._unions.move_to_end(label)
                 return found.estimate
-            images = [sketches.load(image) for image in self._of(fresh)]
+            since = np.where(np.isin(fresh, found.slots, assume_unique=True), found.changes, -1)
+            images = [sketches.load(image) for image in self._of(fresh, since)]
             people = sketches.merge([found.people, *images], self._cube.lg_k)
         else:
-            people = sketches.merge([sketches.load(image) for image in self._of(slots)], self._cube.lg_k)
+            people = sketches.merge([sketches.load(image) for image in self._of(slots, -1)], self._cube.lg_k)
         union = _Union(slots, self._changes, people, sketches.estimate(people))
         self._unions[label] = union
         self._unions.move_to_end(label)
@@ -144,12 +161,12 @@ class CubeColumns:
             self._unions.popitem(last=False)
         return union.estimate
 
-    def _of(self, slots: NDArray[np.uint32]) -> Iterable[bytes]:
-        for images in self._images.values():
-            for slot in slots.tolist():
-                image = images.get(slot)
-                if image is not None:
-                    yield image
+    def _of(self, slots: NDArray[np.uint32], since: NDArray[np.int64] | int) -> Iterable[bytes]:
+        """Yield the images of cells, large ones only where they changed after `since`."""
+        changed = slots[self._large_changed[slots] > since]
+        for chosen, parts in ((slots, self._images), (changed, self._large)):
+            for images in parts.values():
+                yield from (images[slot] for slot in chosen.tolist() if slot in images)
 
     def _total(self, parts: dict[int, NDArray[np.int64]]) -> NDArray[np.int64]:
         total = np.zeros(len(self._slots), dtype=np.int64)
@@ -174,6 +191,7 @@ class CubeColumns:
         room = max(size, 2 * len(self._changed)) - len(self._changed)
         more = np.zeros(room, dtype=np.int64)
         self._changed = np.concatenate([self._changed, more])
+        self._large_changed = np.concatenate([self._large_changed, more])
         for parts in (self._counts, self._keyed):
             for partition, part in parts.items():
                 parts[partition] = np.concatenate([part, more])
@@ -183,7 +201,13 @@ class CubeColumns:
         if len(self._forgotten) < max(_COMPACT_FROM, len(self._slots) // 2):
             return
         keys = list(self._slots)
-        counts, keyed, images, changed = self._counts, self._keyed, self._images, self._changed
+        counts, keyed, changed, large_changed = (
+            self._counts,
+            self._keyed,
+            self._changed,
+            self._large_changed,
+        )
+        images, large = self._images, self._large
         total = self._total(counts)
         self._clear()
         kept = np.flatnonzero(total > 0)
@@ -192,13 +216,15 @@ class CubeColumns:
             self._slots[keys[old]] = slot
             self._new.append(keys[old])
         self._changed[: len(kept)] = changed[kept]
+        self._large_changed[: len(kept)] = large_changed[kept]
         for partition in counts:
             self._counts[partition] = np.zeros(len(self._changed), dtype=np.int64)
             self._keyed[partition] = np.zeros(len(self._changed), dtype=np.int64)
             self._counts[partition][: len(kept)] = counts[partition][kept]
             self._keyed[partition][: len(kept)] = keyed[partition][kept]
-            self._images[partition] = {
-                slot: images[partition][old]
-                for slot, old in enumerate(kept.tolist())
-                if old in images[partition]
-            }
+            for target, parts in ((self._images, images), (self._large, large)):
+                target[partition] = {
+                    slot: parts[partition][old]
+                    for slot, old in enumerate(kept.tolist())
+                    if old in parts[partition]
+                }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from streams.cubes import GRAIN_MS, TRAFFIC, Cube, Grain
 from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS, QUARTER_MS
 from streams.errors import StateError
 from streams.settings import FoldSettings
-from streams.state import StateRow
+from streams.state import PeopleRow, RowKey, StateRow
 from streams.validation import Admission
 
 _SHOP_SHIFT: Final = 40
@@ -90,12 +90,16 @@ class CubeSet:
                 cells.recode(self._coding)
             self._coded_names = len(self._coding)
 
-    def take_rows(self) -> list[StateRow]:
-        """Return what changed since the last call."""
-        return [row for cells in self._cells for row in cells.take_rows()]
+    def take_rows(self) -> tuple[list[StateRow], list[PeopleRow]]:
+        """Return what changed since the last call, and the large sketches that are due."""
+        rows: list[StateRow] = []
+        people: list[PeopleRow] = []
+        for cells in self._cells:
+            cells.take_rows(rows, people)
+        return rows, people
 
-    def restore(self, rows: Iterable[StateRow]) -> None:
-        """Take over kept rows, each key once.
+    def restore(self, rows: Iterable[StateRow], people: Mapping[RowKey, PeopleRow]) -> None:
+        """Take over kept rows, each key once, and the people of those that have a row of people.
 
         Raises:
             StateError: a row's cube is not among ours, or was defined otherwise.
@@ -113,7 +117,7 @@ class CubeSet:
                 raise StateError(
                     what, mend="Start with a new prefix and app, or delete this prefix's state topics."
                 )
-            cells.restore(cube_rows, self._coding)
+            cells.restore(cube_rows, people, self._coding)
 
     def _scopes(self, traffic: CodedTraffic, rows: Codes | None, grain: Grain) -> tuple[Codes, Codes]:
         """Return the distinct packed scopes of some rows, and which of them each has."""

@@ -26,7 +26,7 @@ from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter, RecordBatch
 from streams.repeats import RepeatWindow, hash_ids
 from streams.settings import FoldSettings, ShopSettings
-from streams.state import FactRow, Flush, Position, RepeatChunk, RowKey, StateRow
+from streams.state import FactRow, Flush, PeopleRow, Position, RepeatChunk, RowKey, StateRow
 from streams.tally import Tally
 from streams.topics import SOURCE_TOPICS
 from streams.validation import LATEST_R_MS, Admission
@@ -110,14 +110,16 @@ class PartitionState:
         self._flushes += 1
         self._cubes.advance(self._newest_ms())
         letters, self._dead_letters = self._dead_letters, []
+        rows, people = self._cubes.take_rows()
         return Flush(
             partition=self.partition,
             number=self._flushes,
-            rows=self._cubes.take_rows(),
+            rows=rows,
             facts=self._facts.take_rows(),
             positions=self.positions(),
             repeats=[chunk for window in self._windows.values() for chunk in window.take_chunks()],
             dead_letters=letters,
+            people=people,
         )
 
     def restore(self, records: Iterable[StateRecord]) -> None:
@@ -131,11 +133,14 @@ class PartitionState:
             StateError: a row belongs to a cube that this state does not have, or cannot be read.
         """
         rows: dict[RowKey, StateRow] = {}
+        people: dict[RowKey, PeopleRow] = {}
         chunks: dict[tuple[str, int, int], RepeatChunk] = {}
         facts: list[FactRow] = []
         for record in records:
             if isinstance(record, StateRow):
                 rows[record.key] = record
+            elif isinstance(record, PeopleRow):
+                people[record.key] = record
             elif isinstance(record, FactRow):
                 facts.append(record)
             elif isinstance(record, RepeatChunk):
@@ -146,7 +151,7 @@ class PartitionState:
                 self._flushes = max(self._flushes, record.number)
         # R before rows: what is over by it was forgotten, and must not come back with the next event.
         self._cubes.advance(self._newest_ms())
-        self._cubes.restore(row for row in rows.values() if row.events is not None)
+        self._cubes.restore((row for row in rows.values() if row.events is not None), people)
         self._facts.restore(facts)
         for topic in {topic for topic, _, _ in chunks}:
             self._window(topic).restore(

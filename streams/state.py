@@ -41,13 +41,29 @@ class StateRow(NamedTuple):
     Attributes:
         events: events counted, >= 0; None when the row has left its cube's retention and is to be forgotten.
         keyed: those of them that carry a `user_key`; coverage of the figures of people is keyed / events.
-        sketch: the people as a compact HLL image, None in cubes without sketches or before the first user_key.
+        sketch: a compact HLL image of the people who came since the cell's `PeopleRow` was written, of all people
+            while it has none; None without any and in cubes without sketches.
     """
 
     key: RowKey
     events: int | None
     keyed: int
     sketch: bytes | None
+
+
+class PeopleRow(NamedTuple):
+    """The people of a cell up to some flush; with its `StateRow.sketch` united, all of them.
+
+    A large sketch is written when enough has come to it, not whenever anything has: state is written every second, and
+    rewriting two kilobytes for every viewer was most of it (ADR 10).
+
+    Attributes:
+        key: of the cell.
+        image: a compact HLL image; None when the cell is to be forgotten.
+    """
+
+    key: RowKey
+    image: bytes | None
 
 
 class FactKey(NamedTuple):
@@ -140,6 +156,7 @@ class Flush:
         positions: every source topic of the partition, also unchanged ones.
         repeats: for the next owner of the partition; a board ignores them.
         dead_letters: records since the last flush that cannot count.
+        people: large sketches of changed cells that were due.
     """
 
     partition: int
@@ -149,3 +166,4 @@ class Flush:
     positions: list[Position]
     repeats: list[RepeatChunk]
     dead_letters: list[DeadLetter]
+    people: list[PeopleRow] = field(default_factory=list)

@@ -14,12 +14,22 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
-from streams.cubes import CUBE_BY_NAME
+from streams.cubes import CUBES
 from streams.errors import StateError
 from streams.events import FACT_TYPES
 from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter
-from streams.state import FactKey, FactRow, Flush, Position, RepeatChunk, RowKey, ShopSpan, StateRow
+from streams.state import (
+    FactKey,
+    FactRow,
+    Flush,
+    PeopleRow,
+    Position,
+    RepeatChunk,
+    RowKey,
+    ShopSpan,
+    StateRow,
+)
 from streams.topics import FACTS, STATE
 
 _REFOLD: Final = (
@@ -27,7 +37,8 @@ _REFOLD: Final = (
     "the worker then folds the source topics again from their beginning."
 )
 _CRC_BYTES: Final = 4
-_ROW, _POSITION, _REPEATS, _FLUSH, _FACT = "row", "position", "repeats", "flush", "fact"
+_DEFINITIONS: Final = {cube.name: cube.definition for cube in CUBES}
+_ROW, _PEOPLE, _POSITION, _REPEATS, _FLUSH, _FACT = "row", "people", "position", "repeats", "flush", "fact"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[Any]).decode
@@ -59,7 +70,7 @@ class EncodedFlush(NamedTuple):
     dead_letters: list[Record]
 
 
-StateRecord = StateRow | Position | RepeatChunk | FlushMark | FactRow
+StateRecord = StateRow | PeopleRow | Position | RepeatChunk | FlushMark | FactRow
 
 
 def encode_flush(flush: Flush) -> EncodedFlush:
@@ -67,6 +78,7 @@ def encode_flush(flush: Flush) -> EncodedFlush:
     topics = (STATE.name, FACTS.name) if flush.facts else (STATE.name,)
     mark = _record([_FLUSH], [flush.number, topics])
     state = [_encode_row(row) for row in flush.rows]
+    state += [_encode_people(people) for people in flush.people]
     state += [_encode_repeats(chunk) for chunk in flush.repeats]
     state += [_encode_position(position) for position in flush.positions]
     state.append(mark)
@@ -79,7 +91,9 @@ def encode_flush(flush: Flush) -> EncodedFlush:
     return EncodedFlush(state, facts, letters)
 
 
-def decode_state(key: bytes, value: bytes | None) -> StateRow | Position | RepeatChunk | FlushMark:
+def decode_state(
+    key: bytes, value: bytes | None
+) -> StateRow | PeopleRow | Position | RepeatChunk | FlushMark:
     """Read one record of the state topic.
 
     Raises:
@@ -90,6 +104,8 @@ def decode_state(key: bytes, value: bytes | None) -> StateRow | Position | Repea
     try:
         if kind == _ROW:
             return _state_row(ids, None if value is None else _payload(key, value))
+        if kind == _PEOPLE:
+            return PeopleRow(_row_key(ids), None if value is None else _payload(key, value)[0])
         if kind == _REPEATS:
             image = None if value is None else _payload(key, value)[0]
             return RepeatChunk(ids[0], ids[1], ids[2], image)
@@ -165,20 +181,18 @@ def decode_dead_letter(value: bytes) -> DeadLetter:
 
 def _encode_row(row: StateRow) -> Record:
     row_key, count, keyed, sketch = row
-    key = _encode(
-        (
-            _ROW,
-            row_key.cube,
-            row_key.definition,
-            row_key.shop_id,
-            row_key.bucket,
-            row_key.event_type,
-            *row_key.dims,
-        )
-    )
-    if count is None:
-        return key, None
-    return key, _sealed(key, _encode((count, keyed, sketch)))
+    key = _encode_row_key(_ROW, row_key)
+    return key, None if count is None else _sealed(key, _encode((count, keyed, sketch)))
+
+
+def _encode_people(people: PeopleRow) -> Record:
+    key = _encode_row_key(_PEOPLE, people.key)
+    return key, None if people.image is None else _sealed(key, _encode((people.image,)))
+
+
+def _encode_row_key(kind: str, key: RowKey) -> bytes:
+    cube, definition, shop_id, bucket, event_type, dims = key
+    return _encode((kind, cube, definition, shop_id, bucket, event_type, *dims))
 
 
 def _encode_repeats(chunk: RepeatChunk) -> Record:
@@ -209,17 +223,21 @@ def _encode_fact(fact: FactRow) -> Record:
     )
 
 
-def _state_row(ids: list[Any], payload: list[Any] | None) -> StateRow:
+def _row_key(ids: list[Any]) -> RowKey:
     cube_name, definition, shop_id, bucket, event_type, *dims = ids
-    cube = CUBE_BY_NAME.get(cube_name)
-    if cube is None:
+    ours = _DEFINITIONS.get(cube_name)
+    if ours is None:
         _refuse(f"The state holds rows of a cube {cube_name!r} that this version does not have.")
-    if definition != cube.definition:
+    if definition != ours:
         _refuse(
             f"The state of cube {cube_name!r} was written under another definition "
-            f"({definition}, this version has {cube.definition})."
+            f"({definition}, this version has {ours})."
         )
-    key = RowKey(cube_name, definition, shop_id, bucket, event_type, tuple(dims))
+    return RowKey(cube_name, definition, shop_id, bucket, event_type, tuple(dims))
+
+
+def _state_row(ids: list[Any], payload: list[Any] | None) -> StateRow:
+    key = _row_key(ids)
     if payload is None:
         return StateRow(key, None, 0, None)
     count, keyed, sketch = payload

@@ -270,6 +270,7 @@ class Board:
     """What a reader of flushes knows: the newest of every key, per partition."""
 
     rows: dict[tuple[int, RowKey], StateRow] = field(default_factory=dict)
+    people: dict[RowKey, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
     facts: dict[tuple[int, FactKey], FactRow] = field(default_factory=dict)
     positions: dict[tuple[int, str], Position] = field(default_factory=dict)
 
@@ -281,10 +282,23 @@ class Board:
                 self.rows.pop((flush.partition, row.key), None)
             else:
                 self.rows[flush.partition, row.key] = row
+        for key, image in flush.people:
+            if image is None:
+                del self.people[key][flush.partition]
+            else:
+                self.people[key][flush.partition] = image
         for fact in flush.facts:
             self.facts[flush.partition, fact.key] = fact
         for position in flush.positions:
             self.positions[flush.partition, position.topic] = position
+
+    def images(self, rows: Iterable[StateRow]) -> list[bytes]:
+        """Return the sketches of the people of cells: beside their counts, and in rows of their own."""
+        images = []
+        for row in rows:
+            images += [row.sketch] if row.sketch is not None else []
+            images += self.people[row.key].values() if row.key in self.people else []
+        return images
 
     def outcomes(self) -> dict[str, Counter[str]]:
         merged: dict[str, Counter[str]] = defaultdict(Counter)
@@ -301,7 +315,7 @@ class Board:
             (key.cube, key.shop_id, key.bucket, key.event_type, key.dims): (
                 sum(row.events or 0 for row in rows),
                 sum(row.keyed for row in rows),
-                people([row.sketch for row in rows if row.sketch is not None], CUBE_BY_NAME[key.cube].lg_k),
+                people(self.images(rows), CUBE_BY_NAME[key.cube].lg_k),
             )
             for key, rows in merged.items()
         }

@@ -27,7 +27,7 @@ from streams.fold import PartitionState
 from streams.outcomes import Outcome
 from streams.records import RecordBatch
 from streams.settings import Settings, ShopSettings
-from streams.state import FactKey, FactRow, Position, RowKey, StateRow
+from streams.state import FactKey, FactRow, PeopleRow, Position, RowKey, StateRow
 from streams.topics import REPLAY_HEADER, SOURCE_TOPICS, full_name
 from streams.wire import decode_fact, decode_state
 
@@ -147,7 +147,7 @@ def expected(settings: Settings, sent: Sequence[Record], *, partitions: int = 1)
                 )
             )
     flushes = [flush for state in states.values() if (flush := state.take_flush()) is not None]
-    return merge([(*flush.rows, *flush.facts, *flush.positions) for flush in flushes])
+    return merge([(*flush.rows, *flush.people, *flush.facts, *flush.positions) for flush in flushes])
 
 
 async def stored(settings: Settings) -> Merged:
@@ -178,18 +178,22 @@ def merge(parts: Iterable[Iterable[object]]) -> Merged:
     """Merge the newest records of every partition."""
     merged = Merged()
     rows: dict[RowKey, list[StateRow]] = defaultdict(list)
+    people: dict[RowKey, list[bytes]] = defaultdict(list)
     for part in parts:
         for record in part:
             if isinstance(record, StateRow):
                 if record.events is not None:
                     rows[record.key].append(record)
+            elif isinstance(record, PeopleRow):
+                if record.image is not None:
+                    people[record.key].append(record.image)
             elif isinstance(record, FactRow):
                 _merge_fact(merged, record)
             elif isinstance(record, Position):
                 merged.outcomes.setdefault(record.topic, Counter()).update(record.outcomes)
     for key, copies in rows.items():
         lg_k = CUBE_BY_NAME[key.cube].lg_k
-        images = [row.sketch for row in copies if row.sketch is not None]
+        images = [*people[key], *(row.sketch for row in copies if row.sketch is not None)]
         merged.rows[key] = (
             sum(row.events or 0 for row in copies),
             sum(row.keyed for row in copies),

@@ -113,6 +113,7 @@ def merged(flushes: Iterable[Flush]) -> world.Merged:
     for flush in flushes:
         part = newest[flush.partition]
         part |= {row.key: row for row in flush.rows}
+        part |= {("people", row.key): row for row in flush.people}
         part |= {fact.key: fact for fact in flush.facts}
         part |= {position.topic: position for position in flush.positions}
     return world.merge(part.values() for part in newest.values())
