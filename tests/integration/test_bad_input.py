@@ -22,6 +22,7 @@ import pytest
 from agents import dead_letters, topics
 from agents.board import KafkaBoard
 from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS
+from streams.decoding import MAX_NESTING
 from streams.errors import QueryError
 from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
 from streams.query import parse_request, run
@@ -141,6 +142,11 @@ def with_field(event: JSON, name: str, raw: bytes) -> bytes:
     return text_of(event)[:-1] + b',"' + name.encode() + b'":' + raw + b"}"
 
 
+def nested(levels: int) -> bytes:
+    """Return objects inside each other."""
+    return b'{"":' * levels + b"1" + b"}" * levels
+
+
 def with_quantity(event: JSON, raw: str) -> bytes:
     """Return an event's bytes with another quantity, which need not be JSON."""
     old = f'"quantity": {QUANTITY}'.encode()
@@ -187,8 +193,10 @@ def broken_cases(topic: str, event: JSON) -> Iterator[Case]:
     yield schema("bad UTF-8", value.replace(NEIGHBOUR.encode(), b"neighb\xffur"))
     yield schema("brackets", b"[" * deep + b"]" * deep)
     yield schema("deep arrays", with_field(event, "x", b"[" * deep + b"]" * deep))
-    yield schema("deep objects", with_field(event, "x", b'{"":' * 40_000 + b"1" + b"}" * 40_000))
+    yield schema("deep objects", with_field(event, "x", nested(40_000)))
     yield schema("deep and torn", with_field(event, "x", b"[" * deep)[:-1])
+    yield schema("a level too deep", with_field(event, "x", nested(MAX_NESTING)))
+    yield schema("text without end", with_field(event, "x", b"[" * 300 + b'"' + b'\\"' * 100_000))
     yield schema("NaN", with_quantity(event, "NaN"))
     yield schema("NaN in an unknown field", with_field(event, "x", b"NaN"))
     yield schema("infinity", with_quantity(event, "-Infinity"))
@@ -197,7 +205,6 @@ def broken_cases(topic: str, event: JSON) -> Iterator[Case]:
     yield schema("time of 2^63", at(event, 2**63))
     yield schema("time of -2^63", at(event, -(2**63)))
     yield schema("negative quantity", with_quantity(event, "-1"))
-    yield schema("no quantity", with_quantity(event, "0"))
     yield schema("half a unit", with_quantity(event, "0.5"))
     yield schema("half a record", value[: len(value) // 2])
     yield schema("two records", value + value)
@@ -210,6 +217,8 @@ def broken_cases(topic: str, event: JSON) -> Iterator[Case]:
     yield schema("control character", text_of(event | {"event_id": "a\x00b"}))
     yield schema("a truth for an id", text_of(event | {"event_id": True}))
     yield Case(topic, "unknown type", text_of(event | {"event_type": "teleported"}), Outcome.REJECTED_TYPE)
+    if topic == CARTS:
+        yield schema("no quantity", with_quantity(event, "0"))
     if topic == ORDERS:
         line = event["lines"][0]
         yield schema("no lines", text_of(event | {"lines": []}))
@@ -244,6 +253,7 @@ def legal_records(topic: str, first: int, at_ms: int) -> Iterator[Legal]:
     yield legal("a key twice", twice, "last")
     unknown = b'{"os": ["x", {"version": null}], "n": 9223372036854775808}'
     yield legal("unknown fields", with_field(event(4, "device"), "device", unknown), "device")
+    yield legal("as deep as may be", with_field(event(9, "deep"), "x", nested(MAX_NESTING - 1)), "deep")
     yield legal("a megabyte", padded(event(5, "large"), MAX_RECORD_BYTES), "large")
     yield legal("white space around", b"\n\t " + text_of(event(6, "airy")) + b" \r\n", "airy")
     yield legal("its own currency", text_of(event(7, "pound") | {"currency": "GBP"}), "pound")
