@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams import cube_cells
 from tests.core_oracle import Sent
 from tests.core_worlds import (
+    BEGIN_MS,
     Board,
     assert_equal,
     assert_same,
@@ -16,6 +20,7 @@ from tests.core_worlds import (
     disordered,
     expected_of,
     folded,
+    impression,
     new_state,
     partition_of,
     read_count,
@@ -75,6 +80,46 @@ def test_partitions_merge_to_what_one_partition_gives(
 def test_a_restart_from_any_flush_changes_nothing(
     records: list[Sent], cuts: list[int], restarts: set[int]
 ) -> None:
+    assert_equal(restarted(records, cuts, restarts), folded(records))
+
+
+@EXAMPLES
+@given(
+    users=st.lists(st.integers(0, 30), min_size=1, max_size=40),
+    cuts=CUTS,
+    restarts=st.sets(st.integers(0, 12)),
+    share=st.sampled_from((1, 4)),
+)
+def test_people_in_rows_of_their_own_are_the_same_people(
+    users: list[int], cuts: list[int], restarts: set[int], share: int
+) -> None:
+    records = [
+        Sent(
+            "impressions",
+            "u",
+            BEGIN_MS,
+            json.dumps(impression(BEGIN_MS, f"e{number}", user_key=f"u{user}")).encode(),
+        )
+        for number, user in enumerate(users)
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        # Small enough that a crowd of two takes the way of large ones, with people who came since and without.
+        patched.setattr(cube_cells, "WHOLE_BYTES", 12)
+        patched.setattr(cube_cells, "RECENT_SHARE", share)
+        board = restarted(records, cuts, restarts)
+    assert_same(board, expected_of(records))
+
+
+@EXAMPLES
+@given(records=worlds(), cuts=CUTS)
+def test_every_record_read_has_one_outcome(records: list[Sent], cuts: list[int]) -> None:
+    board = folded(records, cuts)
+    assert read_count(board) == len(records)
+    assert all(count > 0 for counter in board.outcomes().values() for count in counter.values())
+
+
+def restarted(records: list[Sent], cuts: list[int], restarts: set[int]) -> Board:
+    """Fold records, going on in a new process after some of the flushes."""
     board, state = Board(), new_state()
     log = []
     for number, batch in enumerate(batches(records, cuts)):
@@ -88,12 +133,4 @@ def test_a_restart_from_any_flush_changes_nothing(
             state.restore(log)
             state.fold(batch)  # read again from before its position: skipped
             assert not state.changed
-    assert_equal(board, folded(records))
-
-
-@EXAMPLES
-@given(records=worlds(), cuts=CUTS)
-def test_every_record_read_has_one_outcome(records: list[Sent], cuts: list[int]) -> None:
-    board = folded(records, cuts)
-    assert read_count(board) == len(records)
-    assert all(count > 0 for counter in board.outcomes().values() for count in counter.values())
+    return board
