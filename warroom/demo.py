@@ -13,7 +13,8 @@ import dataclasses
 import datetime as dt
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ from replay.judge import Judge
 from replay.player import play
 from streams.errors import SettingsError
 from streams.settings import Settings
-from streams.state import Flush
 from warroom.replaying import badge_of, folded, kafka_world, player_world, speed_of, world_of
 from warroom.running import first_of, serving, stop_event, stopped
 
 HISTORY_PARTITION = 1_000
 """State partitions of history, away from those of the broker's topics."""
+
+BEHIND_AT_MOST_S = 2.0
+"""Of the wall's time, from the player's clock to what the screen is complete up to: two flushes."""
 
 JUDGE_EVERY_S = 5.0
 BAR_EVERY_S = 0.2
@@ -69,14 +72,13 @@ def run(settings: Settings, *, which: str, start: str, port: int, seed: int, **o
 
 async def _demo(day: Day, settings: Settings, speed: float | None, *, stay: bool) -> int:
     told = stop_event()
-    history = await asyncio.to_thread(lambda: list(_history(day, settings)))
     if binary() is None:
         click.echo("The embedded broker is not installed: the direct engine plays the day.", err=True)
-        return await first_of(stopped(told), _without_broker(day, settings, speed, history, stay=stay))
+        return await first_of(stopped(told), _without_broker(day, settings, speed, stay=stay))
     with embedded_broker() as address:
         kafka = dataclasses.replace(settings.kafka, bootstrap=address, transactions=False)
         settings = dataclasses.replace(settings, kafka=kafka)
-        async with kafka_world(settings, badge=badge_of(day.today), history=history) as world:
+        async with kafka_world(settings, badge=badge_of(day.today)) as world:
             board, outputs, worker = world
             playing = _played(day, settings, speed, board, outputs, stay=stay)
             code = await first_of(stopped(told), playing, worker.wait())
@@ -92,24 +94,22 @@ async def _played(
     playing = partial(play, day.today, settings, player_world(settings), keep=True)
     with await asyncio.to_thread(_bar, day) as bar:
         async with _beside(_follow(board, bar.update)):
-            await playing(speed=None, from_ms=day.from_ms, to_ms=day.open_ms)
+            fast = playing(speed=None, from_ms=day.from_ms, to_ms=day.open_ms)
+            await asyncio.gather(fast, _load_history(board, day))
             # Served earlier, the screen would show a day of zeros, and page for what is over.
             await folded(board, day.open_ms)
     judge = Judge(day.today, settings, from_ms=day.from_ms)
     async with serving(board, outputs) as url, _beside(_judge(board, judge)):
         click.echo(url)
-        report = await playing(speed=speed, from_ms=day.open_ms + 1)
+        report = await playing(speed=speed, from_ms=day.open_ms + 1, wall_s=_Followed(board, speed))
         await folded(board, report.clock_ms)
         await _over(stay=stay)
     return 0
 
 
-async def _without_broker(
-    day: Day, settings: Settings, speed: float | None, history: list[Flush], *, stay: bool
-) -> int:
+async def _without_broker(day: Day, settings: Settings, speed: float | None, *, stay: bool) -> int:
     board = DirectBoard(day.today, settings, badge=badge_of(day.today))
-    for flush in history:
-        board.columns.apply(flush, history=True)
+    await _load_history(board, day)
     with await asyncio.to_thread(_bar, day) as bar:
         await board.play(speed=None, from_ms=day.from_ms, to_ms=day.open_ms, progress=bar.update)
     async with serving(board, board) as url:
@@ -125,12 +125,29 @@ async def _over(*, stay: bool) -> None:
         await asyncio.Event().wait()
 
 
-def _history(day: Day, settings: Settings) -> Iterator[Flush]:
-    for number, recording in enumerate(day.history):
-        until_ms = None if day.from_ms is None else day.from_ms - 1
-        yield from direct_flushes(
-            recording, settings, until_ms=until_ms, first_partition=HISTORY_PARTITION + number
-        )
+async def _load_history(board: KafkaBoard | DirectBoard, day: Day) -> None:
+    until_ms = None if day.from_ms is None else day.from_ms - 1
+    for partition, recording in enumerate(day.history, HISTORY_PARTITION):
+        flushes = direct_flushes(recording, board.settings, until_ms=until_ms, first_partition=partition)
+        for flush in await asyncio.to_thread(list, flushes):
+            board.columns.apply(flush, history=True)
+
+
+class _Followed:
+    """A clock for the player that stands while the board is behind: a slow machine plays slower, and skips nothing."""
+
+    def __init__(self, board: KafkaBoard, speed: float | None) -> None:
+        self._board = board
+        self._most_ms = BEHIND_AT_MOST_S * 1000 * max(1.0, speed or 1.0)
+        self._seen_s = time.monotonic()
+        self._passed_s = 0.0
+
+    def __call__(self) -> float:
+        now_s = time.monotonic()
+        if self._board.now_ms() - self._board.columns.vouched_ms <= self._most_ms:
+            self._passed_s += min(now_s - self._seen_s, BEHIND_AT_MOST_S)
+        self._seen_s = now_s
+        return self._passed_s
 
 
 def _bar(day: Day) -> Any:

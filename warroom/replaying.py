@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,6 @@ from replay.recording import Recording
 from streams.columns import Columns
 from streams.errors import SettingsError, UnavailableError
 from streams.settings import Settings
-from streams.state import Flush
 from warroom.configuration import for_replay
 from warroom.running import clock_ms, first_of, serving, stop_event, stopped
 
@@ -82,15 +81,13 @@ async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess
 
 @contextlib.asynccontextmanager
 async def kafka_world(
-    settings: Settings, *, badge: str, history: Sequence[Flush] = ()
+    settings: Settings, *, badge: str
 ) -> AsyncIterator[tuple[KafkaBoard, Outputs, asyncio.subprocess.Process]]:
     """Run worker and board on a replay's topics; yields board, where evaluations go, worker."""
     async with contextlib.AsyncExitStack() as stack:
         await topics.ensure(settings)
         process = await stack.enter_async_context(worker_process(settings))
         board = KafkaBoard(settings, clock_ms, badge=badge)
-        for flush in history:
-            board.columns.apply(flush, history=True)
         await board.start()
         stack.push_async_callback(board.stop)
         outputs = Outputs(settings.kafka)
