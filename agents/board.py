@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.assembly import FlushAssembler
+from agents.client_logs import throttle_client_logs
 from agents.clients import client_options
 from agents.lag import SourceLag
 from streams.alerts import Alert, decode_alert
@@ -75,6 +76,7 @@ class KafkaBoard:
 
     async def start(self) -> None:
         """Begin to read; `ready` says when everything up to now is in."""
+        throttle_client_logs()
         self._tasks = [
             asyncio.create_task(self._read_for_ever(), name="board"),
             asyncio.create_task(self._watch_lag(), name="lag"),

@@ -23,6 +23,7 @@ import msgspec
 
 from agents import topics
 from agents.app import build_app
+from agents.client_logs import throttle_client_logs
 from agents.keeper import StateKeeper
 from agents.watchdog import LoopWatch, ProgressWatch
 from streams.cubes import CUBES
@@ -80,6 +81,7 @@ class Worker:
             TopicsError: the topics are not as they must be.
             UnavailableError: no broker answers.
         """
+        throttle_client_logs()
         self._ended = asyncio.get_running_loop().create_future()
         await topics.check(self.settings)
         await self.app.start()
