@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from replay.clock import Pace
+from replay.cursor import Cursor
 from replay.routing import own_headers, route
 from streams.errors import SettingsError, UnavailableError
 from streams.topics import CLOCK, REPLAY_HEADER, encode_clock, full_name
@@ -154,7 +156,6 @@ class _Player:
         self._stop = stop
         self._wall_s = wall_s
         self._report = PlayReport()
-        self._ahead: Line | None = None
         servers = {"bootstrap_servers": settings.kafka.bootstrap.split(",")}
         # Idempotent where the broker can: a retried batch must not become repeats that the recording does not hold.
         self._producer = AIOKafkaProducer(
@@ -172,13 +173,13 @@ class _Player:
         try:
             await self._producer.start()
             # Opening unpacks the file: not on the loop, where worker and board may live too.
-            self._ahead = await asyncio.to_thread(next, lines, None)
+            cursor = await asyncio.to_thread(Cursor, lines)
             if fast_until_ms is not None:
-                await self._send_paced(lines, Pace(0, None, self._wall_s), until_ms=fast_until_ms)
-            if self._ahead is not None and not self._stop.is_set():
-                begin_ms = self._ahead.timestamp_ms if fast_until_ms is None else fast_until_ms
-                await self._send_paced(lines, Pace(begin_ms, speed, self._wall_s), until_ms=None)
-            self._report.stopped = self._stop.is_set() and self._ahead is not None
+                await self._send_paced(cursor, Pace(0, None, self._wall_s), until_ms=fast_until_ms)
+            if cursor.next_ms is not None and not self._stop.is_set():
+                begin_ms = cursor.next_ms if fast_until_ms is None else fast_until_ms
+                await self._send_paced(cursor, Pace(begin_ms, speed, self._wall_s), until_ms=math.inf)
+            self._report.stopped = self._stop.is_set() and cursor.next_ms is not None
             if not self._report.stopped:
                 await self._tell_time(self._end_ms(to_ms))
         finally:
@@ -194,21 +195,18 @@ class _Player:
         end_ms = self._recording.ends_at_ms or self._report.last_ms
         return end_ms if to_ms is None else max(self._report.last_ms, min(to_ms, end_ms))
 
-    async def _send_paced(self, lines: Iterator[Line], pace: Pace, *, until_ms: int | None) -> None:
+    async def _send_paced(self, cursor: Cursor, pace: Pace, *, until_ms: float) -> None:
         """Send what is due until the lines end or the next is after `until_ms`, and tell the time."""
         sent: list[asyncio.Future[Any]] = []
         shown_s = self._wall_s()
         while not self._stop.is_set():
-            now_ms = pace.now_ms()
-            due_ms = now_ms if until_ms is None else min(now_ms, until_ms)
-            chunk = await asyncio.to_thread(self._take, lines, due_ms)
+            due_ms = min(pace.now_ms(), until_ms)
+            chunk = await asyncio.to_thread(cursor.take, due_ms, _CHUNK)
             # The next chunk is read while the broker takes this one.
             await _acknowledged(sent)
             sent = await self._send(chunk)
-            nothing_left = self._ahead is None or (
-                until_ms is not None and self._ahead.timestamp_ms > until_ms
-            )
-            reached_ms = self._reached(due_ms)
+            nothing_left = cursor.next_ms is None or cursor.next_ms > until_ms
+            reached_ms = cursor.reached_ms(due_ms)
             if nothing_left or reached_ms >= self._report.clock_ms + CLOCK_EVERY_MS:
                 await _acknowledged(sent)
                 sent = []
@@ -219,30 +217,14 @@ class _Player:
                 shown_s = self._wall_s()
                 self._progress(self._report)
             if len(chunk) < _CHUNK:
-                await self._pause(pace)
+                await self._pause(pace, cursor.next_ms)
         await _acknowledged(sent)
 
-    def _take(self, lines: Iterator[Line], due_ms: float) -> list[Line]:
-        """Return the next lines that are due, at most a chunk; the first that is not stays in `_ahead`."""
-        chunk: list[Line] = []
-        while self._ahead is not None and self._ahead.timestamp_ms <= due_ms and len(chunk) < _CHUNK:
-            chunk.append(self._ahead)
-            self._ahead = next(lines, None)
-        return chunk
-
-    def _reached(self, due_ms: float) -> int:
-        """Return up to when every record has been handed over."""
-        if self._ahead is None:
-            return self._report.last_ms
-        return int(min(due_ms, self._ahead.timestamp_ms - 1))
-
-    async def _pause(self, pace: Pace) -> None:
+    async def _pause(self, pace: Pace, line_ms: int | None) -> None:
         """Wait for the next line or the next clock tick, whichever comes first, or until stopped."""
         next_ms = self._report.clock_ms + CLOCK_EVERY_MS
-        if self._ahead is not None:
-            next_ms = (
-                min(next_ms, self._ahead.timestamp_ms) if self._report.clock_ms else self._ahead.timestamp_ms
-            )
+        if line_ms is not None:
+            next_ms = min(next_ms, line_ms) if self._report.clock_ms else line_ms
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), max(_TICK_S, min(pace.wait_s(next_ms), 1.0)))
 
