@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -82,8 +83,7 @@ class CubeSet:
         self._newest_ms = quarter_ms
         self._cutoffs.clear()
         for cells in self._cells:
-            cube = cells.cube
-            cells.expire(lambda scope, cube=cube: self._is_over(cube, scope))  # type: ignore[misc]
+            cells.expire(partial(self._is_over, cells.cube))
         if len(self._coding) > self._coded_names * _NAMES_GROWTH + _NAMES_FREE:
             self._coding.renew()
             for cells in self._cells:
