@@ -41,7 +41,7 @@ def fact() -> FactRow:
 
 def flush(**parts: object) -> Flush:
     empty = Flush(partition=3, number=7, rows=[], facts=[], positions=[], repeats=[], dead_letters=[])
-    return dataclasses.replace(empty, **parts)  # type: ignore[arg-type]
+    return dataclasses.replace(empty, **parts)  # type: ignore[arg-type] # a field each, of its own type
 
 
 def test_state_comes_back_as_it_was_written_with_the_mark_last() -> None:
