@@ -70,9 +70,15 @@ class BusinessCalendar:
         return int(offset.total_seconds() * 1000) if offset is not None else 0
 
     def hour_start_ms(self, at_ms: int) -> int:
-        """Return the start of the local hour; the repeated hour of a clock change is two hours."""
+        """Return the start of the local hour; the repeated hour of a clock change is two hours.
+
+        Where the clocks change by half an hour (Lord Howe), the hour of the new offset begins at the change.
+        """
         offset = self.offset_ms(at_ms)
-        return (at_ms + offset) // HOUR_MS * HOUR_MS - offset
+        start = (at_ms + offset) // HOUR_MS * HOUR_MS - offset
+        while self.offset_ms(start) != offset:
+            start += QUARTER_MS
+        return start
 
     def hour_label(self, start_ms: int) -> str:
         """Return an hour as a person and the API read it, for example `2011-11-25T14+00:00`."""

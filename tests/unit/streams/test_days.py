@@ -105,3 +105,19 @@ def test_labels_are_iso_dates() -> None:
     with pytest.raises(ValueError, match="month"):
         parse_day("2011-13-01")
     assert DAY_MS == 24 * HOUR_MS
+
+
+def test_an_hour_that_a_half_hour_change_cuts_begins_at_the_change() -> None:
+    # Lord Howe, 5 April 2026: at 15:00 UTC the clocks go back from 02:00+11:00 to 01:30+10:30.
+    calendar = BusinessCalendar("Australia/Lord_Howe")
+    change = int(dt.datetime(2026, 4, 4, 15, tzinfo=dt.UTC).timestamp() * 1000)
+    starts = [calendar.hour_start_ms(at) for at in (change - 1, change, change + QUARTER_MS)]
+    assert starts == [change - HOUR_MS, change, change]
+    assert [calendar.hour_label(start) for start in starts[:2]] == [
+        "2026-04-05T01+11:00",
+        "2026-04-05T01+10:30",
+    ]
+    # 4 October 2026: at 15:30 UTC they go forward from 02:00+10:30 to 02:30+11:00.
+    forward = int(dt.datetime(2026, 10, 3, 15, 30, tzinfo=dt.UTC).timestamp() * 1000)
+    assert calendar.hour_start_ms(forward + QUARTER_MS) == forward
+    assert calendar.hour_label(forward) == "2026-10-04T02+11:00"
