@@ -13,11 +13,16 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-Id = Annotated[str | int, Meta(description="1 to 128 characters, no control characters; a JSON integer is its text")]
+Id = Annotated[
+    str | int, Meta(description="1 to 128 characters, no control characters; a JSON integer is its text")
+]
 Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="ms since the epoch, UTC")]
 Money = Annotated[int, Meta(ge=0, le=10**13, description="minor units of the shop's currency")]
 SignedMoney = Annotated[int, Meta(ge=-(10**13), le=10**13, description="minor units, negative reverses")]
 Quantity = Annotated[int, Meta(ge=1, le=10**7, description="units")]
+LineQuantity = Annotated[
+    int, Meta(ge=0, le=10**7, description="units; 0 for a line without any, as real baskets hold")
+]
 Units = Annotated[int, Meta(ge=-(10**9), le=10**9, description="units, negative is oversold")]
 Version = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Text = Annotated[str, Meta(max_length=1000)]
@@ -109,7 +114,7 @@ class OrderLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
     line_id: Id
     product_id: Id
     sku_id: Id
-    quantity: Quantity
+    quantity: LineQuantity
     list_price_minor: Money
     goods_paid_minor: Money
     shipping_paid_minor: Money

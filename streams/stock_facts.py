@@ -57,8 +57,9 @@ class StockFacts:
         self._today = BusinessCalendar(shop.timezone).day_of(as_of_ms)
 
         start_ms = as_of_ms - lookback_ms(settings)
+        # A line without units moves no stock, and a price per unit of nothing is no number.
         lines = self._all_lines.lazy().filter(
-            pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right")
+            pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
         )
         money = pl.col("goods_minor") + (pl.col("shipping_minor") if shop.gmv_includes_shipping else 0)
         self._lines = lines.select(

@@ -320,3 +320,10 @@ def test_a_topic_that_is_often_silent_for_longer_has_that_much_time() -> None:
 
 def test_a_required_topic_that_never_spoke_is_stale() -> None:
     assert stale(board([stock("A1", 5, NOW)]), NOW, "orders") == {"orders"}
+
+
+def test_a_line_without_units_has_no_part_in_speed_and_price() -> None:
+    free = [order("0", NOW - MINUTE_MS, [line("1", "A1", 100, quantity=0)])]
+    paid = [order("1", NOW - MINUTE_MS, [line("1", "A1", 900)])]
+    assert table(free + paid)["A1"] == table(paid)["A1"]
+    assert table([*free, stock("A1", 5, NOW)])["A1"] == table([stock("A1", 5, NOW)])["A1"]
