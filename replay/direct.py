@@ -7,6 +7,7 @@ It keeps all grains for the whole recording and archives nothing. It back-fills 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -62,8 +63,17 @@ def load_columns(recording: Recording, settings: Settings, *, until_ms: int | No
         RecordingError: the recording cannot be read.
     """
     columns = Columns(settings.with_shops(recording.shops))
+    refused: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], str] = {}
     for flush in direct_flushes(recording, settings, until_ms=until_ms):
         columns.apply(flush)
+        for letter in flush.dead_letters:
+            kind = letter.topic, str(letter.outcome)
+            refused[kind] += 1
+            examples.setdefault(kind, letter.detail)
+    for kind, count in sorted(refused.items()):
+        # What is left out of a number is said beside it: here nobody reads a dead-letter topic.
+        log.warning("%d records of %s do not count, %s; the first: %s", count, *kind, examples[kind])
     _, last_ms = recording.span_ms()
     columns.vouch(last_ms if until_ms is None else min(until_ms, last_ms))
     return columns

@@ -171,7 +171,9 @@ def _shop(entry: object, path: Path) -> ShopSettings:
 
 
 def _instant(document: Mapping[str, object], key: str, path: Path) -> int:
-    value = document.get(key, 0)
+    value = document.get(key)
+    if value is None:
+        return 0
     if isinstance(value, bool) or not isinstance(value, int):
         what = f"{path}: `{key}` is {value!r}, not an integer of milliseconds."
         raise RecordingError(what)

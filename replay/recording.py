@@ -20,7 +20,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 import cramjam
 import msgspec
@@ -31,11 +31,14 @@ from streams.decoding import MAX_TIME_MS
 from streams.errors import RecordingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from streams.settings import ShopSettings
 
 log = logging.getLogger(__name__)
+
+_Form = TypeVar("_Form")
+_Made = TypeVar("_Made")
 
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _BUFFER_BYTES: Final = 1 << 20
@@ -67,6 +70,12 @@ class _Wire(msgspec.Struct):
     headers: dict[str, str | None] | list[tuple[str, str | None]] | None = None
 
 
+class _Stamp(msgspec.Struct):
+    """A line of which only the time is wanted; the rest is skipped, which is several times as fast."""
+
+    timestamp_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
+
+
 @dataclass(slots=True)
 class Recording:
     """A recording on disk; open it with `Recording.open`.
@@ -85,6 +94,7 @@ class Recording:
     files: tuple[Path, ...]
     shift: Shift = field(default_factory=Shift)
     warnings: list[str] = field(default_factory=list)
+    _found_ms: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Recording:
@@ -120,17 +130,25 @@ class Recording:
         return self.shift.instant(self.manifest.ends_at_ms)
 
     def span_ms(self) -> tuple[int, int]:
-        """Return first and last record timestamp, shifted; reads all lines where the manifest does not say.
+        """Return first and last record timestamp, shifted.
+
+        What a whole reading has found wins over what the manifest says; where neither says it, all lines are read once.
 
         Raises:
             RecordingError: a line cannot be read, or there is none.
         """
-        if self.manifest.starts_at_ms and self.manifest.ends_at_ms:
+        if self._found_ms is None and self.manifest.starts_at_ms and self.manifest.ends_at_ms:
             return self.starts_at_ms, self.ends_at_ms
-        first, last = 0, 0
-        for line in self.lines():
-            first = min(first or line.timestamp_ms, line.timestamp_ms)
-            last = max(last, line.timestamp_ms)
+        if self._found_ms is None:
+            self._found_ms = self._scan()
+        first, last = self._found_ms
+        return self.shift.instant(first), self.shift.instant(last)
+
+    def _scan(self) -> tuple[int, int]:
+        first, last = MAX_TIME_MS, 0
+        for file in self.files:
+            for at_ms in _decoded(file, _Stamp, lambda stamp: stamp.timestamp_ms):
+                first, last = min(first, at_ms), max(last, at_ms)
         if not last:
             what = f"{self.folder} holds no record."
             raise RecordingError(what)
@@ -138,7 +156,7 @@ class Recording:
 
     def shifted(self, shift: Shift) -> Recording:
         """Return the same recording with every time moved."""
-        return Recording(self.folder, self.manifest, self.files, shift)
+        return Recording(self.folder, self.manifest, self.files, shift, _found_ms=self._found_ms)
 
     def rebased(self, *, today_ms: int) -> Recording:
         """Return the same recording with its last day laid on the day of `today_ms`, in the zone of its first shop.
@@ -161,18 +179,23 @@ class Recording:
         """
         counts: Counter[str] = Counter()
         disordered = 0
-        last_ms = 0
+        first_ms, last_ms = MAX_TIME_MS, 0
         for file in self.files:
             for line in _lines_of(file):
                 counts[line.topic] += 1
                 if line.timestamp_ms < last_ms:
                     disordered += 1
+                    first_ms = min(first_ms, line.timestamp_ms)
                 else:
+                    if not last_ms:
+                        first_ms = line.timestamp_ms
                     last_ms = line.timestamp_ms
                 at_ms = self.shift.instant(line.timestamp_ms)
                 if (from_ms is not None and at_ms < from_ms) or (to_ms is not None and at_ms > to_ms):
                     continue
                 yield self._moved(line) if self.shift else line
+        if last_ms:
+            self._found_ms = first_ms, last_ms
         self._compare(counts, disordered)
 
     def _moved(self, line: Line) -> Line:
@@ -186,6 +209,14 @@ class Recording:
                 self.warnings.append(
                     f"{self.folder}: the manifest says {said.records} records of {topic}, there are {counts[topic]}"
                 )
+        for what, said_ms, found_ms in zip(
+            ("starts_at_ms", "ends_at_ms"),
+            (self.manifest.starts_at_ms, self.manifest.ends_at_ms),
+            self._found_ms or (0, 0),
+            strict=True,
+        ):
+            if said_ms and found_ms and said_ms != found_ms:
+                self.warnings.append(f"{self.folder}: the manifest says {what} = {said_ms}, it is {found_ms}")
         if disordered:
             self.warnings.append(f"{self.folder}: {disordered} lines are older than the line before them")
         for warning in self.warnings:
@@ -193,7 +224,12 @@ class Recording:
 
 
 def _lines_of(file: Path) -> Iterator[Line]:
-    decoder = msgspec.json.Decoder(_Wire)
+    return _decoded(file, _Wire, _line)
+
+
+def _decoded(file: Path, form: type[_Form], made: Callable[[_Form], _Made]) -> Iterator[_Made]:
+    """Yield what is made of each line of a file; an error names file and line."""
+    decoder = msgspec.json.Decoder(form)
     number = 0
     try:
         with _opened(file) as stream:
@@ -201,7 +237,7 @@ def _lines_of(file: Path) -> Iterator[Line]:
                 number += 1
                 if raw.isspace():
                     continue
-                yield _line(decoder.decode(raw))
+                yield made(decoder.decode(raw))
     except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
         what = f"{file}:{number}: not a line of a recording: {error}."
         raise RecordingError(what, mend="See spec/README.md for the form of a line.") from error

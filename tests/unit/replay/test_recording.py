@@ -118,19 +118,22 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, suffix: str) -> Non
 
 
 def test_wrong_counts_are_a_warning_and_missing_ones_are_not(tmp_path: Path) -> None:
-    counted = folder(tmp_path / "r", {"a.jsonl": LINE}, topics={"cm.orders": {"records": 2, "bytes": 7}})
+    topics = {"cm.orders": {"records": 2, "bytes": 7}}
+    counted = folder(tmp_path / "r", {"a.jsonl": LINE}, topics=topics, ends_at_ms=1000)
     recording = Recording.open(counted)
     assert len(list(recording.lines())) == 1
     assert len(recording.warnings) == 1
     assert "2 records of cm.orders, there are 1" in recording.warnings[0]
 
-    silent = Recording.open(folder(tmp_path / "q", {"a.jsonl": LINE}))
+    silent = Recording.open(folder(tmp_path / "q", {"a.jsonl": LINE}, ends_at_ms=1000))
     assert len(list(silent.lines())) == 1
     assert silent.warnings == []
 
 
 def test_lines_out_of_order_are_a_warning(tmp_path: Path) -> None:
-    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE + LINE.replace(b"1000", b"999")}))
+    content = LINE + LINE.replace(b"1000", b"999")
+    path = folder(tmp_path / "r", {"a.jsonl": content}, starts_at_ms=999, ends_at_ms=1000)
+    recording = Recording.open(path)
     list(recording.lines())
     assert "1 lines are older" in recording.warnings[0]
 
@@ -192,3 +195,19 @@ def test_the_span_is_read_from_the_lines_where_the_manifest_is_silent(tmp_path: 
         1000,
         4000,
     )
+
+
+def test_a_manifest_that_gives_no_span_may_say_null(tmp_path: Path) -> None:
+    path = folder(tmp_path / "r", {"a.jsonl": LINE}, starts_at_ms=None, ends_at_ms=None)
+    assert Recording.open(path).span_ms() == (1000, 1000)
+
+
+def test_a_whole_reading_corrects_the_manifests_span_and_warns(tmp_path: Path) -> None:
+    content = LINE.replace(b"1000", b"1500") + LINE + LINE.replace(b"1000", b"4000")
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}))
+    assert recording.span_ms() == (1000, 2000)
+    assert len(list(recording.lines(to_ms=1200))) == 1
+    assert recording.span_ms() == (1000, 4000)
+    assert [warning for warning in recording.warnings if "ends_at_ms" in warning] == [
+        f"{tmp_path / 'r'}: the manifest says ends_at_ms = 2000, it is 4000"
+    ]
