@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 from dataclasses import dataclass, field
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from streams.catalogue import METRICS, Unit
 from streams.money import minor_digits
@@ -123,6 +125,9 @@ class Answer:
             return f"{value:,.{minor_digits(self.currency)}f}"
         if unit is Unit.RATE:
             return f"{value:.2%}"
+        if unit is Unit.INSTANT:
+            at = dt.datetime.fromtimestamp(value / 1000, ZoneInfo(self.timezone))
+            return at.isoformat(timespec="seconds")
         return (
             f"{value:,.1f}"
             if isinstance(value, float)

@@ -53,3 +53,8 @@ def test_the_table_shows_money_with_its_digits_and_why_something_is_missing() ->
 
 def test_an_id_cannot_send_escape_sequences_to_a_terminal() -> None:
     assert "\x1b" not in answer("\x1b[2J", metrics="gmv", by="sku").table()
+
+
+def test_the_table_shows_an_instant_as_the_shops_time() -> None:
+    text = answer(metrics="view_as_of", by="topic").table()
+    assert text.splitlines()[1].split() == ["orders", "2024-11-29T12:00:00+00:00"]
