@@ -142,6 +142,21 @@ class Load:
             raise ValueError(message)
         self._sources = _sources(np.random.default_rng(seed))
 
+    @property
+    def end_ms(self) -> int:
+        """Return the end of the span over which the load is spread."""
+        return self._end_ms
+
+    @property
+    def blocks(self) -> list[str]:
+        """Return every attribution block as it is rendered, by `Chunk.sources`; empty for none."""
+        return self._sources.json
+
+    @property
+    def atoms(self) -> NDArray[np.int64]:
+        """Return the atom of every attribution block."""
+        return self._sources.atoms
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield the whole load in pieces, each drawn from its own seed."""
         shares = np.array([share for _, share in self.mix])
@@ -212,8 +227,8 @@ class Load:
             for code, members in zip(cells.tolist(), np.split(users, starts[1:]), strict=True):
                 rest, atom = divmod(code, 14)
                 day, product = divmod(rest, PRODUCTS)
-                people = [_user_key(user) for user in np.unique(members).tolist() if user >= 0]
-                builder.add(day_label(day + DAY - 100), _product_id(product), atom, len(members), people)
+                people = [user_key(user) for user in np.unique(members).tolist() if user >= 0]
+                builder.add(day_label(day + DAY - 100), product_id(product), atom, len(members), people)
         return builder.table()
 
 
@@ -272,11 +287,13 @@ def preload(
     return sent
 
 
-def _user_key(user: int) -> str:
+def user_key(user: int) -> str:
+    """Return the pseudonym of a user."""
     return f"u_{user * 2_654_435_761 % (1 << 40):010x}"
 
 
-def _product_id(product: int) -> str:
+def product_id(product: int) -> str:
+    """Return the id of a product."""
     return str(1_729_384_756_000_000_000 + product * 7_919)
 
 
@@ -340,12 +357,12 @@ def _sources(rng: np.random.Generator) -> Sources:
 def _traffic(
     name: str, event_id: str, occurred: int, product: int, source: str, user: int, timestamp: int
 ) -> tuple[str, str]:
-    user_key = _user_key(user) if user >= 0 else ""
-    person = f'"user_key":"{user_key}",' if user_key else ""
-    return user_key or event_id, (
+    known = user_key(user) if user >= 0 else ""
+    person = f'"user_key":"{known}",' if known else ""
+    return known or event_id, (
         f'{{"event_id":"{event_id}","event_type":"{name}","shop_id":"{SHOP.shop_id}",'
         f'"currency":"USD","occurred_at_ms":{occurred},"ingested_at_ms":{timestamp},'
-        f'{person}"product_id":"{_product_id(product)}"{source}}}'
+        f'{person}"product_id":"{product_id(product)}"{source}}}'
     )
 
 
@@ -355,11 +372,11 @@ def _order(event_id: str, occurred: int, product: int, source: str, user: int, n
         _order_line(f"{order_id}-{number}", (product + number * 37) % PRODUCTS, source, noise >> (8 * number))
         for number in range(1 + noise % 3)
     )
-    user_key = f'"user_key":"{_user_key(user)}",' if user >= 0 else ""
+    person = f'"user_key":"{user_key(user)}",' if user >= 0 else ""
     return order_id, (
         f'{{"event_id":"{event_id}","event_type":"order_paid","shop_id":"{SHOP.shop_id}","currency":"USD",'
         f'"occurred_at_ms":{occurred},"order_id":"{order_id}","created_at_ms":{occurred - 9_000},'
-        f'"paid_at_ms":{occurred},"customer_id":"cus_{max(user, 0):08d}",{user_key}"channel":"tiktok",'
+        f'"paid_at_ms":{occurred},"customer_id":"cus_{max(user, 0):08d}",{person}"channel":"tiktok",'
         f'"credits_minor":0,"territory":"US-CA","lines":[{lines}]}}'
     )
 
@@ -368,7 +385,7 @@ def _order_line(line_id: str, product: int, source: str, noise: int) -> str:
     price = 499 + product % 97 * 50
     quantity = 1 + noise % 3
     return (
-        f'{{"line_id":"{line_id}","product_id":"{_product_id(product)}","sku_id":"{_product_id(product)}-1",'
+        f'{{"line_id":"{line_id}","product_id":"{product_id(product)}","sku_id":"{product_id(product)}-1",'
         f'"quantity":{quantity},"list_price_minor":{price},"goods_paid_minor":{price * quantity},'
         f'"shipping_paid_minor":299,"tax_minor":{price * quantity // 12},"seller_discount_minor":0,'
         f'"cofund_product_minor":0,"cofund_shipping_minor":0,"coupon_minor":0{source}}}'

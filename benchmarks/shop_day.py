@@ -1,0 +1,207 @@
+"""One partition's part of a day of the reference shop: as records, and as what a worker keeps of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from benchmarks.load import (
+    CAMPAIGN_MIX,
+    PRODUCTS,
+    SHOP,
+    TOPIC_OF,
+    USERS,
+    Chunk,
+    Load,
+    product_id,
+    user_key,
+)
+from streams.coding import Coding
+from streams.cube_set import CubeSet
+from streams.cubes import CUBES
+from streams.fold import PartitionState
+from streams.records import RecordBatch
+from streams.settings import FoldSettings
+from streams.state import FactRow, Flush, PeopleRow, StateRow
+from streams.traffic import FRAME_SCHEMA
+from streams.validation import Admission
+from streams.wire import encode_flush
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+
+PARTITIONS: Final = 4
+SUB_CAMPAIGNS: Final = 10
+TERRITORIES: Final = tuple(f"US-{number:02d}" for number in range(51))
+
+_ORDERS: Final = [name for name, _ in CAMPAIGN_MIX].index("order_paid")
+_SHOPS: Final = {SHOP.shop_id: SHOP}
+
+
+@dataclass(slots=True)
+class Kept:
+    """State and facts of one partition, as rows."""
+
+    rows: list[StateRow] = field(default_factory=list)
+    people: list[PeopleRow] = field(default_factory=list)
+    facts: list[FactRow] = field(default_factory=list)
+
+    def encoded(self) -> tuple[dict[bytes, bytes | None], dict[bytes, bytes | None]]:
+        """Return the records of the state and the facts topic."""
+        encoded = encode_flush(Flush(0, 1, self.rows, self.facts, [], [], [], self.people))
+        return dict(encoded.state), dict(encoded.facts)
+
+
+class ShopDay:
+    """One partition's part of a day of the reference shop.
+
+    Args:
+        events: of the whole day, in all partitions.
+        last: how many of them are left for the end of the day.
+    """
+
+    def __init__(self, events: int, *, last: int = 0) -> None:
+        self.load = Load(events, mix=CAMPAIGN_MIX)
+        self._events, self._last = events, last
+        blocks = [json.loads("{" + block[1:] + "}")["source"] if block else {} for block in self.load.blocks]
+        # The load of the other benchmarks has neither: here every cube is to have its rows.
+        self._sub_campaigns = [
+            f"sc_{index % SUB_CAMPAIGNS:02d}" if "content_id" in block else None
+            for index, block in enumerate(blocks)
+        ]
+        self._contents = pl.Series([block.get("content_id") for block in blocks], dtype=pl.String)
+        self._creators = pl.Series([block.get("creator_id") for block in blocks], dtype=pl.String)
+        self._atoms = self.load.atoms
+        self._users = pl.Series([user_key(user) for user in range(USERS)])
+        self._products = pl.Series([product_id(product) for product in range(PRODUCTS)])
+        self._types = pl.Series([name for name, _ in CAMPAIGN_MIX])
+
+    def earlier(self) -> Iterator[Chunk]:
+        """Yield the day without its last events."""
+        for chunk in self.load.chunks():
+            yield _part_of(chunk, self._left_after(chunk) >= self._last)
+
+    def seconds(self, events_per_second: int) -> Iterator[Chunk]:
+        """Yield the last events of the day, a second at a time and at this speed, until midnight."""
+        for chunk in self.load.chunks():
+            left = self._left_after(chunk)
+            delay_ms = chunk.timestamps_ms - chunk.occurred_ms
+            arrived_ms = self.load.end_ms - 1_000 * (left + 1) // events_per_second
+            chunk = dataclasses.replace(chunk, timestamps_ms=arrived_ms, occurred_ms=arrived_ms - delay_ms)
+            seconds_left = left // events_per_second
+            for second in np.unique(seconds_left[left < self._last])[::-1].tolist():
+                yield _part_of(chunk, seconds_left == second)
+
+    def _left_after(self, chunk: Chunk) -> NDArray[np.int64]:
+        """Return how many events of the day come after each one."""
+        return self._events - 1 - chunk.first - np.arange(len(chunk.users))
+
+    def frame(self, chunk: Chunk) -> pl.DataFrame:
+        """Return the traffic of a chunk as the fold sees it after decoding."""
+        chunk = _rows_of(chunk, chunk.types != _ORDERS)
+        size = len(chunk.users)
+        users = pl.Series(np.maximum(chunk.users, 0))
+        columns = {
+            "index": np.arange(size, dtype=np.uint32),
+            "event_type": self._types.gather(chunk.types),
+            "event_id": pl.repeat("x", size, eager=True),
+            "shop_id": pl.repeat(SHOP.shop_id, size, eager=True),
+            "currency": pl.repeat(SHOP.currency, size, eager=True),
+            "occurred_at_ms": chunk.occurred_ms,
+            "user_key": self._users.gather(users).set(pl.Series(chunk.users < 0), None),
+            "atom": self._atoms[chunk.sources],
+            "product": self._products.gather(chunk.products),
+            "content": self._contents.gather(chunk.sources),
+            "creator": self._creators.gather(chunk.sources),
+            "sub_campaign": pl.Series(self._sub_campaigns, dtype=pl.String).gather(chunk.sources),
+            "territory": pl.Series(TERRITORIES).gather(_territory_of(chunk)),
+        }
+        return pl.DataFrame(columns, schema=FRAME_SCHEMA).with_columns(
+            pl.when(pl.col("event_type") == "product_impression").then("territory").alias("territory")
+        )
+
+    def batches(self, chunk: Chunk, offsets: dict[str, int], *, strangers: bool = False) -> list[RecordBatch]:
+        """Return the records of a chunk as fetches, one for each topic.
+
+        Args:
+            chunk: what comes.
+            offsets: of each topic, moved on.
+            strangers: every event has a user of its own, whom nobody has seen.
+        """
+        by_topic: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        territories = [f'"territory":"{name}",'.encode() for name in TERRITORIES]
+        places = _territory_of(chunk).tolist()
+        for number, record in enumerate(self.load.render(chunk)):
+            value = record.value
+            sub_campaign = self._sub_campaigns[chunk.sources[number]]
+            if sub_campaign is not None:
+                value = value.replace(
+                    b'"campaign_id":', f'"sub_campaign_id":"{sub_campaign}","campaign_id":'.encode()
+                )
+            if record.topic == TOPIC_OF["product_impression"]:
+                value = value.replace(b'"product_id":', territories[places[number]] + b'"product_id":', 1)
+            if strangers:
+                stranger = f'"user_key":"s_{chunk.first}_{chunk.noise[number, 0]:x}"'.encode()
+                value = value.replace(b'"user_key":"' + record.key.encode() + b'"', stranger)
+            by_topic[record.topic].append((record.timestamp_ms, value))
+        batches = []
+        for topic, records in by_topic.items():
+            first = offsets[topic]
+            offsets[topic] += len(records)
+            timestamps, values = zip(*records, strict=True)
+            batches.append(
+                RecordBatch(topic, 0, range(first, offsets[topic]), timestamps, values, [None] * len(values))
+            )
+        return batches
+
+    def kept(self, chunks: Iterable[Chunk]) -> Kept:
+        """Fold chunks and return what a worker keeps of them."""
+        coding = Coding(_SHOPS)
+        cubes = CubeSet(CUBES, coding, Admission(_SHOPS, FoldSettings(), coding), FoldSettings())
+        orders = new_partition()
+        offsets: dict[str, int] = defaultdict(int)
+        for chunk in chunks:
+            frame = self.frame(chunk)
+            cubes.add(coding.code(frame), np.ones(frame.height, dtype=np.bool_))
+            for batch in self.batches(_rows_of(chunk, chunk.types == _ORDERS), offsets):
+                orders.fold(batch)
+        rows, people = cubes.take_rows()
+        flush = orders.take_flush()
+        return Kept(rows, people, flush.facts if flush is not None else [])
+
+
+def new_partition() -> PartitionState:
+    """Make the empty state of a partition that keeps every cube."""
+    return PartitionState(0, shops=_SHOPS, settings=FoldSettings())
+
+
+def _part_of(chunk: Chunk, where: Mask) -> Chunk:
+    """Return the chosen part of a chunk that has its keys in our partition."""
+    codes = np.where(chunk.users >= 0, chunk.users, chunk.noise[:, 0].astype(np.int64))
+    codes = np.where(chunk.types == _ORDERS, chunk.noise[:, 0].astype(np.int64), codes)
+    ours = codes % PARTITIONS == 0
+    return _rows_of(chunk, ours & where)
+
+
+def _rows_of(chunk: Chunk, where: Mask) -> Chunk:
+    columns = {
+        column.name: getattr(chunk, column.name)[where]
+        for column in dataclasses.fields(chunk)
+        if column.name != "first"
+    }
+    return Chunk(first=chunk.first, **columns)
+
+
+def _territory_of(chunk: Chunk) -> NDArray[np.int64]:
+    """Give everyone a home; the first states have most people."""
+    share = (np.maximum(chunk.users, 0) * 2_654_435_761 % (1 << 20)) / (1 << 20)
+    return np.asarray(len(TERRITORIES) * share**2, dtype=np.int64)
