@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 
 from benchmarks.cluster import PARTITIONS, Cluster
 from benchmarks.load import CAMPAIGN_MIX, SHOP, Load
@@ -34,8 +34,11 @@ PREFIX: Final = "cm."
 SLOT_S: Final = 0.02
 ASK_EVERY_S: Final = 0.05
 READY_WITHIN_S: Final = 60.0
-SETTLE_S: Final = 15.0
+SETTLE_S: Final = 60.0
 """After the last record, its answer may take this long before the run fails."""
+
+Count = tuple[float, int]
+"""Wall time in s, and impressions by then."""
 
 START: Final = "from warroom.cli import main; main()"
 
@@ -96,23 +99,28 @@ def measure(per_second: int, seconds: float, say: Callable[[str], None]) -> dict
                         *("--per-second", str(per_second), "--seconds", str(seconds), "--out", str(noted)),
                     ]
                 )
-                answers = _ask_until_done(port, producing, noted)
+                answers, durable = _ask_until_done(port, worker, producing, noted)
             finally:
                 board.terminate()
                 board.wait(20)
         sent = [(float(at), int(count)) for at, count in json.loads(noted.read_text())]
-    return _document(sent, answers, per_second)
+    return _document(sent, answers, durable, per_second)
 
 
-def _ask_until_done(port: int, producing: subprocess.Popen[bytes], noted: Path) -> list[tuple[float, int]]:
-    """Ask for today's impressions until everything that was sent is answered."""
+def _ask_until_done(
+    port: int, worker: WorkerRun, producing: subprocess.Popen[bytes], noted: Path
+) -> tuple[list[Count], list[Count]]:
+    """Ask for all impressions until everything that was sent is answered; return answers, and what was durable."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    answers: list[tuple[float, int]] = []
+    places = [TopicPartition(f"{PREFIX}impressions", number) for number in range(PARTITIONS)]
+    answers: list[Count] = []
+    durable: list[Count] = []
     total, deadline = None, None
     while True:
         document = _get(connection, "/api/v1/query?metrics=product_impressions&window=all")
         count = document["rows"][0]["product_impressions"] if document.get("rows") else 0
         answers.append((time.time(), int(count or 0)))
+        durable.append((time.time(), worker.committed(places)))
         if total is None and producing.poll() is not None:
             if producing.returncode:
                 message = f"the producer ended with code {producing.returncode}"
@@ -120,22 +128,24 @@ def _ask_until_done(port: int, producing: subprocess.Popen[bytes], noted: Path) 
             total = json.loads(noted.read_text())[-1][1]
             deadline = time.monotonic() + SETTLE_S
         if total is not None and answers[-1][1] >= total:
-            return answers
+            return answers, durable
         if deadline is not None and time.monotonic() > deadline:
             message = f"{answers[-1][1]} of {total} impressions are answered {SETTLE_S:.0f} s after the last was sent"
             raise RuntimeError(message)
         time.sleep(ASK_EVERY_S)
 
 
+def _delays(sent: list[Count], seen: list[Count]) -> list[float]:
+    """Return, for every noted moment after the warm-up, the seconds until a look saw all that was sent by then."""
+    counts = [count for _, count in seen]
+    begin = sent[0][0] + WARM_UP_S
+    return [seen[bisect.bisect_left(counts, count)][0] - at for at, count in sent if at >= begin]
+
+
 def _document(
-    sent: list[tuple[float, int]], answers: list[tuple[float, int]], per_second: int
+    sent: list[Count], answers: list[Count], durable: list[Count], per_second: int
 ) -> dict[str, object]:
-    counts = [count for _, count in answers]
-    delays = []
-    for at, count in sent:
-        if at - sent[0][0] < WARM_UP_S:
-            continue
-        delays.append(answers[bisect.bisect_left(counts, count)][0] - at)
+    delays = _delays(sent, answers)
     elapsed = sent[-1][0] - sent[0][0]
     cuts = statistics.quantiles(delays, n=100)
     gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(answers)]
@@ -144,6 +154,7 @@ def _document(
         "p95_seconds": round(cuts[94], 3),
         "p99_seconds": round(cuts[98], 3),
         "max_seconds": round(max(delays), 3),
+        "p95_durable_seconds": round(statistics.quantiles(_delays(sent, durable), n=100)[94], 3),
         "asked_per_second": per_second,
         "impressions_per_second": round(sent[-1][1] / elapsed),
         "answers": len(answers),
