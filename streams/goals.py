@@ -13,6 +13,7 @@ import polars as pl
 from streams.days import BusinessCalendar, day_label
 from streams.metrics_sales import gmv_minor
 from streams.money import to_minor
+from streams.windows import campaign_period
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,14 +73,14 @@ def goal_progress(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> lis
     """
     rows = []
     for campaign in _by_end(columns.campaigns(shop.shop_id)):
-        start_ms = _first_midnight(campaign, shop)
+        start_ms, end_ms = campaign_period(campaign, BusinessCalendar(shop.timezone))
         if start_ms > as_of_ms:
             continue
         metric = campaign.target_metric or "gmv"
         target = campaign.target_value
         if target is not None and metric == "gmv":
             target = to_minor(target, shop.currency)
-        value = _sold(columns, shop, metric, start_ms, min(as_of_ms, campaign.ends_at_ms))
+        value = _sold(columns, shop, metric, start_ms, min(as_of_ms, end_ms - 1))
         rows.append(
             GoalProgress(
                 shop_id=shop.shop_id,

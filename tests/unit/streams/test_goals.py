@@ -9,6 +9,7 @@ import pytest
 from streams.days import DAY_MS, HOUR_MS
 from streams.events import Campaign, Fact, PlanPoint
 from streams.goals import DayGoal, GoalProgress, day_goal, gmv_of_day, goal_progress, running_campaign
+from streams.query import parse_request, run
 from streams.settings import ShopSettings
 from tests.unit.streams.boards import SHOP, at, board, line, order
 
@@ -90,6 +91,17 @@ def test_a_currency_without_minor_units_has_its_target_in_whole_units() -> None:
 def test_sales_after_the_exact_end_do_not_count() -> None:
     (goal,) = progress([campaign(ends_at_ms=at("2024-11-29 09:00", ZONE))])
     assert goal.value == 10_500
+
+
+@pytest.mark.parametrize(
+    ("end", "value"),
+    [("2024-11-29 10:00", 10_500), ("2024-11-29 10:01", 35_000), ("2024-11-29 09:59:59", 10_500)],
+)
+def test_progress_and_the_campaigns_window_end_at_the_same_instant(end: str, value: int) -> None:
+    events = [*SALES, campaign(ends_at_ms=at(end, ZONE))]
+    question = parse_request({"metrics": "gmv,goal_progress_pct", "window": "campaign"})
+    (row,) = run(board(events, zone=ZONE), question, now_ms=NOW).rows
+    assert row == {"gmv": value / 100, "goal_progress_pct": pytest.approx(value / 100_000)}
 
 
 def test_a_campaign_that_has_not_begun_has_no_row() -> None:
