@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from streams.catalogue import METRICS
 from streams.days import DAY_MS, MINUTE_MS, QUARTER_MS, parse_day
-from streams.formulas import measures_of
 from streams.goals import day_goal, goal_progress, running_campaign
+from streams.metrics_sales import gmv_minor
 from streams.money import major
 from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
 
@@ -148,16 +147,11 @@ def pulse(columns: Columns, shop: ShopSettings, day: int) -> Pulse:
     """Return the GMV of a business day by quarter hour, paid time."""
     calendar = columns.calendar(shop.shop_id)
     start, end = calendar.day_start_ms(day), calendar.day_start_ms(day + 1)
-    parts = [
-        pl.col(measure.column)
-        for measure in measures_of(METRICS["gmv"].formula)
-        if not measure.only_if or getattr(shop, measure.only_if)
-    ]
     sums = (
         columns.order_lines(shop.shop_id)
         .filter(pl.col("day") == day)
         .group_by(((pl.col("paid_at_ms") - start) // QUARTER_MS).alias("quarter"))
-        .agg(pl.sum_horizontal(parts).sum().alias("minor"))
+        .agg(gmv_minor(shop).sum().alias("minor"))
     )
     starts = list(range(start, end, QUARTER_MS))
     gmv = [0.0] * len(starts)

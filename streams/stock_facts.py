@@ -13,6 +13,7 @@ import polars as pl
 
 from streams.alerts import clean_name
 from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
+from streams.metrics_sales import gmv_minor
 from streams.projection import ProjectionInput, lookback_ms
 from streams.shape import DayShape, local_hours, shape_of
 
@@ -61,9 +62,13 @@ class StockFacts:
         lines = self._all_lines.lazy().filter(
             pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
         )
-        money = pl.col("goods_minor") + (pl.col("shipping_minor") if shop.gmv_includes_shipping else 0)
         self._lines = lines.select(
-            "sku_id", "product_id", "paid_at_ms", "created_at_ms", "quantity", money.alias("gmv_minor")
+            "sku_id",
+            "product_id",
+            "paid_at_ms",
+            "created_at_ms",
+            "quantity",
+            gmv_minor(shop).alias("gmv_minor"),
         ).collect()
         history = columns.stock_history(shop.shop_id)
         self._first_records = history.group_by("sku_id").agg(
