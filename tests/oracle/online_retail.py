@@ -21,7 +21,7 @@ def figures(raw: pl.DataFrame, by: tuple[str, ...]) -> dict[tuple[str, ...], dic
     """Return the metrics per combination of `by` (day, hour, product) that occurs; money in pounds."""
     lines = raw.with_columns(
         pl.col("InvoiceDate").dt.replace_time_zone(ZONE, ambiguous="earliest").alias("at"),
-        _cents().alias("cents"),
+        _tenths().alias("tenths"),
         pl.coalesce(pl.col("CustomerID").cast(pl.String), pl.concat_str(pl.lit("guest-"), "InvoiceNo")).alias(
             "who"
         ),
@@ -36,7 +36,7 @@ def figures(raw: pl.DataFrame, by: tuple[str, ...]) -> dict[tuple[str, ...], dic
     sales = _per(
         sold,
         by,
-        gmv=pl.col("cents").sum() / 100,
+        gmv=pl.col("tenths").sum() / 1000,
         orders=pl.col("InvoiceNo").n_unique(),
         sku_orders=pl.struct("InvoiceNo", "StockCode").n_unique(),
         items_sold=pl.col("Quantity").sum(),
@@ -47,7 +47,7 @@ def figures(raw: pl.DataFrame, by: tuple[str, ...]) -> dict[tuple[str, ...], dic
     refunds = _per(
         back,
         by,
-        refunds_amount=pl.col("cents").sum() / 100,
+        refunds_amount=pl.col("tenths").sum() / 1000,
         items_refunded=-pl.col("Quantity").sum(),
         refund_customers=pl.struct(pl.col("at").dt.date(), "who").n_unique(),
     )
@@ -91,7 +91,6 @@ def _per(
     }
 
 
-def _cents() -> pl.Expr:
-    """Return a line's money: quantity x price in tenths of a penny, which is how fine prices are, rounded half up."""
-    tenths = (pl.col("UnitPrice") * 1000).round().cast(pl.Int64) * pl.col("Quantity").abs()
-    return (tenths + 5) // 10
+def _tenths() -> pl.Expr:
+    """Return a line's money in tenths of a penny, which is how fine prices are: nothing is rounded here."""
+    return (pl.col("UnitPrice") * 1000).round().cast(pl.Int64) * pl.col("Quantity").abs()

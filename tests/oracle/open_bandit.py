@@ -1,7 +1,8 @@
 """The figures of Open Bandit straight from the raw rows, in SQL.
 
 Written from spec/metrics.md and the data set's README alone: a row is one impression, `click` = 1 one click at the same
-time; times are UTC, the shop's day is Tokyo's; a product is an item of its campaign.
+time; times are UTC, the shop's day is Tokyo's; a product is an item of its campaign. The clicks of a day or hour that
+ended before the first click of all have no source yet and are null, not 0.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ def figures(raw: pl.DataFrame, by: tuple[str, ...]) -> dict[tuple[str, ...], dic
     query = f"SELECT {keys}COUNT(*) AS impressions, SUM(click) AS clicks FROM rows {group}"  # noqa: S608 - our words
     with pl.SQLContext(rows=rows, eager=True) as context:
         table = context.execute(query)
-    return {
-        tuple(row[name] for name in by): {
+    (first,) = rows.filter(click=1).select(pl.col("local").min()).to_series()
+    begins = {"day": f"{first:%Y-%m-%d}", "hour": f"{first:%Y-%m-%dT%H}+09:00"}
+    figures: dict[tuple[str, ...], dict[str, float | None]] = {}
+    for row in table.iter_rows(named=True):
+        clicked = all(row[name] >= begin for name, begin in begins.items() if name in by)
+        figures[tuple(row[name] for name in by)] = {
             "product_impressions": row["impressions"],
-            "product_clicks": row["clicks"],
-            "ctr": row["clicks"] / row["impressions"],
+            "product_clicks": row["clicks"] if clicked else None,
+            "ctr": row["clicks"] / row["impressions"] if clicked else None,
         }
-        for row in table.iter_rows(named=True)
-    }
+    return figures
