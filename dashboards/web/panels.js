@@ -110,8 +110,7 @@ function showGoal(overview, formats) {
     fill.style.width = "0";
     tick.hidden = true;
     put(slot("goal"), `No goal: ${say(goal)}`);
-    put(slot("goal-target"), "");
-    slot("goal-mark").hidden = true;
+    for (const name of ["goal-target", "goal-mark"]) slot(name).hidden = true;
     return;
   }
   const share = Math.max(0, Math.min(1, goal.progress));
@@ -129,6 +128,7 @@ function showGoal(overview, formats) {
   const amount = formats.wholeMoney.format(goal.target);
   const whole = goal.campaign_progress === null ? "" : `campaign ${formats.percent.format(goal.campaign_progress)} · `;
   put(slot("goal-target"), `${whole}${amount}`);
+  slot("goal-target").hidden = false;
   track.setAttribute("aria-label", `${text}, ${amount}`);
 }
 
@@ -196,9 +196,15 @@ export function showSlices(overview, formats) {
     holder.replaceChildren(needs(say(overview.slices)));
     return;
   }
+  const places = Object.keys(LEAVES);
+  // Orders that name no source are no proof that a LIVE sold nothing: a row of zeros would say so.
+  const attributed = overview.slices.rows.some((row) => row.leaf !== "other" && row.gmv !== 0);
+  if (!attributed && overview.slices.rows.some((row) => row.gmv !== 0)) {
+    holder.replaceChildren(needs("needs a source on order lines", "Orders then divide by LIVE, video, product card and shop tab, of seller and affiliates."));
+    return;
+  }
   if (!holder.querySelector(".leaves")) holder.replaceChildren(element("div", "leaves"));
   const leaves = holder.firstChild;
-  const places = Object.keys(LEAVES);
   const rows = overview.slices.rows.toSorted((one, other) => places.indexOf(one.leaf) - places.indexOf(other.leaf));
   rows.forEach((row, index) => {
     const [label, owner] = LEAVES[row.leaf] ?? [row.leaf, "other"];
@@ -277,6 +283,10 @@ export function showPages(overview, formats) {
   const { rows, delivering } = overview.pages;
   put(slot("pages-title"), delivering ? "Pages sent" : "Would have been paged");
   const holder = slot("pages");
+  if (!rows.length && overview.stock.null === "no_source") {
+    holder.replaceChildren(needs(say(overview.stock), "A page tells that a product is about to run out."));
+    return;
+  }
   if (!rows.length) {
     holder.replaceChildren(element("p", "calm", "None so far. A page comes when a product that sells is about to run out within hours."));
     return;
@@ -353,6 +363,7 @@ export function showStrip(overview, formats) {
 
 export function showTop(overview, formats) {
   put(slot("shop"), overview.shop.name);
+  slot("campaign").hidden = !overview.campaign;
   put(slot("campaign"), overview.campaign ? overview.campaign.name : "");
   const badge = slot("badge");
   badge.hidden = !overview.badge;

@@ -126,9 +126,9 @@ class Page:
             raise RuntimeError(str(said["exceptionDetails"]))
         return said["result"].get("value")
 
-    async def picture(self, path: Path, *, whole: bool = False) -> None:
-        """Save a picture of what is shown, or of the whole page with what must be scrolled to."""
-        shot = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+    async def picture(self, path: Path) -> None:
+        """Save a picture of what is shown."""
+        shot = await self.call("Page.captureScreenshot", format="png")
         await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
 
 
