@@ -1,10 +1,11 @@
-"""What an event costs in the core, stage by stage: the fold and the encoding of its flushes, in this process alone.
+"""What an event costs, stage by stage: from the bytes of a fetch to the bytes of a flush, in this process alone.
 
-    python -m benchmarks.profile_core --records 400000 --json
+    python -m benchmarks.profile_core --json
 
-No broker, no transport. Stages are timed by wrapping the functions that the fold calls (a few calls a batch, so the
-timing itself costs nothing that shows); `rest` is what lies between them. Microseconds are of processor time: the
-machine may be shared. The load is that of the other benchmarks, in four partitions and in fetches of about 2 MiB.
+No broker, no event loop: what the network, Faust and the broker take is not in here (`benchmarks.throughput` shows
+the processor time of a whole worker beside it). Stages are timed by wrapping the functions that the fold calls (a few
+calls a batch, so the timing itself costs nothing that shows). Microseconds are of processor time: the machine may be
+shared. The load is that of the other benchmarks, in four partitions, lz4, and fetches of about 2 MiB.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from unittest import mock
 
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.record import MemoryRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from agents import keeper, transport
+from agents.worker import tune_collector
 from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, IMPRESSIONS_ONLY, SHOP, Load
-from streams import fold, intake, wire
+from streams import cube_cells, fast_decoding, fold, intake, wire
 from streams.coding import Coding, Dimensions
 from streams.cube_cells import CubeCells
 from streams.cube_set import CubeSet
@@ -30,19 +38,27 @@ from streams.cubes import CUBES, PRODUCT_DAY, Cube
 from streams.facts import FactIndex
 from streams.fold import PartitionState
 from streams.outcomes import Outcome
-from streams.records import RecordBatch
 from streams.repeats import RepeatWindow
 from streams.settings import FoldSettings
 from streams.validation import Admission
 
 PARTITIONS: Final = 4
+ORDERS_ONLY: Final = (("order_paid", 1.0),)
 FETCH_RECORDS: Final = 5_000
 FLUSH_EVERY_RECORDS: Final = 50_000
 """About a flush a second for a worker at full speed."""
 
+BATCH_BYTES: Final = 900_000
+_LZ4: Final = 3
+
+FETCH: Final = "fetch: unpack batches into records"
+SEND: Final = "flush: pack records into batches, lz4"
 STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
-    ("decode: bytes to columns (fast path)", intake, "decode_fast"),
-    ("decode: one by one (facts, doubtful batches)", intake, "_read_one_by_one"),
+    (FETCH, None, ""),
+    ("fetch: records to columns", keeper, "_fold"),
+    ("decode: types and bounds (msgspec)", fast_decoding, "_decode_rows"),
+    ("decode: join, rows to columns", intake, "decode_fast"),
+    ("decode: one by one (facts, small or doubtful batches)", intake, "_read_one_by_one"),
     ("code: names to integers", Coding, "code"),
     ("admit: shop, currency, times", Admission, "refused_rows"),
     ("repeats: hash ids", fold, "hash_ids"),
@@ -50,10 +66,13 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("cubes: buckets of time", CubeSet, "_scopes"),
     ("cubes: combinations of names", Dimensions, "codes"),
     ("cubes: find cells", CubeCells, "_rows_of"),
-    ("cubes: count and unite people", CubeCells, "add"),
+    ("cubes: count", CubeCells, "add"),
+    ("people: update sketches", cube_cells, "deque"),
     ("facts: latest of their key", FactIndex, "fold"),
     ("flush: take changed rows", PartitionState, "take_flush"),
     ("flush: encode", wire, "encode_flush"),
+    (SEND, None, ""),
+    ("rest of the fold", PartitionState, "fold"),
 )
 """Named stages; time inside a stage that another one calls counts for the inner one only."""
 
@@ -93,7 +112,16 @@ class Stopwatch:
         return wrapper
 
 
-def batches(records: int, mix: tuple[tuple[str, float], ...]) -> list[RecordBatch]:
+class Fetched(NamedTuple):
+    """A fetch as the broker sends it."""
+
+    topic: str
+    partition: int
+    records: int
+    image: bytes
+
+
+def fetches_of(records: int, mix: tuple[tuple[str, float], ...]) -> list[Fetched]:
     """Draw the load as fetches: each partition of each topic in offset order, interleaved as they fill."""
     pending: dict[tuple[str, int], list[tuple[int, bytes, bytes]]] = defaultdict(list)
     offsets: dict[tuple[str, int], int] = defaultdict(int)
@@ -101,16 +129,18 @@ def batches(records: int, mix: tuple[tuple[str, float], ...]) -> list[RecordBatc
 
     def close(place: tuple[str, int]) -> None:
         rows = pending.pop(place)
-        first = offsets[place]
+        builder = DefaultRecordBatchBuilder(2, _LZ4, False, -1, -1, -1, 1 << 30)
+        for number, (timestamp_ms, key, value) in enumerate(rows):
+            builder.append(number, timestamp_ms, key, value, [])
+        image = builder.build()
+        # The base offset, which the broker writes: the first 8 bytes, outside the checksum.
+        image[:8] = offsets[place].to_bytes(8, "big")
         offsets[place] += len(rows)
-        timestamps, values, keys = zip(*rows, strict=True)
-        drawn.append(
-            RecordBatch(place[0], place[1], range(first, first + len(rows)), timestamps, values, keys)
-        )
+        drawn.append(Fetched(*place, len(rows), bytes(image)))
 
     for record in Load(records, mix=mix, day_events=max(CAMPAIGN_DAY_EVENTS, 2 * records)).rendered():
         place = (record.topic, zlib.crc32(record.key.encode()) % PARTITIONS)
-        pending[place].append((record.timestamp_ms, record.value, record.key.encode()))
+        pending[place].append((record.timestamp_ms, record.key.encode(), record.value))
         if len(pending[place]) == FETCH_RECORDS:
             close(place)
     for place in list(pending):
@@ -118,7 +148,7 @@ def batches(records: int, mix: tuple[tuple[str, float], ...]) -> list[RecordBatc
     return drawn
 
 
-def profile(fetches: Sequence[RecordBatch], cubes: Sequence[Cube]) -> dict[str, Any]:
+def profile(fetches: Sequence[Fetched], cubes: Sequence[Cube]) -> dict[str, Any]:
     """Fold the fetches and return microseconds of processor time per event, by stage."""
     watch = Stopwatch()
     states = [
@@ -126,18 +156,23 @@ def profile(fetches: Sequence[RecordBatch], cubes: Sequence[Cube]) -> dict[str, 
         for number in range(PARTITIONS)
     ]
     flushed_rows = flushed_bytes = since_flush = 0
-    counted = 0
+    cube_seconds: dict[str, float] = defaultdict(float)
     with ExitStack() as stack:
         for name, owner, attribute in STAGES:
-            timed = watch.timed(name, getattr(owner, attribute))
-            stack.enter_context(mock.patch.object(owner, attribute, timed))
-        gc.collect()
-        gc.freeze()
+            if owner is not None:
+                timed = watch.timed(name, getattr(owner, attribute))
+                stack.enter_context(mock.patch.object(owner, attribute, timed))
+        for attribute in ("add", "take_rows"):
+            own = by_cube(getattr(CubeCells, attribute), cube_seconds)
+            stack.enter_context(mock.patch.object(CubeCells, attribute, own))
+        tune_collector()
         began_cpu, began_wall = time.process_time(), time.perf_counter()
         with watch.stage("rest"):
             for number, fetch in enumerate(fetches, 1):
-                states[fetch.partition].fold(fetch)
-                since_flush += len(fetch.offsets)
+                with watch.stage(FETCH):
+                    records = _unpacked(fetch)
+                keeper._fold(states[fetch.partition], fetch.topic, fetch.partition, records)  # noqa: SLF001 - the stage
+                since_flush += fetch.records
                 if since_flush < FLUSH_EVERY_RECORDS and number < len(fetches):
                     continue
                 since_flush = 0
@@ -146,19 +181,19 @@ def profile(fetches: Sequence[RecordBatch], cubes: Sequence[Cube]) -> dict[str, 
                     if flush is None:
                         continue
                     encoded = wire.encode_flush(flush)
-                    flushed_rows += len(encoded.state) + len(encoded.facts)
-                    flushed_bytes += sum(
-                        len(key) + len(value or b"") for key, value in (*encoded.state, *encoded.facts)
-                    )
+                    with watch.stage(SEND):
+                        for rows in (encoded.state, encoded.facts):
+                            flushed_bytes += _packed_bytes(rows)
+                            flushed_rows += len(rows)
         cpu_s, wall_s = time.process_time() - began_cpu, time.perf_counter() - began_wall
         gc.unfreeze()
-    events = sum(len(fetch.offsets) for fetch in fetches)
-    for state in states:
-        counted += sum(
-            position.outcomes.get(outcome, 0)
-            for position in state.positions()
-            for outcome in (Outcome.COUNTED, Outcome.COUNTED_LATE)
-        )
+    events = sum(fetch.records for fetch in fetches)
+    counted = sum(
+        position.outcomes.get(outcome, 0)
+        for state in states
+        for position in state.positions()
+        for outcome in (Outcome.COUNTED, Outcome.COUNTED_LATE)
+    )
     if counted != events:
         message = f"{events} events in, {counted} counted: the profile measured something else"
         raise RuntimeError(message)
@@ -170,12 +205,48 @@ def profile(fetches: Sequence[RecordBatch], cubes: Sequence[Cube]) -> dict[str, 
         "events_per_cpu_second": round(events / cpu_s),
         "rows_flushed": flushed_rows,
         "bytes_flushed_per_event": round(flushed_bytes / events, 1),
+        "cubes_us_per_event": {
+            name: round(seconds / events * 1e6, 3) for name, seconds in cube_seconds.items()
+        },
         "stages_us_per_event": {
             name: round(watch.seconds[name] / events * 1e6, 3)
             for name in (*(name for name, _, _ in STAGES), "rest")
             if name in watch.seconds
         },
     }
+
+
+def by_cube(function: Callable[..., Any], seconds: dict[str, float]) -> Callable[..., Any]:
+    """Return a method of `CubeCells`, its processor time booked under the cube's name, stages within included."""
+
+    def wrapper(cells: CubeCells, *args: Any) -> Any:
+        began = time.process_time()
+        result = function(cells, *args)
+        seconds[cells.cube.name] += time.process_time() - began
+        return result
+
+    return wrapper
+
+
+def _unpacked(fetch: Fetched) -> list[Any]:
+    """Return the records of a fetch as the worker's consumer hands them over."""
+    place = TopicPartition(fetch.topic, fetch.partition)
+    raw = transport._RAW  # noqa: SLF001 - what marks the worker's consumer
+    return list(PartitionRecords(place, MemoryRecords(fetch.image), [], 0, raw, None, True, READ_COMMITTED))
+
+
+def _packed_bytes(rows: Sequence[tuple[bytes, bytes | None]]) -> int:
+    """Pack records as the flush does and return the bytes that would be sent."""
+    total, remaining = 0, iter(rows)
+    row = next(remaining, None)
+    while row is not None:
+        builder = DefaultRecordBatchBuilder(2, _LZ4, True, 1, 1, 0, BATCH_BYTES)
+        number = 0
+        while row is not None and builder.append(number, 0, row[0], row[1], []) is not None:
+            number += 1
+            row = next(remaining, None)
+        total += len(builder.build())
+    return total
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -185,8 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     results = {
-        "w1": profile(batches(options.records, IMPRESSIONS_ONLY), (PRODUCT_DAY,)),
-        "full": profile(batches(options.records, CAMPAIGN_MIX), CUBES),
+        "w1": profile(fetches_of(options.records, IMPRESSIONS_ONLY), (PRODUCT_DAY,)),
+        "impressions": profile(fetches_of(options.records, IMPRESSIONS_ONLY), CUBES),
+        "orders": profile(fetches_of(options.records // 10, ORDERS_ONLY), CUBES),
+        "full": profile(fetches_of(options.records, CAMPAIGN_MIX), CUBES),
     }
     if options.json:
         json.dump(results, sys.stdout, indent=2)
@@ -196,6 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{name}: {result['cpu_us_per_event']} us an event, {result['events_per_cpu_second']} a second")
         for stage, microseconds in result["stages_us_per_event"].items():
             print(f"  {microseconds:7.3f}  {stage}")
+        for cube, microseconds in result["cubes_us_per_event"].items():
+            print(f"  {microseconds:7.3f}  in all, cube {cube}")
     return 0
 
 

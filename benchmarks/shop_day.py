@@ -95,7 +95,7 @@ class ShopDay:
         for chunk in self.load.chunks():
             left = self._left_after(chunk)
             delay_ms = chunk.timestamps_ms - chunk.occurred_ms
-            arrived_ms = self.load.end_ms - 1_000 * (left + 1) // events_per_second
+            arrived_ms = self.load.end_ms - 1 - 1_000 * left // events_per_second
             chunk = dataclasses.replace(chunk, timestamps_ms=arrived_ms, occurred_ms=arrived_ms - delay_ms)
             seconds_left = left // events_per_second
             for second in np.unique(seconds_left[left < self._last])[::-1].tolist():
