@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -36,6 +37,9 @@ READ_BYTES: Final = 4 << 20
 RETRY_S: Final = 1.0
 LAG_EVERY_S: Final = 2.0
 
+MOST_VOUCHING: Final = 32
+"""Times of a replay's clock that wait for the fold to get there; further ones wait until these have."""
+
 
 class KafkaBoard:
     """Implements `streams.board.Board` and `ReportsLag`: `await start()`, later `await stop()`.
@@ -55,7 +59,7 @@ class KafkaBoard:
         self.verdict: Verdict | None = None
         self._clock = clock
         self._replay_now_ms = 0
-        self._vouched: tuple[int, dict[tuple[int, str], int]] | None = None
+        self._vouching: deque[tuple[int, dict[tuple[int, str], int]]] = deque()
         self._loading: str | None = "loading: nothing read yet"
         self._alerts: dict[str, Alert] = {}
         self._changed = asyncio.Event()
@@ -227,12 +231,15 @@ class KafkaBoard:
         Args:
             now_ms: the player's time as it was before the ends of the source topics were looked up.
         """
-        if self._vouched is None and now_ms > self.columns.vouched_ms:
-            self._vouched = (now_ms, self._lag.unfolded_ends())
-        if self._vouched is None or self._loading is not None:
+        newest_ms = self._vouching[-1][0] if self._vouching else self.columns.vouched_ms
+        if now_ms > newest_ms and len(self._vouching) < MOST_VOUCHING:
+            self._vouching.append((now_ms, self._lag.unfolded_ends()))
+        if self._loading is not None:
             return
-        vouched_ms, ends = self._vouched
         folded = {(p, position.topic): position.next_offset for p, position in self.columns.positions()}
-        if all(folded.get(place, 0) >= end or place not in self._lag.lagging for place, end in ends.items()):
+        while self._vouching:
+            vouched_ms, ends = self._vouching[0]
+            if not all(folded.get(at, 0) >= end or at not in self._lag.lagging for at, end in ends.items()):
+                return
             self.columns.vouch(vouched_ms)
-            self._vouched = None
+            self._vouching.popleft()

@@ -115,6 +115,9 @@ class Evaluator:
         if self._unpublished:
             await self._publish_alerts()
         now_ms = board.now_ms()
+        if board.replay_id and board.columns.vouched_ms:
+            # At 600x the player is ten minutes ahead of the fold, in which nothing would seem to have been sold.
+            now_ms = min(now_ms, board.columns.vouched_ms)
         if self._last_ms is not None and now_ms - self._last_ms < board.settings.board.evaluate_every_ms:
             return False
         self._last_ms = now_ms

@@ -38,8 +38,8 @@ from warroom.running import first_of, serving, stop_event, stopped
 HISTORY_PARTITION = 1_000
 """State partitions of history, away from those of the broker's topics."""
 
-BEHIND_AT_MOST_S = 2.0
-"""Of the wall's time, from the player's clock to what the screen is complete up to: two flushes."""
+BEHIND_AT_MOST_S = 3.0
+"""Of the wall's time, from the player's clock to what the screen is complete up to: above what two flushes take."""
 
 JUDGE_EVERY_S = 5.0
 BAR_EVERY_S = 0.2

@@ -31,10 +31,10 @@ DAY: list[Fact] = [
 class FakeBoard:
     """A board whose clock and facts a test moves."""
 
-    replay_id = ""
     badge = ""
 
     def __init__(self, events: Sequence[Fact] = DAY) -> None:
+        self.replay_id = ""
         self.settings: Settings = settings()
         self.columns = Columns(self.settings)
         self.clock_ms = NOW
@@ -197,6 +197,22 @@ async def test_while_catching_up_the_rules_do_not_run(sink: Kept) -> None:
     await on(evaluator, board, MINUTE_MS)
     await on(evaluator, board, MINUTE_MS)
     assert [alert.rule for alert in sink.said] == ["A-01"]
+
+
+async def test_on_a_replay_the_rules_look_at_the_time_that_is_folded(board: FakeBoard, sink: Kept) -> None:
+    board.replay_id = "r"
+    board.columns.vouch(NOW)
+    evaluator = Evaluator(board, sink)
+    # The player is two hours ahead: by then sixty would be long gone, were they not folded yet.
+    board.clock_ms = NOW + 2 * HOUR_MS
+    assert await evaluator.step()
+    (seen,) = sink.stocks
+    assert seen.eta_ms is not None
+    assert abs(seen.eta_ms - (NOW + HOUR_MS)) < 30 * MINUTE_MS
+    board.columns.vouch(NOW + MINUTE_MS)
+    assert await evaluator.step()
+    (page,) = sink.said
+    assert page.opened_at_ms == NOW + MINUTE_MS
 
 
 async def test_a_dead_order_feed_makes_the_stock_unknown_and_holds_the_rules(
