@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 TICK_S: Final = 0.05
 
+FOLDS_UNDER_WAY: Final = 2
+"""Fetches that are folded or wait for the thread that folds; memory is bounded with `app.FETCHES_BUFFERED`."""
+
 
 class Owned:
     """One partition that this process owns: its state, its writer and its pace."""
@@ -47,6 +50,7 @@ class Owned:
         self.writer = writer
         self.pacer = pacer
         self.writing = asyncio.Lock()
+        self.folding = asyncio.Lock()
         self.flushing: asyncio.Task[None] | None = None
         self.flush_began_ms = 0
 
@@ -79,6 +83,8 @@ class StateKeeper:
         self._owned: dict[int, Owned] = {}
         self._placing: asyncio.Task[dict[TP, int]] | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fold")
+        self._room = asyncio.Semaphore(FOLDS_UNDER_WAY)
+        self._folds: set[asyncio.Task[None]] = set()
 
     # -- taking over and letting go
 
@@ -165,17 +171,36 @@ class StateKeeper:
 
     # -- folding
 
+    async def offer(self, topic: str, partition: int, fetch: Fetch) -> None:
+        """Fold one fetch soon, in the order of offers for a partition; returns when another may be offered.
+
+        While one is folded the next is at hand: the thread that folds never waits for the event loop.
+        """
+        await self._room.acquire()
+        fold = asyncio.create_task(self.ingest(topic, partition, fetch))
+        self._folds.add(fold)
+        fold.add_done_callback(self._folded)
+
+    def _folded(self, fold: asyncio.Task[None]) -> None:
+        self._folds.discard(fold)
+        self._room.release()
+        if not fold.cancelled():
+            # `ingest` has told of it: the process ends.
+            fold.exception()
+
     async def ingest(self, topic: str, partition: int, fetch: Fetch) -> None:
         """Fold one fetch; returns when it is folded, drops it when it belongs to an earlier placement."""
         owned = self._owned.get(partition)
         if fetch.epoch != self.epoch or owned is None:
             return
         try:
-            if owned.flushing is not None and owned.pacer.overdue(_now_ms()):
-                await owned.flushing
-            if fetch.epoch != self.epoch:
-                return
-            changed = await self._in_executor(_fold, owned.state, topic, partition, fetch.records)
+            # In order, also while a fetch waits for a flush: one that overtook it would leave a hole behind it.
+            async with owned.folding:
+                if owned.flushing is not None and owned.pacer.overdue(_now_ms()):
+                    await owned.flushing
+                if fetch.epoch != self.epoch:
+                    return
+                changed = await self._in_executor(_fold, owned.state, topic, partition, fetch.records)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -183,10 +208,12 @@ class StateKeeper:
             self._fail(error)
             raise
         if changed:
-            owned.pacer.changed(_now_ms())
-        self.folded[TP(full_name(self._kafka.prefix, topic), partition)] = fetch.records[-1].offset + 1
+            owned.pacer.changed(_now_ms(), behind=fetch.behind)
         self.progress += len(fetch.records)
         self.records += len(fetch.records)
+        if fetch.epoch == self.epoch:
+            tp = TP(full_name(self._kafka.prefix, topic), partition)
+            self.folded[tp] = fetch.records[-1].offset + 1
 
     # -- flushing
 
@@ -215,9 +242,11 @@ class StateKeeper:
     async def _flush(self, owned: Owned) -> None:
         try:
             async with owned.writing:
-                began_ms = owned.flush_began_ms = _now_ms()
+                owned.flush_began_ms = _now_ms()
                 owned.pacer.taken()
                 taken = await self._in_executor(_take, owned.state)
+                # The pace is the broker's: waiting for our own folds is no reason to ask it less often.
+                began_ms = _now_ms()
                 if taken is not None:
                     rows, next_offsets = taken
                     await owned.writer.write(rows, next_offsets)

@@ -47,10 +47,12 @@ class Fetch(NamedTuple):
     Attributes:
         epoch: of the keeper when they were asked for; a later one means that they must not be folded.
         records: raw records of aiokafka: offset, timestamp (ms), key, value, headers.
+        behind: records that the broker had beyond them when it answered.
     """
 
     epoch: int
     records: Sequence[Any]
+    behind: int = 0
 
 
 class Keeper(Protocol):
@@ -216,7 +218,8 @@ class Consumer(driver.Consumer):
                 tp, fetched = waiting.popitem()
                 # Before the yield: a placement may happen in the middle of it, and what it sets must stand.
                 self.next_offsets[tp] = fetched[-1].offset + 1
-                yield tp, self._message(tp, Fetch(epoch, fetched))
+                behind = max(0, (self.highwater(tp) or 0) - self.next_offsets[tp])
+                yield tp, self._message(tp, Fetch(epoch, fetched, behind))
         finally:
             # aiokafka believes that these were taken; without a rewind they would never be read again.
             self._dropped.update(waiting)

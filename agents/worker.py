@@ -67,7 +67,7 @@ class Worker:
         """
         self.settings = settings
         self.keeper = StateKeeper(settings, self.fail, cubes=cubes)
-        self.app = build_app(settings.kafka, self.keeper, self.keeper.ingest)
+        self.app = build_app(settings.kafka, self.keeper, self.keeper.offer)
         self._end = end or _end_process
         self._ended: asyncio.Future[int] | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.flush import FlushPacer
+from agents.flush import CATCHING_UP_RECORDS, FlushPacer
 from streams.settings import KafkaSettings
 
 SETTINGS = KafkaSettings(flush_after_ms=1_000, flush_at_most_ms=5_000)
@@ -65,3 +65,12 @@ def test_folding_need_not_wait_before_a_change_is_overdue() -> None:
     pacer.changed(10_000)
     assert not pacer.overdue(14_999)
     assert pacer.overdue(15_000)
+
+
+def test_while_catching_up_a_flush_is_due_at_the_latest_moment_and_soon_again_at_the_head() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(10_000, behind=CATCHING_UP_RECORDS + 1)
+    assert not pacer.due(14_999)
+    assert pacer.due(15_000)
+    pacer.changed(11_500, behind=CATCHING_UP_RECORDS)
+    assert pacer.due(11_500)

@@ -205,3 +205,38 @@ async def test_a_revocation_in_the_middle_of_a_placement_leaves_nothing_owned(
     assert not rig.keeper.placed
     assert all(writer.closed for writer in FakeWriter.made)
     assert rig.failures == []
+
+
+async def test_fetches_of_a_partition_are_folded_in_their_order_also_when_the_first_waits_for_a_flush(
+    rig: Rig,
+) -> None:
+    FakeWriter.gate.clear()
+    await rig.take(0)
+    flushing = asyncio.create_task(rig.keeper.flush_all())
+    await asyncio.sleep(0.01)
+    await rig.take(1)
+    rig.keeper._owned[0].pacer._changed_ms = 0
+    for number in (2, 3):
+        await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, [impression(number)]))
+    third = asyncio.create_task(rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, [impression(4)])))
+    await asyncio.sleep(0.01)
+    assert not third.done()
+    FakeWriter.gate.set()
+    await flushing
+    await third
+    while rig.keeper._folds:
+        await asyncio.wait(rig.keeper._folds)
+    assert rig.keeper.folded[TP("cm.impressions", 0)] == 5
+    assert rig.keeper.records == 5
+    assert rig.keeper._owned[0].state.next_offset("impressions") == 5
+
+
+async def test_what_was_offered_before_a_revocation_is_folded_and_flushed_or_dropped_but_never_counted_after(
+    rig: Rig,
+) -> None:
+    await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, [impression(0)]))
+    await rig.keeper.revoke()
+    while rig.keeper._folds:
+        await asyncio.wait(rig.keeper._folds)
+    assert rig.keeper.folded == {}
+    assert rig.failures == []

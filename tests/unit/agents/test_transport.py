@@ -54,6 +54,7 @@ class Rig(Consumer):
         self.flow_active = True
         self.fetches = fetches
         self.seeks: list[dict[TP, int]] = []
+        self.ends: dict[TP, int] = {}
         self.during_fetch: Any = None
 
     @property
@@ -62,6 +63,9 @@ class Rig(Consumer):
 
     def assignment(self) -> set[TP]:
         return {A, B}
+
+    def highwater(self, tp: Any) -> int:
+        return self.ends.get(tp, 0)
 
     async def seek_wait(self, partitions: Any) -> None:
         self.seeks.append(dict(partitions))
@@ -155,3 +159,10 @@ def test_only_our_own_consumer_gets_records_as_they_come(deserializer: Any, *, r
     records = PartitionRecords(A, None, [], 0, deserializer, None, False, 0)
     record = Raw(5, key=b"k")
     assert (records._consumer_record(A, record) is record) is raw
+
+
+async def test_a_fetch_says_how_many_records_the_broker_has_beyond_it() -> None:
+    rig = Rig(FakeKeeper(), [{A: [Raw(offset=6), Raw(offset=7)], B: [Raw(offset=3)]}])
+    rig.ends = {A: 20, B: 4}
+    handed = await rig.handed()
+    assert (handed[A].behind, handed[B].behind) == (12, 0)
