@@ -46,7 +46,7 @@ BAR_EVERY_S = 0.2
 REPLAY_ID = "demo"
 
 
-def run(settings: Settings, *, which: str, start: str, port: int, seed: int, **options: Any) -> int:
+def run(settings: Settings, *, port: int, speed: str, **options: Any) -> int:
     """Play the day until it is over (or for ever with `stay`), Ctrl-C or SIGTERM; return the exit code.
 
     Raises:
@@ -54,24 +54,28 @@ def run(settings: Settings, *, which: str, start: str, port: int, seed: int, **o
         RecordingError: the folder `scratch` holds recordings already.
         UnavailableError: the port is taken, or the worker ended.
     """
-    speed = speed_of(options["speed"])
+    factor = speed_of(speed)
     with tempfile.TemporaryDirectory(prefix="warroom-demo-") as temporary:
-        click.echo("Preparing the day ...", err=True)
-        folder = options["scratch"] or Path(temporary)
-        try:
-            day = real_day() if which == "real" else generated_day(folder, seed, start)
-        except ValueError as error:
-            what = f"--start: {error}."
-            raise SettingsError(what, mend="Write 20:30.") from error
         board = dataclasses.replace(settings.board, port=port, data_dir=str(Path(temporary) / "data"))
         base = dataclasses.replace(settings, board=board, shops={})
-        return asyncio.run(
-            _demo(day, world_of(day.today, base, REPLAY_ID, speed), speed, stay=options["stay"])
-        )
+        options["scratch"] = options["scratch"] or Path(temporary)
+        return asyncio.run(_demo(base, factor, **options))
 
 
-async def _demo(day: Day, settings: Settings, speed: float | None, *, stay: bool) -> int:
+async def _demo(
+    base: Settings, speed: float | None, *, which: str, start: str, seed: int, scratch: Path, stay: bool
+) -> int:
     told = stop_event()
+    click.echo("Preparing the day ...", err=True)
+    try:
+        prepare = real_day if which == "real" else partial(generated_day, scratch, seed, start)
+        day = await asyncio.to_thread(prepare)
+    except ValueError as error:
+        what = f"--start: {error}."
+        raise SettingsError(what, mend="Write 20:30.") from error
+    if told.is_set():
+        return 0
+    settings = world_of(day.today, base, REPLAY_ID, speed)
     if binary() is None:
         click.echo("The embedded broker is not installed: the direct engine plays the day.", err=True)
         return await first_of(stopped(told), _without_broker(day, settings, speed, stay=stay))

@@ -61,7 +61,6 @@ class Demo:
             self.url, self.opened_s = line.decode().strip(), self.age_s
         if not self.url.startswith("http://127.0.0.1:"):
             pytest.fail(f"no address after {self.age_s:.0f} s, but {self.url!r}\n{self.said()}")
-        self._children = psutil.Process(self._process.pid).children(recursive=True)
 
     def said(self) -> str:
         """Return its standard error so far."""
@@ -77,11 +76,12 @@ class Demo:
 
     @property
     def children(self) -> list[str]:
-        """Return the command lines of the processes that it had started when it opened."""
-        return [" ".join(child.cmdline()) for child in self._children if child.is_running()]
+        """Return the command lines of the processes that it has started."""
+        return [" ".join(child.cmdline()) for child in self._family()]
 
     async def end(self, number: signal.Signals) -> tuple[int, float, list[int]]:
         """Send a signal; return exit code, seconds until it ended, and the ids of processes that it left behind."""
+        self._children = self._family()
         begun = time.monotonic()
         self._process.send_signal(number)
         try:
@@ -94,18 +94,20 @@ class Demo:
     async def kill(self) -> None:
         """End it and what it started by force; nothing to do when it has ended well."""
         if self._process.returncode is None:
-            children = psutil.Process(self._process.pid).children(recursive=True)
+            self._children = self._family()
             self._process.kill()
             await self._process.wait()
-            self._children += children
         for child in self._children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
 
+    def _family(self) -> list[psutil.Process]:
+        return psutil.Process(self._process.pid).children(recursive=True)
+
 
 @contextlib.asynccontextmanager
 async def demo(log: Path, *options: str) -> AsyncIterator[Demo]:
-    """Run `warroom demo` on a free port until the block ends."""
+    """Run `warroom demo` on a free port until the block ends; await `opened` before anything is asked of its page."""
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *_GUARD, sys.executable, "-m", "warroom.cli", "demo", "--port", "0", *options,
@@ -113,7 +115,6 @@ async def demo(log: Path, *options: str) -> AsyncIterator[Demo]:
         )  # fmt: skip
     running = Demo(process, log)
     try:
-        await running.opened()
         yield running
     finally:
         await running.kill()

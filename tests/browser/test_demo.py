@@ -53,6 +53,7 @@ class Day:
 async def watched(folder: Path, number: signal.Signals, *options: str) -> Day:
     """Run the demo, watch its wall until the day is over, end it."""
     async with demo(folder / "demo.log", *options) as running, chromium(folder) as page:
+        await running.opened()
         await watch(page, running.url)
         await until(page, "window.seen.clocks.length >= 3", within_s=30)
         moving_s = running.age_s
@@ -229,6 +230,14 @@ def test_ctrl_c_and_sigterm_end_it_and_everything_that_it_started(generated: Day
         code, _, left = day.ended
         assert (code, left) == (0, [])
         assert "Traceback" not in day.said
+
+
+@pytest.mark.parametrize("moment", ["Preparing the day", "The day until"])
+async def test_it_ends_as_well_while_it_still_prepares(moment: str, tmp_path: Path) -> None:
+    async with demo(tmp_path / "demo.log") as running:
+        await running.says(moment, within_s=60)
+        code, _, left = await running.end(signal.SIGTERM)
+        assert (code, left, running.said().count("Traceback")) == (0, [], 0)
 
 
 def test_real_orders_are_those_of_the_query_and_what_has_no_source_says_what_it_needs(

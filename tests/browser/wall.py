@@ -118,6 +118,6 @@ async def at_rest(page: Page, *, within_s: float) -> Wall:
         stock=await page.evaluate(STOCK),
         texts=await page.evaluate(TEXTS),
         overview=await page.evaluate("fetch('/api/v1/overview').then((answer) => answer.json())"),
-        faults=page.faults,
-        asked=page.asked,
+        faults=list(page.faults),
+        asked=list(page.asked),
     )
