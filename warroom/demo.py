@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -44,6 +44,8 @@ BEHIND_AT_MOST_S = 3.0
 JUDGE_EVERY_S = 5.0
 BAR_EVERY_S = 0.2
 REPLAY_ID = "demo"
+
+T = TypeVar("T")
 
 
 def run(settings: Settings, *, port: int, speed: str, **options: Any) -> int:
@@ -94,20 +96,35 @@ async def _demo(
 async def _played(
     day: Day, settings: Settings, speed: float | None, board: KafkaBoard, outputs: Outputs, *, stay: bool
 ) -> int:
-    """Play until the screen opens; then serve it, judge it, and play on."""
-    playing = partial(play, day.today, settings, player_world(settings), keep=True)
+    """Play; when everything until the screen opens is folded, serve it and judge it."""
+    clock, world = _Followed(board, speed), player_world(settings)
+    begun = partial(play, day.today, settings, world, from_ms=day.from_ms, fast_until_ms=day.open_ms)
+    playing = begun(speed=speed, keep=True, wall_s=clock)
+    judge = Judge(day.today, settings, from_ms=day.from_ms)
+    async with _beside(playing) as played:
+        # Served earlier, the screen would show a day of zeros, and page for what is over.
+        await first_of(_fails(played), _opened(day, board))
+        async with serving(board, outputs) as url, _beside(_judge(board, judge)):
+            click.echo(url)
+            clock.runs = True
+            await folded(board, (await played).clock_ms)
+            await _over(stay=stay)
+    return 0
+
+
+async def _opened(day: Day, board: KafkaBoard) -> int:
+    """Wait until history is loaded and today folded up to where the screen opens."""
     with await asyncio.to_thread(_bar, day) as bar:
         async with _beside(_follow(board, bar.update)):
-            fast = playing(speed=None, from_ms=day.from_ms, to_ms=day.open_ms)
-            await asyncio.gather(fast, _load_history(board, day))
-            # Served earlier, the screen would show a day of zeros, and page for what is over.
+            await _load_history(board, day)
             await folded(board, day.open_ms)
-    judge = Judge(day.today, settings, from_ms=day.from_ms)
-    async with serving(board, outputs) as url, _beside(_judge(board, judge)):
-        click.echo(url)
-        report = await playing(speed=speed, from_ms=day.open_ms + 1, wall_s=_Followed(board, speed))
-        await folded(board, report.clock_ms)
-        await _over(stay=stay)
+    return 0
+
+
+async def _fails(work: asyncio.Task[Any]) -> int:
+    """Raise what a task raises; a task that ends well is waited for without end."""
+    await asyncio.shield(work)
+    await asyncio.Event().wait()
     return 0
 
 
@@ -138,9 +155,10 @@ async def _load_history(board: KafkaBoard | DirectBoard, day: Day) -> None:
 
 
 class _Followed:
-    """A clock for the player that stands while the board is behind: a slow machine plays slower, and skips nothing."""
+    """A clock for the player that stands until it `runs` and while the board is behind: slow machines play slower."""
 
     def __init__(self, board: KafkaBoard, speed: float | None) -> None:
+        self.runs = False
         self._board = board
         self._most_ms = BEHIND_AT_MOST_S * 1000 * max(1.0, speed or 1.0)
         self._seen_s = time.monotonic()
@@ -148,7 +166,7 @@ class _Followed:
 
     def __call__(self) -> float:
         now_s = time.monotonic()
-        if self._board.now_ms() - self._board.columns.vouched_ms <= self._most_ms:
+        if self.runs and self._board.now_ms() - self._board.columns.vouched_ms <= self._most_ms:
             self._passed_s += min(now_s - self._seen_s, BEHIND_AT_MOST_S)
         self._seen_s = now_s
         return self._passed_s
@@ -181,11 +199,11 @@ async def _judge(board: KafkaBoard, judge: Judge) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _beside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
     """Let a piece of work run for as long as the block does."""
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
