@@ -98,7 +98,8 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         outbox = Outbox.beside(board, notifiers)
         stack.callback(outbox.close)
         delivering = bool(notifiers) and not board.replay_id
-        evaluator = Evaluator(board, sink)
+        may = await _lease(settings, stack)
+        evaluator = Evaluator(board, sink, may=may)
         extras = Extras(delivering=delivering, evaluated_ms=lambda: evaluator.ended_ms)
         runner = web.AppRunner(build_app(board, extras), access_log=None)
         await runner.setup()
@@ -108,7 +109,7 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         except OSError as error:
             what = f"{settings.board.host}:{settings.board.port} cannot be bound: {error.strerror}."
             raise UnavailableError(what, mend="Set board.port to a free port, or 0 for any.") from error
-        for name, work in (("evaluation", evaluator.run()), ("outbox", outbox.run(board))):
+        for name, work in (("evaluation", evaluator.run()), ("outbox", outbox.run(board, may=may))):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(_complain)
             stack.push_async_callback(_cancelled, task)
