@@ -118,8 +118,7 @@ class Answer:
         if value is None:
             return "-"
         if name in self.by:
-            # A terminal must not obey what an id says: escape sequences are shown, not sent.
-            return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value))
+            return plain(str(value))
         unit = METRICS[name].unit
         if unit is Unit.MONEY:
             return f"{value:,.{minor_digits(self.currency)}f}"
@@ -143,3 +142,8 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value
+
+
+def plain(text: str) -> str:
+    """Return foreign text that a terminal does not obey: escape sequences are shown, not sent."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -18,7 +18,6 @@ Id = Annotated[
 ]
 Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="ms since the epoch, UTC")]
 Money = Annotated[int, Meta(ge=0, le=10**13, description="minor units of the shop's currency")]
-SignedMoney = Annotated[int, Meta(ge=-(10**13), le=10**13, description="minor units, negative reverses")]
 Quantity = Annotated[int, Meta(ge=1, le=10**7, description="units")]
 LineQuantity = Annotated[
     int, Meta(ge=0, le=10**7, description="units; 0 for a line without any, as real baskets hold")

@@ -27,17 +27,6 @@ FRAME_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 }
 """One row per valid record; `index` is its place in the batch, the last six are the dimensions of cubes."""
 
-ID_COLUMNS: Final = (
-    "event_id",
-    "shop_id",
-    "user_key",
-    "product",
-    "content",
-    "creator",
-    "sub_campaign",
-    "territory",
-)
-
 ATOM_CODES: Final = {
     (owner, content_format, surface): atom_of(owner, content_format, surface)
     for owner in ("seller", "affiliate", "none")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from agents import dead_letters
+from streams.answers import plain
 from streams.errors import QueryError
 from streams.outcomes import DEAD_LETTERS, Outcome
 from streams.records import DeadLetter
@@ -29,7 +30,7 @@ def list_all(settings: Settings, limit: int, reason: str | None, *, as_json: boo
         click.echo(json.dumps([_document(letter) for letter in letters]))
         return
     for letter in letters:
-        click.echo(f"{letter.place:24} {letter.outcome:18} {_plain(letter.detail)}")
+        click.echo(f"{letter.place:24} {letter.outcome:18} {plain(letter.detail)}")
     if not letters:
         click.echo("No dead letters.")
 
@@ -41,7 +42,7 @@ def show(settings: Settings, place: str, *, as_json: bool) -> None:
         click.echo(json.dumps(_document(letter)))
         return
     for name, value in _document(letter).items():
-        click.echo(f"{name:14} {_plain(str(value))}")
+        click.echo(f"{name:14} {plain(str(value))}")
 
 
 def send_again(
@@ -72,8 +73,3 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
         "value_sha256": letter.value_sha256,
         "value": None if letter.value is None else letter.value.decode("utf-8", "backslashreplace"),
     }
-
-
-def _plain(text: str) -> str:
-    """Return text that cannot command a terminal: foreign bytes are shown, not sent."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
