@@ -1,16 +1,16 @@
-"""An alert and the sentence it says.
+"""An alert: one incident of one rule on one entity, as everybody reads it, and the sentences about stock.
 
-One alert is one incident with a stable id: it opens once and closes once, and everything that a person reads about it
-is made here, so that Slack, the webhook, the page and the would-have-sent log say the same.
+An alert has a stable id: it opens once and closes once. Its message is made once, where it opens and where it closes,
+so that Slack, the webhook, the page and the would-have-sent log say the same.
 
-Source: spec/alerts.md A-01, A-02 and "Rules about rules"; X-83.
+Source: spec/alerts.md, "Rules about rules"; X-83.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from streams.money import compact_money
+from streams.rule import AlertRoute as AlertRoute
+from streams.rule import Owner, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,24 +40,21 @@ class AlertState(StrEnum):
     """Said once, with nothing to close: a digest."""
 
 
-class AlertRoute(StrEnum):
-    """How urgent it is: a page interrupts, a digest waits for its hour."""
-
-    PAGE = "page"
-    DIGEST = "digest"
-
-
 class Resolution(StrEnum):
     """Why an incident closed."""
 
     RESTOCKED = "restocked"
     RAN_OUT = "ran_out"
     EASED = "eased"
+    """The number is back beyond its clearing level."""
     ENDED = "ended"
+    """What it watched is over, or gone."""
+    MISSED = "missed"
+    """It began and ended while nobody could see it: history, told to nobody."""
 
 
-RULE_KEYS: Final = {"A-01": "oos_forecast", "A-02": "oos_now"}
-"""Rule number to its key in spec/alerts.md."""
+DELIVERED_ROUTES: Final = frozenset({AlertRoute.PAGE, AlertRoute.CHANNEL, AlertRoute.DIGEST})
+"""Routes that leave the screen; an alert of another one is shown on the page and told to no receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,17 @@ class Alert:
     Attributes:
         alert_id: stable: shop, campaign, rule, SKU (or `digest` and its hour), day of opening; a second incident of
             one day ends in `/2`.
-        rule: number in spec/alerts.md; `RULE_KEYS` has its key.
-        campaign_id: empty without a campaign; sku_id, product_id: empty on a digest.
-        name: what a person calls the SKU; foreign text, escape it where it is shown.
+        rule, key, title: number and key in spec/alerts.md, for example `A-41` and `goal_behind`, and a few words.
+        route: where it is told; with `panel` it stays on the page (`DELIVERED_ROUTES`).
+        entity_kind, entity_id: what it is about: `sku`, `product`, `shop`, `campaign`, `topic` or `stream`, and which.
+        severity, owner: see their types; the owner picks the channel.
+        runbook: anchor in docs/RUNBOOK.md; empty for what does not leave the screen.
+        advice: what to do, imperative.
+        value, threshold, unit: the number that decided at `updated_at_ms`, where it fires, and what it counts.
+        money_minor: the money in it, minor units of `currency`; sorts what is told together.
+        figures: what receivers may want to know beside it, by name.
+        campaign_id, sku_id, product_id: empty where the entity has none.
+        name: what a person calls the entity; foreign text, escape it where it is shown.
         opened_at_ms, updated_at_ms, resolved_at_ms: on the board's clock; the last is None while open.
         predicted_ms, predicted_low_ms, predicted_high_ms: the stock-out as it was foretold at the opening, with its
             80 % interval; None on A-02 that nobody foretold.
@@ -137,11 +144,19 @@ class Alert:
     lines: tuple[DigestLine, ...] = ()
     more: int = 0
     message: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return the rule's key, for example `oos_forecast`."""
-        return RULE_KEYS[self.rule]
+    key: str = ""
+    title: str = ""
+    entity_kind: str = "sku"
+    entity_id: str = ""
+    severity: Severity = Severity.PAGE
+    owner: Owner = Owner.OPS
+    runbook: str = ""
+    advice: str = ""
+    value: float | None = None
+    threshold: float | None = None
+    unit: str = ""
+    money_minor: int = 0
+    figures: dict[str, int | float | str | None] = field(default_factory=dict)
 
     @property
     def inside_interval(self) -> bool | None:

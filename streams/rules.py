@@ -34,6 +34,7 @@ from streams.alerts import (
 from streams.atoms import KINDS
 from streams.days import MINUTE_MS, BusinessCalendar, day_label
 from streams.goals import day_goal, gmv_of_day
+from streams.rule import Severity
 from streams.stock import SkuStock, StockStatus
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ CLEAR_LEAD: Final = 1.5
 CLEAR_VALUE: Final = 0.5
 """Or when the money at risk is less than the minimum times this."""
 
+_KEYS: Final = {"A-01": "oos_forecast", "A-02": "oos_now"}
+_TITLES: Final = {"A-01": "Will run out", "A-02": "Out of stock"}
 _AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
 
 
@@ -213,6 +216,10 @@ def _open(state: RuleState, facts: RuleInput, rule: str, row: SkuStock, now_ms: 
         Alert(
             alert_id=state.new_id(facts.shop, row.campaign_id, rule, row.sku_id, now_ms),
             rule=rule,
+            key=_KEYS[rule],
+            title=_TITLES[rule],
+            entity_id=row.sku_id,
+            runbook="stock",
             shop_id=row.shop_id,
             state=AlertState.OPEN,
             route=AlertRoute.PAGE,
@@ -246,6 +253,7 @@ def _figures(alert: Alert, row: SkuStock) -> Alert:
         on_hand=row.on_hand,
         velocity_per_h=row.velocity_per_h,
         gmv_at_risk_minor=row.gmv_at_risk_minor,
+        money_minor=row.gmv_at_risk_minor,
         gmv_at_risk_low_minor=row.gmv_at_risk_low_minor,
         gmv_at_risk_high_minor=row.gmv_at_risk_high_minor,
         horizon_end_ms=row.horizon_end_ms,
@@ -307,6 +315,11 @@ def _digest(state: RuleState, facts: RuleInput, now_ms: int) -> list[Alert]:
     alert = Alert(
         alert_id=f"{shop.shop_id}/-/A-01/digest/{hour * every_ms}",
         rule="A-01",
+        key=_KEYS["A-01"],
+        title="Stock digest",
+        entity_kind="shop",
+        entity_id=shop.shop_id,
+        severity=Severity.NOTE,
         shop_id=shop.shop_id,
         state=AlertState.NOTICE,
         route=AlertRoute.DIGEST,
