@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from streams.settings import ShopSettings
 
 
+Basis = Literal["plan", "reference", "straight"]
+
+
 @dataclass(frozen=True, slots=True)
 class GoalProgress:
     """A campaign's goal against what was sold from its first day on.
@@ -33,6 +36,13 @@ class GoalProgress:
         target: in minor units for gmv, else a count; None without a target, then progress_pct is None too.
         value: of the same metric, of the whole shop, from starts_at_ms to the lesser of as_of_ms and ends_at_ms.
         progress_pct: value / target x 100, not clipped at 100; None without a target or with a target of 0.
+        expected_share: the share of the goal that should be reached by as_of_ms, 0 to 1; None while nothing is due.
+        basis: what it follows: `plan`, `reference` or `straight`; the screen says which.
+        pace_pct: progress_pct / expected_share: below 100 is behind; None without a progress or an expected share.
+        projected, projected_low, projected_high: the value at the campaign's end with its 80 % interval, in the
+            target's unit; None while nothing is sold from which to project.
+        needed_per_h: per hour until the end to reach the target, in its unit; 0 when it is reached; None without a
+            target and after the end.
     """
 
     shop_id: str
@@ -45,6 +55,13 @@ class GoalProgress:
     target: float | None
     value: int
     progress_pct: float | None
+    expected_share: float | None = None
+    basis: Basis = "straight"
+    pace_pct: float | None = None
+    projected: float | None = None
+    projected_low: float | None = None
+    projected_high: float | None = None
+    needed_per_h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
