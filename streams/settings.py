@@ -161,6 +161,74 @@ class StockSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """Numbers of the rules on goals and sales (spec/alerts.md); those of A-01, A-02 and X-83 are in `stock`.
+
+    Attributes:
+        goal_amber_pace, goal_red_pace: A-41 fires below these parts of the pace, 1 is on pace.
+        goal_clear_pace: and closes from this one on.
+        goal_min_due: A-41 waits until this share of the goal was due.
+        goal_min_elapsed_ms: or until the campaign has run for this long.
+        week_min_elapsed_ms: A-43 waits until its week or quarter has run for this long.
+        week_clear_margin: A-43 closes once the share reached is this far ahead of the share of the time gone.
+        cancel_factor: A-63 fires when today's cancellation share is above this many times that of the days before.
+        cancel_clear_factor: and closes below this many times.
+        cancel_days: finished days that make that level.
+        cancel_min_orders: least orders of today, and of the days before.
+        cancel_chance: so many cancellations must be less likely than this at the level of the days before.
+        slow_share: A-76 looks at this share of the campaign's products, those that sold least.
+        slow_clear_share: and closes outside of this share.
+        slow_min_products: of which impressions are known; with fewer there is no bottom to speak of.
+        slow_min_impressions: of the product.
+        stop_window_ms: A-77 holds the orders of so long against those of `stop_baseline_ms` before.
+        stop_baseline_ms: see `stop_window_ms`.
+        stop_chance: so few orders must be less likely than this (Poisson).
+        stop_min_expected: least orders expected.
+        stop_most_share: orders must be at most this share of those expected: a slower hour is no stop.
+        stop_clear_share: A-77 closes from this share on.
+        slip_share: A-78 counts orders whose unit price is below this share of the SKU's median.
+        slip_min_orders: so many of them in `slip_window_ms` fire.
+        slip_window_ms: see `slip_min_orders`.
+        slip_history_ms: the median is that of so long before.
+        slip_min_history: least orders in it.
+        slip_flash_word: a joined sub-campaign with this word in its id or name is a planned flash sale.
+        push_min_shown: A-79 needs so many showings by a LIVE since the SKU ran out; it closes below half of them.
+        push_min_share: and SKUs that are out must make this share of the product's selling speed.
+    """
+
+    goal_amber_pace: float = 0.9
+    goal_red_pace: float = 0.75
+    goal_clear_pace: float = 0.95
+    goal_min_due: float = 0.1
+    goal_min_elapsed_ms: int = 2 * HOUR_MS
+    week_min_elapsed_ms: int = 24 * HOUR_MS
+    week_clear_margin: float = 0.02
+    cancel_factor: float = 2.0
+    cancel_clear_factor: float = 1.5
+    cancel_days: int = 7
+    cancel_min_orders: int = 50
+    cancel_chance: float = 0.001
+    slow_share: float = 0.1
+    slow_clear_share: float = 0.2
+    slow_min_products: int = 10
+    slow_min_impressions: int = 500
+    stop_window_ms: int = 10 * MINUTE_MS
+    stop_baseline_ms: int = 2 * HOUR_MS
+    stop_chance: float = 0.0001
+    stop_min_expected: float = 12.0
+    stop_most_share: float = 0.5
+    stop_clear_share: float = 0.75
+    slip_share: float = 0.5
+    slip_min_orders: int = 3
+    slip_window_ms: int = 10 * MINUTE_MS
+    slip_history_ms: int = 7 * 24 * HOUR_MS
+    slip_min_history: int = 10
+    slip_flash_word: str = "flash"
+    push_min_shown: int = 100
+    push_min_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class NotifySettings:
     """Where pages go; an empty file name means that route is off, and messages stay in the would-have-sent log.
 
@@ -185,6 +253,7 @@ class Settings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
     stock: StockSettings = field(default_factory=StockSettings)
+    rules: RuleSettings = field(default_factory=RuleSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     replay_id: str = ""
     """The replay this process belongs to; empty on a live cluster."""
@@ -199,6 +268,7 @@ SECTIONS: Final = {
     "kafka": KafkaSettings,
     "board": BoardSettings,
     "stock": StockSettings,
+    "rules": RuleSettings,
     "notify": NotifySettings,
 }
 """Sections of `warroom.toml`, beside one `[shops.<id>]` table per shop."""

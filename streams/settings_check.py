@@ -23,10 +23,43 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "board.day_final_hour": (0, 23),
     "fold.hot_days": (1, 36_500),
     "stock.page_min_share": (0, 1),
+    "rules.goal_amber_pace": (0, 1),
+    "rules.goal_red_pace": (0, 1),
+    "rules.goal_clear_pace": (0, 2),
+    "rules.goal_min_due": (0, 1),
+    "rules.week_clear_margin": (0, 1),
+    "rules.cancel_factor": (1, 100),
+    "rules.cancel_clear_factor": (0, 100),
+    "rules.cancel_days": (1, 366),
+    "rules.cancel_chance": (0, 1),
+    "rules.slow_share": (0, 1),
+    "rules.slow_clear_share": (0, 1),
+    "rules.stop_window_ms": (60_000, 3_600_000),
+    "rules.stop_baseline_ms": (60_000, 86_400_000),
+    "rules.stop_chance": (0, 1),
+    "rules.stop_min_expected": (1, 1_000_000),
+    "rules.stop_most_share": (0, 1),
+    "rules.stop_clear_share": (0, 1),
+    "rules.slip_share": (0, 1),
+    "rules.slip_min_orders": (1, 1_000_000),
+    "rules.slip_window_ms": (60_000, 86_400_000),
+    "rules.slip_min_history": (1, 1_000_000),
+    "rules.push_min_shown": (1, 1_000_000_000),
+    "rules.push_min_share": (0, 1),
 }
 """Bounds of single keys; every other number must be at least 0."""
 
 Section = TypeVar("Section")
+
+ORDERED: Final = (
+    ("rules", "goal_red_pace", "goal_amber_pace"),
+    ("rules", "goal_amber_pace", "goal_clear_pace"),
+    ("rules", "cancel_clear_factor", "cancel_factor"),
+    ("rules", "slow_share", "slow_clear_share"),
+    ("rules", "stop_most_share", "stop_clear_share"),
+)
+"""Section, and two keys of it of which the first must not exceed the second: a rule that clears where it still fires
+would open and close at every evaluation."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -144,6 +177,14 @@ def _check_together(settings: Settings, place: str) -> None:
             msg,
             mend="Lower the first or raise the second.",
         )
+    for section, low, high in ORDERED:
+        values = getattr(settings, section)
+        if getattr(values, low) > getattr(values, high):
+            msg = (
+                f"{place}: {section}.{low} = {getattr(values, low)} exceeds "
+                f"{section}.{high} = {getattr(values, high)}."
+            )
+            raise SettingsError(msg, mend="Lower the first or raise the second.")
     if board.host not in LOOPBACK and not board.token_file:
         msg = f"{place}: board.host = {board.host!r} is reachable from outside without a token."
         raise SettingsError(
