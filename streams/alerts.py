@@ -198,7 +198,7 @@ def message_of(alert: Alert) -> str:
 
     Source: the example at the end of spec/alerts.md.
     """
-    clock = _Clock(alert.timezone, alert.updated_at_ms)
+    clock = ShopClock(alert.timezone, alert.updated_at_ms)
     if alert.state is AlertState.NOTICE:
         return _digest_text(alert, clock)
     if alert.state is AlertState.RESOLVED:
@@ -217,7 +217,7 @@ def message_of(alert: Alert) -> str:
     return " ".join(parts)
 
 
-def _headline(alert: Alert, clock: _Clock) -> str:
+def _headline(alert: Alert, clock: ShopClock) -> str:
     if alert.rule == "A-02":
         since = f" since {clock.time(alert.actual_ms)}" if alert.actual_ms is not None else ""
         foretold = f", predicted {_predicted(alert, clock)}" if alert.predicted_ms is not None else ""
@@ -225,7 +225,7 @@ def _headline(alert: Alert, clock: _Clock) -> str:
     return f"{alert.name} runs out {_predicted(alert, clock)}."
 
 
-def _predicted(alert: Alert, clock: _Clock) -> str:
+def _predicted(alert: Alert, clock: ShopClock) -> str:
     """Return `~21:40 (21:25-22:05)`; an end that is out of sight stays open."""
     text = f"~{clock.time(alert.predicted_ms)}" if alert.predicted_ms is not None else ""
     if alert.predicted_low_ms is not None:
@@ -244,7 +244,7 @@ def _stock_text(alert: Alert) -> str:
     return f"{alert.on_hand} left, {speed}."
 
 
-def _closing_text(alert: Alert, clock: _Clock) -> str:
+def _closing_text(alert: Alert, clock: ShopClock) -> str:
     foretold = f" Predicted {_predicted(alert, clock)}." if alert.predicted_ms is not None else ""
     if alert.resolution is Resolution.RAN_OUT and alert.actual_ms is not None:
         return f"{alert.name} ran out {clock.time(alert.actual_ms)}.{foretold}"
@@ -257,7 +257,7 @@ def _closing_text(alert: Alert, clock: _Clock) -> str:
     return f"Resolved: {alert.name} {why}.{left}{foretold}"
 
 
-def _digest_text(alert: Alert, clock: _Clock) -> str:
+def _digest_text(alert: Alert, clock: ShopClock) -> str:
     count = len(alert.lines) + alert.more
     horizon = f" by {clock.end(alert.horizon_end_ms)}" if alert.horizon_end_ms is not None else ""
     money = compact_money(alert.gmv_at_risk_minor, alert.currency)
@@ -280,7 +280,7 @@ def listed(items: Sequence[str], more: int) -> str:
     return ", ".join(items) + (f" and {more:,} more" if more else "")
 
 
-class _Clock:
+class ShopClock:
     """Times of a message, in the shop's zone; another day than the message's is named."""
 
     def __init__(self, timezone: str, at_ms: int) -> None:
@@ -291,6 +291,7 @@ class _Clock:
         return dt.datetime.fromtimestamp(at_ms / 1000, self._zone)
 
     def time(self, at_ms: int) -> str:
+        """Return an instant as `21:40`, of another day as `Fri 21:40`, of another week with its date."""
         local = self._local(at_ms)
         days = (local.date() - self._today).days
         if days == 0:
