@@ -17,6 +17,7 @@ import click
 
 from streams.errors import QueryError, WarRoomError
 from warroom.configuration import load
+from warroom.init_command import init, send_references
 
 
 class Commands(click.Group):
@@ -252,6 +253,9 @@ def send_letters(
 
     letters.send_again(load(config), places, value_file, as_json=as_json)
 
+
+main.add_command(init)
+main.add_command(send_references)
 
 if __name__ == "__main__":
     main()
