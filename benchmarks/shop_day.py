@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
 from benchmarks.load import (
     CAMPAIGN_MIX,
@@ -30,7 +29,7 @@ from streams.fold import PartitionState
 from streams.records import RecordBatch
 from streams.settings import FoldSettings
 from streams.state import FactRow, Flush, PeopleRow, StateRow
-from streams.traffic import FRAME_SCHEMA
+from streams.traffic import Place, TrafficColumns
 from streams.validation import Admission
 from streams.wire import encode_flush
 
@@ -78,12 +77,15 @@ class ShopDay:
             f"sc_{index % SUB_CAMPAIGNS:02d}" if "content_id" in block else None
             for index, block in enumerate(blocks)
         ]
-        self._contents = pl.Series([block.get("content_id") for block in blocks], dtype=pl.String)
-        self._creators = pl.Series([block.get("creator_id") for block in blocks], dtype=pl.String)
-        self._atoms = self.load.atoms
-        self._users = pl.Series([user_key(user) for user in range(USERS)])
-        self._products = pl.Series([product_id(product) for product in range(PRODUCTS)])
-        self._types = pl.Series([name for name, _ in CAMPAIGN_MIX])
+        self._places = [
+            Place(atom, block.get("content_id"), block.get("creator_id"), sub_campaign)
+            for atom, block, sub_campaign in zip(
+                self.load.atoms.tolist(), blocks, self._sub_campaigns, strict=True
+            )
+        ]
+        self._users = [user_key(user) for user in range(USERS)]
+        self._products = [product_id(product) for product in range(PRODUCTS)]
+        self._types = [name for name, _ in CAMPAIGN_MIX]
 
     def earlier(self) -> Iterator[Chunk]:
         """Yield the day without its last events."""
@@ -105,28 +107,26 @@ class ShopDay:
         """Return how many events of the day come after each one."""
         return self._events - 1 - chunk.first - np.arange(len(chunk.users))
 
-    def frame(self, chunk: Chunk) -> pl.DataFrame:
+    def columns(self, chunk: Chunk) -> TrafficColumns:
         """Return the traffic of a chunk as the fold sees it after decoding."""
         chunk = _rows_of(chunk, chunk.types != _ORDERS)
         size = len(chunk.users)
-        users = pl.Series(np.maximum(chunk.users, 0))
-        columns = {
-            "index": np.arange(size, dtype=np.uint32),
-            "event_type": self._types.gather(chunk.types),
-            "event_id": pl.repeat("x", size, eager=True),
-            "shop_id": pl.repeat(SHOP.shop_id, size, eager=True),
-            "currency": pl.repeat(SHOP.currency, size, eager=True),
-            "occurred_at_ms": chunk.occurred_ms,
-            "user_key": self._users.gather(users).set(pl.Series(chunk.users < 0), None),
-            "atom": self._atoms[chunk.sources],
-            "product": self._products.gather(chunk.products),
-            "content": self._contents.gather(chunk.sources),
-            "creator": self._creators.gather(chunk.sources),
-            "sub_campaign": pl.Series(self._sub_campaigns, dtype=pl.String).gather(chunk.sources),
-            "territory": pl.Series(TERRITORIES).gather(_territory_of(chunk)),
-        }
-        return pl.DataFrame(columns, schema=FRAME_SCHEMA).with_columns(
-            pl.when(pl.col("event_type") == "product_impression").then("territory").alias("territory")
+        event_types = [self._types[number] for number in chunk.types.tolist()]
+        return TrafficColumns(
+            index=np.arange(size, dtype=np.int64),
+            event_types=event_types,
+            event_ids=["x"] * size,
+            shop_ids=[SHOP.shop_id] * size,
+            currencies=[SHOP.currency] * size,
+            occurred_ms=chunk.occurred_ms,
+            users=[None if user < 0 else self._users[user] for user in chunk.users.tolist()],
+            products=[self._products[number] for number in chunk.products.tolist()],
+            territories=[
+                TERRITORIES[number] if event_type == "product_impression" else None
+                for event_type, number in zip(event_types, _territory_of(chunk).tolist(), strict=True)
+            ],
+            places=self._places,
+            place_rows=chunk.sources,
         )
 
     def batches(self, chunk: Chunk, offsets: dict[str, int], *, strangers: bool = False) -> list[RecordBatch]:
@@ -170,8 +170,9 @@ class ShopDay:
         orders = new_partition()
         offsets: dict[str, int] = defaultdict(int)
         for chunk in chunks:
-            frame = self.frame(chunk)
-            cubes.add(coding.code(frame), np.ones(frame.height, dtype=np.bool_))
+            columns = self.columns(chunk)
+            if len(columns):
+                cubes.add(coding.code(columns), np.ones(len(columns), dtype=np.bool_))
             for batch in self.batches(_rows_of(chunk, chunk.types == _ORDERS), offsets):
                 orders.fold(batch)
         rows, people = cubes.take_rows()

@@ -14,7 +14,6 @@ from operator import call
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streams import sketches
@@ -219,10 +218,7 @@ class CubeCells:
         self._rows.update(zip(keys.tolist(), rows.tolist(), strict=True))
 
     def _dimensions(self, dims: Sequence[tuple[str, ...]], coding: Coding) -> Dimensions:
-        columns = zip(self.cube.dims, zip(*dims, strict=True), strict=True)
-        return coding.dimensions_of(
-            pl.DataFrame([pl.Series(name, column, dtype=pl.String) for name, column in columns])
-        )
+        return coding.dimensions_of(self.cube.dims, zip(*dims, strict=True))
 
     def _rows_of(
         self, dimensions: Dimensions, scope_codes: Codes, dims: Codes, selected: Codes | None

@@ -14,20 +14,18 @@ unknown fields (ignored) are the same by construction. What the array could hide
 An attribution block stays raw at first: a batch holds few distinct ones, and each is decoded and checked once.
 
 What cannot be shown (names in Chinese, numbers for ids, arrays in unknown fields) is legal, and takes the slower way.
-Measured at 410 bytes a record: 1.5 microseconds, where polars with the checks that it needs took 3.9.
+Measured at 410 bytes a record: 1.0 microseconds, where polars with the checks that it needs took 3.9.
 """
 
 from __future__ import annotations
 
-from operator import attrgetter, itemgetter
-from typing import Annotated, Any, Final, Literal
+from operator import itemgetter
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
-import polars as pl
 from msgspec import Meta, Raw, Struct
 
-from streams.atoms import NO_SOURCE_ATOM
 from streams.coding import Coder
 from streams.decoding import (
     MAX_ID_CHARACTERS,
@@ -38,11 +36,14 @@ from streams.decoding import (
     source_fault,
 )
 from streams.events import Format, Owner, SourceSystem, Surface
-from streams.traffic import ATOM_CODES, FRAME_SCHEMA
+from streams.traffic import ATOM_CODES, NO_PLACE, Place, TrafficColumns
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 _Instant = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
 _OPEN_BRACE: Final = ord("{")
+
+SLICE: Final = 1_000
+"""Records of one array: 400 KB stay in the processor's cache between joining and parsing, which halves both."""
 
 _SOURCES_KEPT: Final = 50_000
 """Distinct attribution blocks remembered between batches; a shop has thousands, a hostile one must not fill memory."""
@@ -82,60 +83,87 @@ class _Row(Struct, gc=False):
     quantity: Annotated[int, Meta(ge=1, le=10**7)] = 1
 
 
-Place = tuple[int, str | None, str | None, str | None]
-"""Atom, content, creator and sub-campaign of an attribution block."""
-
 _decode_rows: Final = msgspec.json.Decoder(list[_Row]).decode
 _decode_source: Final = msgspec.json.Decoder(_Source | None).decode
-_FIELDS: Final = (
-    "event_type",
-    "event_id",
-    "shop_id",
-    "currency",
-    "occurred_at_ms",
-    "user_key",
-    "product",
-    "territory",
-)
-_PLACE_FIELDS: Final = ("atom", "content", "creator", "sub_campaign")
-_cells: Final = attrgetter(*("product_id" if name == "product" else name for name in _FIELDS), "source")
 _first_byte: Final = itemgetter(0)
 _places: dict[bytes, Place] = {}
 
 
-def decode_fast(values: list[bytes]) -> pl.DataFrame | None:
-    """Decode traffic records into a frame of `traffic.FRAME_SCHEMA`, `index` counting from 0.
+def decode_fast(values: list[bytes]) -> TrafficColumns | None:
+    """Decode traffic records into columns, `index` counting from 0.
 
     Returns:
         None when the batch is not shown to be valid as a whole; nothing is known of its records then.
     """
-    joined = b"[" + b",\n".join(values) + b"]"
-    if not joined.isascii() or b"\\" in joined or b"\x7f" in joined or joined.find(b"[", 1) >= 0:
-        return None
+    event_types: list[str] = []
+    event_ids: list[str] = []
+    shop_ids: list[str] = []
+    currencies: list[str | None] = []
+    occurred_ms: list[int] = []
+    users: list[str | None] = []
+    products: list[str] = []
+    territories: list[str | None] = []
+    blocks: list[bytes] = []
     try:
-        if set(map(_first_byte, values)) != {_OPEN_BRACE}:
-            return None
-        if max(map(len, values)) > OBJECT_BYTES * MAX_NESTING and any(map(nested_too_deeply, values)):
-            return None
-        rows = _decode_rows(joined)
-        if len(rows) != len(values):
-            return None
-        *columns, blocks = zip(*map(_cells, rows), strict=True)
+        for first in range(0, len(values), SLICE):
+            # To columns slice by slice: the next one's rows then take the places of these in the cache.
+            rows = _rows_of(values[first : first + SLICE])
+            event_types += [row.event_type for row in rows]
+            event_ids += [row.event_id for row in rows]
+            shop_ids += [row.shop_id for row in rows]
+            currencies += [row.currency for row in rows]
+            occurred_ms += [row.occurred_at_ms for row in rows]
+            users += [row.user_key for row in rows]
+            products += [row.product_id for row in rows]
+            territories += [row.territory for row in rows]
+            blocks += [bytes(row.source) for row in rows]
         coder = Coder()
-        codes = coder.codes(map(bytes, blocks), len(rows))
+        place_rows = coder.codes(blocks, len(blocks))
         places = [_place(block) for block in coder]
     except (msgspec.MsgspecError, ValueError, RecursionError, IndexError):
         return None
-    cells: dict[str, Any] = dict(zip(_FIELDS, columns, strict=True))
-    # Only impressions have a territory; for the authority it is an unknown field of the others.
-    cells["territory"] = [
-        territory if event_type == "product_impression" else None
-        for event_type, territory in zip(cells["event_type"], cells["territory"], strict=True)
-    ]
-    cells["index"] = np.arange(len(rows), dtype=np.uint32)
-    for name, column in zip(_PLACE_FIELDS, zip(*places, strict=True), strict=True):
-        cells[name] = pl.Series(name, column, dtype=FRAME_SCHEMA[name]).gather(codes)
-    return pl.DataFrame([pl.Series(name, cells[name], dtype=dtype) for name, dtype in FRAME_SCHEMA.items()])
+    if territories.count(None) < len(values):
+        # Only impressions have a territory; for the authority it is an unknown field of the others.
+        territories = [
+            territory if event_type == "product_impression" else None
+            for event_type, territory in zip(event_types, territories, strict=True)
+        ]
+    return TrafficColumns(
+        index=np.arange(len(values), dtype=np.int64),
+        event_types=event_types,
+        event_ids=event_ids,
+        shop_ids=shop_ids,
+        currencies=currencies,
+        occurred_ms=np.array(occurred_ms, dtype=np.int64),
+        users=users,
+        products=products,
+        territories=territories,
+        places=places,
+        place_rows=place_rows,
+    )
+
+
+def _rows_of(values: list[bytes]) -> list[_Row]:
+    """Return some records as rows.
+
+    Raises:
+        ValueError: they are not shown to be valid, each by itself (`msgspec.MsgspecError` is one, too).
+    """
+    joined = b"[" + b",\n".join(values) + b"]"
+    if not joined.isascii() or b"\\" in joined or b"\x7f" in joined or joined.find(b"[", 1) >= 0:
+        message = "bytes that could hide the end of a record"
+        raise ValueError(message)
+    if set(map(_first_byte, values)) != {_OPEN_BRACE}:
+        message = "a value does not begin an object"
+        raise ValueError(message)
+    if max(map(len, values)) > OBJECT_BYTES * MAX_NESTING and any(map(nested_too_deeply, values)):
+        message = "nested too deeply"
+        raise ValueError(message)
+    rows = _decode_rows(joined)
+    if len(rows) != len(values):
+        message = "more or fewer records than values"
+        raise ValueError(message)
+    return rows
 
 
 def _place(block: bytes) -> Place:
@@ -148,13 +176,13 @@ def _place(block: bytes) -> Place:
     if place is None:
         source = _decode_source(block)
         if source is None:
-            place = (NO_SOURCE_ATOM, None, None, None)
+            place = NO_PLACE
         elif source_fault(source) is not None:
             message = "a conditional field of the source block is missing"
             raise ValueError(message)
         else:
             atom = ATOM_CODES[source.owner, source.format, source.surface]
-            place = (atom, source.content_id, source.creator_id, source.sub_campaign_id)
+            place = Place(atom, source.content_id, source.creator_id, source.sub_campaign_id)
         if len(_places) >= _SOURCES_KEPT:
             _places.clear()
         _places[block] = place

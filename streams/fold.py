@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streams.coding import Coding
@@ -29,6 +28,7 @@ from streams.settings import FoldSettings, ShopSettings
 from streams.state import FactRow, Flush, PeopleRow, Position, RepeatChunk, RowKey, StateRow
 from streams.tally import Tally
 from streams.topics import SOURCE_TOPICS
+from streams.traffic import TrafficColumns
 from streams.validation import LATEST_R_MS, Admission
 from streams.wire import FlushMark, StateRecord
 
@@ -94,8 +94,8 @@ class PartitionState:
         intake = read(batch, start, self._replay_id)
         for index, refusal in intake.refusals:
             self._refuse(batch, index, refusal)
-        if intake.frame.height:
-            self._fold_traffic(batch, intake.frame, received_ms)
+        if intake.traffic is not None:
+            self._fold_traffic(batch, intake.traffic, received_ms)
         if intake.facts:
             self._fold_facts(batch, intake.facts)
         tally.next_offset = batch.offsets[-1] + 1
@@ -158,15 +158,17 @@ class PartitionState:
                 [chunk for chunk in chunks.values() if chunk.topic == topic and chunk.image is not None]
             )
 
-    def _fold_traffic(self, batch: RecordBatch, frame: pl.DataFrame, received_ms: NDArray[np.int64]) -> None:
+    def _fold_traffic(
+        self, batch: RecordBatch, columns: TrafficColumns, received_ms: NDArray[np.int64]
+    ) -> None:
         tally = self._tallies[batch.topic]
-        traffic = self._coding.code(frame)
+        traffic = self._coding.code(columns)
         received = received_ms[traffic.index]
         refused = self._admission.refused_rows(traffic, received)
         identity, occurred, shop = traffic.identity, traffic.occurred_ms, traffic.shop
         rows: NDArray[np.int64] | None = None
         if refused.any():
-            self._refuse_rows(batch, frame.filter(refused))
+            self._refuse_rows(batch, columns, np.flatnonzero(refused).tolist())
             rows = np.flatnonzero(~refused)
             identity = [identity[row] for row in rows.tolist()]
             occurred, shop, received = occurred[rows], shop[rows], received[rows]
@@ -189,7 +191,7 @@ class PartitionState:
         if rows is None:
             taken = verdict.fresh
         else:
-            taken = np.zeros(frame.height, dtype=np.bool_)
+            taken = np.zeros(len(columns), dtype=np.bool_)
             taken[rows] = verdict.fresh
         if taken.any():
             self._cubes.add(traffic, taken)
@@ -208,12 +210,16 @@ class PartitionState:
         if arrivals:
             self._facts.fold(batch.topic, arrivals, self._tallies)
 
-    def _refuse_rows(self, batch: RecordBatch, rows: pl.DataFrame) -> None:
+    def _refuse_rows(self, batch: RecordBatch, columns: TrafficColumns, rows: Sequence[int]) -> None:
         """Refuse well-formed traffic, each record with its own reason."""
-        columns = rows.select("index", "shop_id", "currency", "occurred_at_ms")
-        for index, shop_id, currency, occurred_at_ms in columns.iter_rows():
+        for row in rows:
+            index = int(columns.index[row])
             refusal = self._admission.refuse(
-                shop_id, currency, occurred_at_ms, batch.timestamps_ms[index], traffic=True
+                columns.shop_ids[row],
+                columns.currencies[row],
+                int(columns.occurred_ms[row]),
+                batch.timestamps_ms[index],
+                traffic=True,
             )
             if refusal is None:
                 msg = f"{batch.topic}/{batch.partition}/{batch.offsets[index]} is refused by its batch alone"

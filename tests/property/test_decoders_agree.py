@@ -13,7 +13,7 @@ from msgspec import structs
 from streams.decoding import Refusal, decode
 from streams.events import EVENT_TYPES, TRAFFIC_TYPES, Source, Traffic
 from streams.fast_decoding import _Row, _Source, decode_fast
-from streams.traffic import frame_of
+from streams.traffic import columns_of
 from tests.core_worlds import BEGIN_MS, SOURCES, impression
 
 SOURCE: dict[str, Any] = {
@@ -106,13 +106,13 @@ def _object(pairs: list[tuple[str, str]], separators: tuple[str, str]) -> str:
 @example(batch=[b'\n{"source":null}'])
 @example(batch=[b"\xef\xbb\xbf" + json.dumps(FULL).encode()])
 def test_what_the_fast_decoder_takes_the_authority_reads_alike(batch: list[bytes]) -> None:
-    frame = decode_fast(batch)
-    if frame is None:
+    columns = decode_fast(batch)
+    if columns is None:
         return
     events = [decode(value) for value in batch]
     assert not [event for event in events if isinstance(event, Refusal)]
     traffic = [event for event in events if isinstance(event, Traffic)]
-    assert frame.equals(frame_of(range(len(batch)), traffic))
+    assert columns.records() == columns_of(range(len(batch)), traffic).records()
 
 
 @pytest.mark.parametrize("separators", SEPARATORS[:2])
@@ -128,10 +128,10 @@ def test_ordinary_records_take_the_fast_way(
     }
     explicit = without | {"territory": None, "user_key": None, "currency": None}
     batch = [json.dumps(record, separators=separators).encode() for record in (event, without, explicit)]
-    frame = decode_fast(batch)
-    assert frame is not None
-    assert frame["product"].to_list() == [event["product_id"]] * 3
-    assert frame["user_key"].to_list() == ["u1", None, None]
+    columns = decode_fast(batch)
+    assert columns is not None
+    assert columns.products == [event["product_id"]] * 3
+    assert columns.users == ["u1", None, None]
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,10 @@ def test_a_doubtful_record_sends_its_batch_to_the_authority(change: dict[str, An
 def test_a_key_that_stands_twice_counts_as_its_last_and_an_unknown_one_not_at_all() -> None:
     good = json.dumps(FULL)
     repeated = f'{good[:-1]}, "product_id": "p2", "territory": null, "other": {{"a": 1}}}}'
-    frame = decode_fast([good.encode(), repeated.encode()])
-    assert frame is not None
-    assert frame["product"].to_list() == [FULL["product_id"], "p2"]
-    assert frame["territory"].to_list() == ["NY", None]
+    columns = decode_fast([good.encode(), repeated.encode()])
+    assert columns is not None
+    assert columns.products == [FULL["product_id"], "p2"]
+    assert columns.territories == ["NY", None]
 
 
 def test_an_attribution_block_with_a_new_field_cannot_be_forgotten() -> None:
@@ -177,6 +177,6 @@ def test_an_attribution_block_with_a_new_field_cannot_be_forgotten() -> None:
 def test_every_traffic_type_is_known_to_both() -> None:
     for name in ("product_impression", "product_click", "product_page_view", "add_to_cart"):
         assert name in EVENT_TYPES
-        frame = decode_fast([json.dumps(FULL | {"event_type": name}).encode()])
-        assert frame is not None
-        assert frame["territory"].to_list() == (["NY"] if name == "product_impression" else [None])
+        columns = decode_fast([json.dumps(FULL | {"event_type": name}).encode()])
+        assert columns is not None
+        assert columns.territories == (["NY"] if name == "product_impression" else [None])
