@@ -10,9 +10,12 @@ from aiohttp import web
 PROBLEM_TYPE: Final = "application/problem+json"
 
 _TITLES: Final = {
+    400: "Not understood",
     401: "Not allowed",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    409: "Not possible now",
     413: "Too large",
     421: "Wrong host",
     422: "The question has no right answer",

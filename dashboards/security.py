@@ -1,7 +1,8 @@
 """Who may ask: host names, the token, and what a browser may do with the answer.
 
 The board binds loopback unless a token guards it. A page of a stranger can still reach loopback by DNS rebinding, so
-the Host header is checked too; behind a token no name is trusted, only the token.
+the Host header is checked too; behind a token no name is trusted, only the token. What changes state must also carry
+a header that no page of a stranger can make a browser send.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ PAGE_PATH: Final = "/"
 LOGIN_PATH: Final = "/login"
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN_PATH})
 """What an orchestrator and a person without a session need; they tell no numbers."""
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGE_HEADER: Final = "X-Warroom"
+"""A request that changes something carries this header, with any value. A form or a simple request of a foreign page
+cannot; a scripted one needs a preflight, which the board does not answer."""
 
 MIN_TOKEN_LENGTH: Final = 16
 MAX_LOGIN_BYTES: Final = 4096
@@ -110,7 +116,7 @@ class Guard:
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse a foreign host name or a missing token, else pass the request on."""
+        """Refuse a foreign host name, a missing token or a change that a foreign page asks for, else pass it on."""
         if not self._token and host_name(request.headers.get("Host", "")) not in self._names:
             return problem(
                 421,
@@ -128,6 +134,13 @@ class Guard:
                 )
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 return answer
+        if request.method not in SAFE_METHODS and request.path != LOGIN_PATH and not _is_own(request):
+            return problem(
+                403,
+                "foreign_request",
+                "A change must come from the board's own page or from a program that says so.",
+                mend=f"Send the header {CHANGE_HEADER}: 1, and no Origin of another site.",
+            )
         return await handler(request)
 
     def _is_known(self, request: web.Request) -> bool:
@@ -162,6 +175,15 @@ class Guard:
             SESSION_COOKIE, self.session, httponly=True, samesite="Strict", secure=request.secure, path="/"
         )
         return answer
+
+
+def _is_own(request: web.Request) -> bool:
+    """Return whether a change is asked for by the board's page or by a program, not by a page of a stranger."""
+    if CHANGE_HEADER not in request.headers:
+        return False
+    origin = request.headers.get("Origin")
+    # A browser that names where the page came from must name the board, host and port.
+    return origin is None or origin.partition("://")[2].lower() == request.headers.get("Host", "").lower()
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
