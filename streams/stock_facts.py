@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from streams.alerts import clean_name
 from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
 from streams.metrics_sales import gmv_minor
+from streams.names import sku_name
 from streams.projection import ProjectionInput, lookback_ms
 from streams.shape import DayShape, local_hours, shape_of
 
@@ -101,14 +101,7 @@ class StockFacts:
 
     def name(self, sku_id: str, product_id: str) -> str:
         """Return what a person calls a SKU: the product's name and, where it has several, what sets the SKU apart."""
-        product = self._products.get(product_id)
-        if product is None:
-            return clean_name(sku_id)
-        if len(product.sku_ids) <= 1:
-            return clean_name(product.name)
-        # Sellers build SKU ids from the product's id or name; said once is enough.
-        variant = sku_id.removeprefix(product_id).removeprefix(product.name).lstrip("-_/.: ") or sku_id
-        return clean_name(f"{product.name} / {variant}")
+        return sku_name(self._products.get(product_id), sku_id, product_id)
 
     def list_price(self, product_id: str) -> float:
         """Return the product card's price, 0 without one: what stands in for the mean paid before the first sale."""
