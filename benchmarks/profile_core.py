@@ -23,11 +23,12 @@ from typing import Any, Final, NamedTuple
 from unittest import mock
 
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from agents import keeper, transport
+from agents.transport import ChunkedPartitionRecords
 from agents.worker import tune_collector
 from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, IMPRESSIONS_ONLY, SHOP, Load
 from streams import cube_cells, fast_decoding, fold, intake, wire
@@ -232,7 +233,9 @@ def _unpacked(fetch: Fetched) -> list[Any]:
     """Return the records of a fetch as the worker's consumer hands them over."""
     place = TopicPartition(fetch.topic, fetch.partition)
     raw = transport._RAW  # noqa: SLF001 - what marks the worker's consumer
-    return list(PartitionRecords(place, MemoryRecords(fetch.image), [], 0, raw, None, True, READ_COMMITTED))
+    images = MemoryRecords(fetch.image)
+    chunks = ChunkedPartitionRecords(place, images, [], 0, raw, None, True, READ_COMMITTED)
+    return [record for chunk in chunks for record in chunk.records]
 
 
 def _packed_bytes(rows: Sequence[tuple[bytes, bytes | None]]) -> int:

@@ -7,10 +7,14 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
-from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record import MemoryRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.types import TP
 
-from agents.transport import _RAW, Consumer, Fetch
+from agents.transport import _RAW, Consumer, Fetch, _Chunk
 
 A, B = TP("cm.orders", 0), TP("cm.clicks", 0)
 
@@ -73,7 +77,8 @@ class Rig(Consumer):
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         if self.during_fetch is not None:
             self.during_fetch()
-        return (self.fetches.pop(0) if self.fetches else {}), set()
+        fetch = self.fetches.pop(0) if self.fetches else {}
+        return {tp: [_Chunk([record]) for record in records] for tp, records in fetch.items()}, set()
 
     async def handed(self) -> dict[TP, Fetch]:
         return {tp: cast("Any", message).value async for tp, message in self.getmany(0.0)}
@@ -154,11 +159,54 @@ async def test_a_placement_that_was_revoked_meanwhile_moves_nothing() -> None:
     assert keeper.calls == ["place"]
 
 
-@pytest.mark.parametrize(("deserializer", "raw"), [(_RAW, True), (None, False)])
-def test_only_our_own_consumer_gets_records_as_they_come(deserializer: Any, *, raw: bool) -> None:
-    records = PartitionRecords(A, None, [], 0, deserializer, None, False, 0)
-    record = Raw(5, key=b"k")
-    assert (records._consumer_record(A, record) is record) is raw
+def batch_of(first: int, values: list[bytes], *, transactional: bool = False, producer_id: int = -1) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, 0, transactional, producer_id, 0, 0, 1 << 20)
+    for number, value in enumerate(values):
+        builder.append(number, 1_000 + first + number, b"k", value, [])
+    image = builder.build()
+    # The broker writes the base offset: the first 8 bytes, outside the checksum.
+    image[:8] = first.to_bytes(8, "big")
+    return bytes(image)
+
+
+ABORTED_PRODUCER = 7
+IMAGE = (
+    batch_of(10, [b"a", b"b", b"c"])
+    + batch_of(13, [b"never"], transactional=True, producer_id=ABORTED_PRODUCER)
+    + batch_of(14, [b"d"], transactional=True, producer_id=8)
+    + batch_of(15, [b"e", b"f"])
+)
+
+
+def read(deserializer: Any, offset: int) -> tuple[list[Any], int]:
+    aborted = [(ABORTED_PRODUCER, 13)]
+    records = fetcher.PartitionRecords(
+        A, MemoryRecords(IMAGE), aborted, offset, deserializer, None, True, READ_COMMITTED
+    )
+    return list(records), records.next_fetch_offset
+
+
+@pytest.mark.parametrize("offset", [10, 11, 12])
+def test_our_consumer_reads_whole_batches_and_others_the_same_records_one_by_one(offset: int) -> None:
+    single, single_next = read(None, offset)
+    chunks, chunked_next = read(_RAW, offset)
+    ours = [record for chunk in chunks for record in chunk.records]
+    assert [record.value for record in single] == [b"a", b"b", b"c", b"d", b"e", b"f"][-len(single) :]
+    # Records before the offset that was asked for come along; the fold skips them.
+    assert [(each.offset, each.timestamp, each.value) for each in ours if each.offset >= offset] == [
+        (each.offset, each.timestamp, each.value) for each in single
+    ]
+    assert chunked_next == single_next == 17
+
+
+def test_a_torn_batch_is_refused_by_its_checksum() -> None:
+    torn = bytearray(IMAGE)
+    torn[70] ^= 1
+    records = fetcher.PartitionRecords(
+        A, MemoryRecords(bytes(torn)), [], 10, _RAW, None, True, READ_COMMITTED
+    )
+    with pytest.raises(CorruptRecordException):
+        list(records)
 
 
 async def test_a_fetch_says_how_many_records_the_broker_has_beyond_it() -> None:
