@@ -41,6 +41,25 @@ class ShopSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GoalSettings:
+    """A shop's goals, where its campaign records name none: table `[goals.<shop id>]`.
+
+    Attributes:
+        week: goal of each week from its first day (the shop's `week_start`, else Monday), in `week_metric`; 0 is none.
+        week_metric: what it counts; money in major units.
+        quarter: goal of each calendar quarter, in `quarter_metric`; 0 is none.
+        quarter_metric: what it counts.
+        campaigns: goal of a campaign by its id, in the metric of its record.
+    """
+
+    week: float = 0.0
+    week_metric: Literal["gmv", "orders", "items_sold"] = "gmv"
+    quarter: float = 0.0
+    quarter_metric: Literal["gmv", "orders", "items_sold"] = "gmv"
+    campaigns: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class FoldSettings:
     """What the fold of a record may depend on, besides the record itself.
 
@@ -136,7 +155,7 @@ class BoardSettings:
 
 @dataclass(frozen=True, slots=True)
 class StockSettings:
-    """Numbers of the stock projection and of rules A-01, A-02 and X-83.
+    """Numbers of the stock projection and of rules A-01, A-02, A-03 and X-83.
 
     Attributes:
         horizon_ms: the risk horizon is the lesser of this and the campaign's remaining time (X-34).
@@ -146,6 +165,9 @@ class StockSettings:
         page_min_share: and gmv_at_risk of at least this share of the day's goal, else of yesterday's GMV.
         page_min_sales: and at least this many units sold in `page_sales_window_ms`.
         page_sales_window_ms: see `page_min_sales`.
+        page_clear_lead: an open page clears when the late end is further away than the lead times this.
+        page_clear_share: or when the money at risk is below the page's minimum times this.
+        demand_lead_ms: A-03 tells of a high-demand product whose first SKU runs out within this.
         digest_every_ms: SKUs at risk that do not page are told together this often.
     """
 
@@ -157,14 +179,21 @@ class StockSettings:
     page_min_share: float = 0.01
     page_min_sales: int = 5
     page_sales_window_ms: int = 2 * HOUR_MS
+    page_clear_lead: float = 1.5
+    page_clear_share: float = 0.5
+    demand_lead_ms: int = 24 * HOUR_MS
     digest_every_ms: int = HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
-    """Numbers of the rules on goals and sales (spec/alerts.md); those of A-01, A-02 and X-83 are in `stock`.
+    """Numbers of the rules on feeds, goals and sales (spec/alerts.md); those on stock and X-83 are in `stock`.
 
     Attributes:
+        off: numbers of rules that are not run, for example `A-76`.
+        hold_ms, clear_ms: by number of a rule, in place of its own: how long its condition must hold until it opens,
+            and its clearing condition until it closes.
+        lag_amber_ms, lag_red_ms: A-64 fires and pages when a required topic is processed so far behind its feed.
         goal_amber_pace, goal_red_pace: A-41 fires below these parts of the pace, 1 is on pace.
         goal_clear_pace: and closes from this one on.
         goal_min_due: A-41 waits until this share of the goal was due.
@@ -196,6 +225,11 @@ class RuleSettings:
         push_min_share: and SKUs that are out must make this share of the product's selling speed.
     """
 
+    off: tuple[str, ...] = ()
+    hold_ms: dict[str, int] = field(default_factory=dict)
+    clear_ms: dict[str, int] = field(default_factory=dict)
+    lag_amber_ms: int = MINUTE_MS
+    lag_red_ms: int = 5 * MINUTE_MS
     goal_amber_pace: float = 0.9
     goal_red_pace: float = 0.75
     goal_clear_pace: float = 0.95
@@ -233,15 +267,67 @@ class NotifySettings:
     """Where pages go; an empty file name means that route is off, and messages stay in the would-have-sent log.
 
     Attributes:
-        slack_webhook_file: holds the incoming-webhook URL.
-        webhook_url_file: holds the URL of a generic webhook that takes the alert as JSON.
+        slack_webhook_file: holds the incoming-webhook URL; of every owner that has no file of its own.
+        slack_owner_files: owner (`ops`, `ads`, `content`, `finance`, `platform`) to the file of its own channel.
+        pagerduty_key_file: holds the routing key of a PagerDuty Events v2 integration.
+        pagerduty_url: where events are sent.
+        webhook_url_file: holds the URL of a generic webhook that takes every alert as JSON.
+        escalation: routes a page goes to, one after the other: `pagerduty`, `slack` (the owner's channel),
+            `slack-ads` and the like (that owner's); those that are not configured are left out.
+        escalate_after_ms: a page that nobody acknowledged goes to the next route after this.
+        group_above: more alerts than these of one rule, shop and campaign are one incident.
+        group_window_ms: those that opened within this are counted, and later ones join the group.
+        group_wait_ms: an alert waits this long for others that open at the same time.
+        board_url: address under which people reach the board's page; linked in messages when not empty.
+        runbook_url: of docs/RUNBOOK.md where people read it; linked with the rule's anchor when not empty.
         retry_first_ms, retry_most_ms: backoff; a Retry-After of the receiver wins.
+        alertmanager_url: of one Alertmanager or of several that share a cluster, separated by commas, such as
+            `http://127.0.0.1:9093`; when set, alerts go there and it tells Slack and PagerDuty.
+        alertmanager_repost_ms: what is open is posted to it again this often, and ends there after five times this
+            when nobody posts it any more.
     """
 
     slack_webhook_file: str = ""
+    slack_owner_files: dict[str, str] = field(default_factory=dict)
+    pagerduty_key_file: str = ""
+    pagerduty_url: str = "https://events.pagerduty.com/v2/enqueue"
     webhook_url_file: str = ""
+    escalation: tuple[str, ...] = ("pagerduty", "slack")
+    escalate_after_ms: int = 5 * MINUTE_MS
+    group_above: int = 2
+    group_window_ms: int = 5 * MINUTE_MS
+    group_wait_ms: int = 2_000
+    board_url: str = ""
+    runbook_url: str = ""
     retry_first_ms: int = 1_000
     retry_most_ms: int = 5 * MINUTE_MS
+    alertmanager_url: str = ""
+    alertmanager_repost_ms: int = MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightSettings:
+    """What `warroom preflight` takes for being in the way.
+
+    Attributes:
+        require_stock: a campaign SKU without a stock record is in the way; false: it is worth a look.
+        require_cost: likewise for a product card without a unit cost.
+        min_rate_share: a feed whose last hour has less than this share of the same hour a week before is worth a look.
+        min_rate_records: and only where that hour had at least so many records.
+        max_lag_records: more records than these not yet folded are in the way.
+        evaluated_within_ms: stock, goals and rules must have been looked at within this.
+        min_free_bytes: least free space on the disk of `board.data_dir`.
+        page_wait_ms: a test page must be acknowledged within this.
+    """
+
+    require_stock: bool = True
+    require_cost: bool = False
+    min_rate_share: float = 0.3
+    min_rate_records: int = 20
+    max_lag_records: int = 10_000
+    evaluated_within_ms: int = 2 * MINUTE_MS
+    min_free_bytes: int = 1 << 30
+    page_wait_ms: int = 5 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +335,14 @@ class Settings:
     """All settings of one process."""
 
     shops: dict[str, ShopSettings] = field(default_factory=dict)
+    goals: dict[str, GoalSettings] = field(default_factory=dict)
     fold: FoldSettings = field(default_factory=FoldSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
     stock: StockSettings = field(default_factory=StockSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    preflight: PreflightSettings = field(default_factory=PreflightSettings)
     replay_id: str = ""
     """The replay this process belongs to; empty on a live cluster."""
 
@@ -270,5 +358,6 @@ SECTIONS: Final = {
     "stock": StockSettings,
     "rules": RuleSettings,
     "notify": NotifySettings,
+    "preflight": PreflightSettings,
 }
-"""Sections of `warroom.toml`, beside one `[shops.<id>]` table per shop."""
+"""Sections of `warroom.toml`, beside one `[shops.<id>]` and one `[goals.<shop id>]` table per shop."""

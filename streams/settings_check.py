@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from streams.errors import SettingsError
-from streams.settings import SECTIONS, Settings, ShopSettings
+from streams.rule import Owner
+from streams.settings import SECTIONS, GoalSettings, NotifySettings, Settings, ShopSettings
 
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "kafka.partitions": (1, 256),
@@ -23,6 +24,9 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "board.day_final_hour": (0, 23),
     "fold.hot_days": (1, 36_500),
     "stock.page_min_share": (0, 1),
+    "notify.alertmanager_repost_ms": (100, 600_000),
+    "stock.page_clear_lead": (1, 100),
+    "stock.page_clear_share": (0, 1),
     "rules.goal_amber_pace": (0, 1),
     "rules.goal_red_pace": (0, 1),
     "rules.goal_clear_pace": (0, 2),
@@ -46,12 +50,17 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "rules.slip_min_history": (1, 1_000_000),
     "rules.push_min_shown": (1, 1_000_000_000),
     "rules.push_min_share": (0, 1),
+    "preflight.min_rate_share": (0, 1),
 }
 """Bounds of single keys; every other number must be at least 0."""
+
+MOST_GOAL: Final = 1e15
+"""Largest goal, as in a campaign's record."""
 
 Section = TypeVar("Section")
 
 ORDERED: Final = (
+    ("rules", "lag_amber_ms", "lag_red_ms"),
     ("rules", "goal_red_pace", "goal_amber_pace"),
     ("rules", "goal_amber_pace", "goal_clear_pace"),
     ("rules", "cancel_clear_factor", "cancel_factor"),
@@ -74,7 +83,7 @@ def checked_settings(
     """Return the settings that a document describes.
 
     Args:
-        document: sections of `SECTIONS`, and one table per shop under `shops`.
+        document: sections of `SECTIONS`, and one table per shop under `shops` and under `goals`.
         place: of the document, for messages; its file name.
         overrides: "section.key" to (text, where it comes from), stronger than the document.
         replay_id: of the replay this process belongs to.
@@ -82,7 +91,7 @@ def checked_settings(
     Raises:
         SettingsError: a section or key is unknown, a value of the wrong type or out of bounds.
     """
-    known = {*SECTIONS, "shops"}
+    known = {*SECTIONS, "shops", "goals"}
     for name in document:
         if name not in known:
             what = f"{place}: unknown section [{name}]."
@@ -100,7 +109,8 @@ def checked_settings(
         shop_id: check_shop(_shop(shop_id, table, place), place=f"{place}: [shops.{shop_id}]")
         for shop_id, table in document.get("shops", {}).items()
     }
-    settings = Settings(shops=shops, replay_id=replay_id, **sections)
+    goals = {shop_id: _goals(shop_id, table, place) for shop_id, table in document.get("goals", {}).items()}
+    settings = Settings(shops=shops, goals=goals, replay_id=replay_id, **sections)
     _check_together(settings, place)
     return settings
 
@@ -162,6 +172,21 @@ def _shop(shop_id: str, table: dict[str, Any], place: str) -> ShopSettings:
         raise SettingsError(msg, mend="Write a value of that type.") from error
 
 
+def _goals(shop_id: str, table: object, place: str) -> GoalSettings:
+    name = f"goals.{shop_id}"
+    if not isinstance(table, dict):
+        msg = f"{place}: {name} = {table!r} is not a setting."
+        raise SettingsError(msg, mend="Write a table per shop: [goals.<shop id>].")
+    goals = _section(name, GoalSettings, table, place, {})
+    amounts = {"week": goals.week, "quarter": goals.quarter}
+    amounts |= {f"campaigns.{campaign}": value for campaign, value in goals.campaigns.items()}
+    for key, value in amounts.items():
+        if not 0 <= value <= MOST_GOAL:
+            msg = f"{place}: {name}.{key} = {value} is out of bounds."
+            raise SettingsError(msg, mend=f"It must be from 0 to {MOST_GOAL:g}.")
+    return goals
+
+
 def _check_together(settings: Settings, place: str) -> None:
     """Check what holds between keys."""
     kafka, board = settings.kafka, settings.board
@@ -185,12 +210,30 @@ def _check_together(settings: Settings, place: str) -> None:
                 f"{section}.{high} = {getattr(values, high)}."
             )
             raise SettingsError(msg, mend="Lower the first or raise the second.")
+    _check_notify(settings.notify, place)
     if board.host not in LOOPBACK and not board.token_file:
         msg = f"{place}: board.host = {board.host!r} is reachable from outside without a token."
         raise SettingsError(
             msg,
             mend="Set board.token_file to a file that holds a token, or bind 127.0.0.1.",
         )
+
+
+def _check_notify(notify: NotifySettings, place: str) -> None:
+    """Check that routes name owners and ways that exist."""
+    owners = {owner.value for owner in Owner}
+    for owner in notify.slack_owner_files:
+        if owner not in owners:
+            what = f"{place}: notify.slack_owner_files: {owner!r} owns no rule."
+            raise SettingsError(what, mend=f"Known: {', '.join(sorted(owners))}.{_near(owner, owners)}")
+    if notify.slack_owner_files and not notify.slack_webhook_file:
+        what = f"{place}: notify.slack_owner_files is set without notify.slack_webhook_file."
+        raise SettingsError(what, mend="Name the channel of those that have none of their own.")
+    routes = {"pagerduty", "slack", *(f"slack-{owner}" for owner in owners)}
+    for route in notify.escalation:
+        if route not in routes:
+            what = f"{place}: notify.escalation: {route!r} is not a route."
+            raise SettingsError(what, mend=f"Known: {', '.join(sorted(routes))}.{_near(route, routes)}")
 
 
 def _where(section: str, key: str, place: str, sources: Mapping[str, str]) -> str:
