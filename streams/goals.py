@@ -1,29 +1,39 @@
-"""Campaign goals: how far the shop is, and what today's part of the goal is.
+"""Campaign goals: how far the shop is, how far it should be, where it ends, and what today's part of the goal is.
 
-Source: spec/metrics.md campaign_target, goal_progress_pct and notes; X-67, X-76.
+Source: spec/metrics.md campaign_target, goal_progress_pct, goal_pace_pct, gmv_projected_campaign_end and notes; X-67,
+X-76, X-79, X-80.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
-from streams.days import BusinessCalendar, day_label
+from streams.days import DAY_MS, HOUR_MS, day_label
+from streams.goal_curve import (
+    Basis,
+    Curve,
+    campaign_curve,
+    plan_by_day,
+    sold_by_quarter,
+    target_value_of,
+)
+from streams.goal_projection import EndValue, project_end
 from streams.metrics_sales import gmv_minor
 from streams.money import to_minor
-from streams.windows import campaign_period
+from streams.windows import campaign_period, current_campaign, is_running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from streams.columns import Columns
-    from streams.events import Campaign, PlanPoint
+    from streams.events import Campaign
     from streams.settings import ShopSettings
 
 
-Basis = Literal["plan", "reference", "straight"]
+BASKET_MS: Final = 7 * DAY_MS
+"""Orders of the last week say how large an order is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +45,15 @@ class GoalProgress:
         metric: `gmv`, `orders` or `items_sold`.
         target: in minor units for gmv, else a count; None without a target, then progress_pct is None too.
         value: of the same metric, of the whole shop, from starts_at_ms to the lesser of as_of_ms and ends_at_ms.
+        complete_ms: the order feed is complete up to here, <= as_of_ms; what is expected, is expected by then (X-79).
         progress_pct: value / target x 100, not clipped at 100; None without a target or with a target of 0.
-        expected_share: the share of the goal that should be reached by as_of_ms, 0 to 1; None while nothing is due.
+        expected_share: the share of the goal that should be reached by complete_ms, 0 to 1.
         basis: what it follows: `plan`, `reference` or `straight`; the screen says which.
-        pace_pct: progress_pct / expected_share: below 100 is behind; None without a progress or an expected share.
+        reference: the days whose hours shaped it, as a person reads them; empty where none did.
+        pace_pct: progress_pct / expected_share: below 100 is behind; None without a progress, or while nothing is
+            due.
         projected, projected_low, projected_high: the value at the campaign's end with its 80 % interval, in the
-            target's unit; None while nothing is sold from which to project.
+            target's unit; None while nothing is known from which to project; the value itself after the end.
         needed_per_h: per hour until the end to reach the target, in its unit; 0 when it is reached; None without a
             target and after the end.
     """
@@ -62,6 +75,8 @@ class GoalProgress:
     projected_low: float | None = None
     projected_high: float | None = None
     needed_per_h: float | None = None
+    complete_ms: int = 0
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +85,14 @@ class DayGoal:
 
     Attributes:
         goal_minor: minor units.
-        basis: `plan` when the campaign names it, `straight` when it is what remained at the start of today, spread
-            evenly over the campaign's remaining days; the screen says which.
+        basis: `plan` when the campaign names it; else it is what remained at the start of today, divided over the
+            campaign's remaining days as the `reference` sold on them, or `straight`, evenly; the screen says which.
     """
 
     campaign_id: str
     day: int
     goal_minor: int
-    basis: Literal["plan", "straight"]
+    basis: Basis
 
 
 def goal_progress(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> list[GoalProgress]:
@@ -88,74 +103,72 @@ def goal_progress(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> lis
         shop: its zone and currency, and whether shipping is part of GMV (X-05).
         as_of_ms: sales at or before it count.
     """
-    rows = []
-    for campaign in _by_end(columns.campaigns(shop.shop_id)):
-        start_ms, end_ms = campaign_period(campaign, BusinessCalendar(shop.timezone))
-        if start_ms > as_of_ms:
-            continue
-        metric = campaign.target_metric or "gmv"
-        target = campaign.target_value
-        if target is not None and metric == "gmv":
-            target = to_minor(target, shop.currency)
-        value = _sold(columns, shop, metric, start_ms, min(as_of_ms, end_ms - 1))
-        rows.append(
-            GoalProgress(
-                shop_id=shop.shop_id,
-                campaign_id=str(campaign.campaign_id),
-                name=campaign.name,
-                starts_at_ms=start_ms,
-                ends_at_ms=campaign.ends_at_ms,
-                as_of_ms=as_of_ms,
-                metric=metric,
-                target=target,
-                value=value,
-                progress_pct=value / target * 100 if target else None,
-            )
-        )
-    return rows
+    calendar = columns.calendar(shop.shop_id)
+    started = [
+        campaign
+        for campaign in columns.campaigns(shop.shop_id)
+        if campaign_period(campaign, calendar)[0] <= as_of_ms
+    ]
+    started.sort(key=lambda each: (-each.ends_at_ms, str(each.campaign_id)))
+    return [_progress(columns, shop, campaign, as_of_ms) for campaign in started]
 
 
 def running_campaign(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> Campaign | None:
     """Return the campaign that runs at the instant; of several, the one that ends last."""
-    running = (
-        campaign
-        for campaign in _by_end(columns.campaigns(shop.shop_id))
-        if _first_midnight(campaign, shop) <= as_of_ms < campaign.ends_at_ms
-    )
-    return next(running, None)
+    calendar = columns.calendar(shop.shop_id)
+    campaign = current_campaign(columns.campaigns(shop.shop_id), calendar, as_of_ms)
+    return campaign if campaign is not None and is_running(campaign, calendar, as_of_ms) else None
 
 
 def day_goal(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> DayGoal | None:
     """Return today's goal of the running campaign; None without a campaign or without a GMV target or plan."""
     campaign = running_campaign(columns, shop, as_of_ms=as_of_ms)
-    if campaign is None or (campaign.target_metric or "gmv") != "gmv":
+    if campaign is None or metric_of(campaign) != "gmv":
         return None
-    calendar = BusinessCalendar(shop.timezone)
+    calendar = columns.calendar(shop.shop_id)
     today = calendar.day_of(as_of_ms)
     campaign_id = str(campaign.campaign_id)
-    planned = _planned(campaign.plan, day_label(today))
+    planned = plan_by_day(campaign.plan).get(day_label(today))
     if planned is not None:
         return DayGoal(campaign_id, today, to_minor(planned, shop.currency), "plan")
-    if not campaign.target_value:
+    target = target_of(columns, shop, campaign)
+    if not target:
         return None
-    start_ms, today_ms = _first_midnight(campaign, shop), calendar.day_start_ms(today)
-    before = _sold(columns, shop, "gmv", start_ms, today_ms - 1)
-    days_left = calendar.day_of(campaign.ends_at_ms - 1) - today + 1
-    remaining = max(0, to_minor(campaign.target_value, shop.currency) - before)
-    return DayGoal(campaign_id, today, round(remaining / days_left), "straight")
+    start_ms, end_ms = campaign_period(campaign, calendar)
+    from_ms, to_ms = (
+        max(calendar.day_start_ms(today), start_ms),
+        min(calendar.day_start_ms(today + 1), end_ms),
+    )
+    remaining = max(0.0, target - sold(columns, shop, "gmv", start_ms, from_ms - 1))
+    curve = campaign_curve(columns, shop, campaign, "gmv")
+    due, left = curve.share(to_ms) - curve.share(from_ms), 1 - curve.share(from_ms)
+    part = due / left if left > 0 else 1.0
+    return DayGoal(campaign_id, today, round(remaining * part), curve.basis)
 
 
 def gmv_of_day(columns: Columns, shop: ShopSettings, day: int) -> int | None:
     """Return the GMV of a business day in minor units; None when the shop's orders were no source before its end."""
-    calendar = BusinessCalendar(shop.timezone)
+    calendar = columns.calendar(shop.shop_id)
     start_ms, end_ms = calendar.day_start_ms(day), calendar.day_start_ms(day + 1)
     since_ms = columns.source_since_ms(shop.shop_id, "orders")
     if since_ms is None or since_ms >= end_ms:
         return None
-    return _sold(columns, shop, "gmv", start_ms, end_ms - 1)
+    return sold(columns, shop, "gmv", start_ms, end_ms - 1)
 
 
-def _sold(columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms: int) -> int:
+def metric_of(campaign: Campaign) -> str:
+    """Return what a campaign's goal counts: `gmv` where it does not say (X-67)."""
+    return campaign.target_metric or "gmv"
+
+
+def target_of(columns: Columns, shop: ShopSettings, campaign: Campaign) -> float | None:
+    """Return a campaign's goal in minor units for gmv, else a count; None without one."""
+    value = target_value_of(columns, shop, campaign)
+    return to_minor(value, shop.currency) if value is not None and metric_of(campaign) == "gmv" else value
+
+
+def sold(columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms: int) -> int:
+    """Return what the whole shop sold, paid from from_ms to to_ms, both included: minor units for gmv, else a count."""
     lines = columns.order_lines(shop.shop_id).filter(pl.col("paid_at_ms").is_between(from_ms, to_ms))
     if metric == "orders":
         return lines.get_column("order_id").n_unique()
@@ -164,19 +177,75 @@ def _sold(columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms
     return int(lines.select(gmv_minor(shop).sum()).item())
 
 
-def _planned(plan: Sequence[PlanPoint], day: str) -> float | None:
-    """Return a day's part of the plan: its own point, else the sum of its hours; None when the plan leaves it out."""
-    points = [point for point in plan if point.date == day]
-    whole_days = [point.value for point in points if point.hour is None]
-    if whole_days:
-        return whole_days[-1]
-    return sum(point.value for point in points) if points else None
+def end_value(
+    columns: Columns, shop: ShopSettings, metric: str, curve: Curve, *, as_of_ms: int
+) -> EndValue | None:
+    """Return the value at the end of a curve's period, from what was sold up to as_of_ms; see `project_end`."""
+    at_ms, amounts = sold_by_quarter(columns, shop, metric, int(curve.edges_ms[0]), as_of_ms)
+    passed = curve.passed(as_of_ms + 1)
+    begun = int(np.searchsorted(curve.edges_ms[:-1], as_of_ms, side="right"))
+    by_hour = np.zeros(len(passed))
+    np.add.at(by_hour, np.searchsorted(curve.edges_ms, at_ms, side="right") - 1, amounts)
+    return project_end(
+        sold=by_hour[:begun],
+        passed=passed[:begun],
+        remaining=max(float(curve.expected.sum() - passed.sum()), 0.0),
+        basket=_basket(columns, shop, metric, as_of_ms),
+        trusted=curve.trusted,
+    )
 
 
-def _first_midnight(campaign: Campaign, shop: ShopSettings) -> int:
-    calendar = BusinessCalendar(shop.timezone)
-    return calendar.day_start_ms(calendar.day_of(campaign.starts_at_ms))
+def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms: int) -> GoalProgress:
+    start_ms, end_ms = campaign_period(campaign, columns.calendar(shop.shop_id))
+    metric, target = metric_of(campaign), target_of(columns, shop, campaign)
+    value = sold(columns, shop, metric, start_ms, min(as_of_ms, end_ms - 1))
+    progress_pct = value / target * 100 if target else None
+    complete_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
+    basis: Basis = "plan" if campaign.plan else "straight"
+    share, reference = 1.0, ""
+    end: EndValue | None = EndValue(value, value, value)
+    if complete_ms < end_ms:
+        # What is over needs no curve: a shop may have years of campaigns behind it.
+        curve = campaign_curve(columns, shop, campaign, metric)
+        share, basis, reference = curve.share(complete_ms), curve.basis, curve.reference
+        end = end_value(columns, shop, metric, curve, as_of_ms=complete_ms)
+    hours_left = (end_ms - as_of_ms) / HOUR_MS
+    return GoalProgress(
+        shop_id=shop.shop_id,
+        campaign_id=str(campaign.campaign_id),
+        name=campaign.name,
+        starts_at_ms=start_ms,
+        ends_at_ms=campaign.ends_at_ms,
+        as_of_ms=as_of_ms,
+        metric=metric,
+        target=target,
+        value=value,
+        progress_pct=progress_pct,
+        expected_share=share,
+        basis=basis,
+        pace_pct=None if progress_pct is None or share <= 0 else progress_pct / share,
+        projected=None if end is None else max(end.mid, value),
+        projected_low=None if end is None else max(end.low, value),
+        projected_high=None if end is None else max(end.high, value),
+        needed_per_h=max(target - value, 0) / hours_left if target and hours_left > 0 else None,
+        complete_ms=complete_ms,
+        reference=reference,
+    )
 
 
-def _by_end(campaigns: Sequence[Campaign]) -> list[Campaign]:
-    return sorted(campaigns, key=lambda each: (-each.ends_at_ms, str(each.campaign_id)))
+def _basket(columns: Columns, shop: ShopSettings, metric: str, as_of_ms: int) -> float:
+    """Return the mean squared order over the mean order of the last week: how far chance alone moves a sum."""
+    if metric == "orders":
+        return 1.0
+    amount = gmv_minor(shop) if metric == "gmv" else pl.col("quantity")
+    orders = (
+        columns.order_lines(shop.shop_id)
+        .lazy()
+        .filter(pl.col("paid_at_ms").is_between(as_of_ms - BASKET_MS, as_of_ms))
+        .group_by("order_id")
+        .agg(amount.sum().cast(pl.Float64).alias("amount"))
+        .select((pl.col("amount") ** 2).sum().alias("squares"), pl.col("amount").sum())
+        .collect()
+    )
+    squares, total = orders.row(0)
+    return max(squares / total, 1.0) if total else 1.0

@@ -137,10 +137,19 @@ def campaign_period(campaign: Campaign, calendar: BusinessCalendar) -> tuple[int
     return start, end
 
 
+def is_running(campaign: Campaign, calendar: BusinessCalendar, at_ms: int) -> bool:
+    """Return whether an instant lies in a campaign's period."""
+    start, end = campaign_period(campaign, calendar)
+    return start <= at_ms < end
+
+
 def current_campaign(
     campaigns: Sequence[Campaign], calendar: BusinessCalendar, now_ms: int
 ) -> Campaign | None:
-    """Return the campaign under way (the one that ends last), else the one that ended last, else the next one."""
+    """Return the campaign under way (the one that ends last), else the one that ended last, else the next one.
+
+    Among equals the one whose id sorts last; `is_running` tells the first case from the others.
+    """
     periods = [(campaign_period(campaign, calendar), campaign) for campaign in campaigns]
     running = [(end, campaign) for (start, end), campaign in periods if start <= now_ms < end]
     over = [(end, campaign) for (_, end), campaign in periods if end <= now_ms]

@@ -1,0 +1,266 @@
+"""What is expected when: the sales of a period by hour, as its plan says, else as a reference sold, else evenly.
+
+An own earlier day or campaign is laid beside the period by campaign day and hour of the shop's clock (X-80). Without
+one that is named, the shop's own last six weeks give the weight of each weekday and hour.
+
+Source: spec/events.md campaign.plan and campaign.reference; spec/metrics.md goal_pace_pct and notes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import polars as pl
+
+from streams.days import DAY_MS, HOUR_MS, QUARTER_MS, BusinessCalendar, day_label, parse_day
+from streams.metrics_sales import gmv_minor
+from streams.shape import local_hours
+from streams.windows import campaign_period, starts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from streams.columns import Columns
+    from streams.events import Campaign, PlanPoint
+    from streams.settings import ShopSettings
+
+    Floats = NDArray[np.float64]
+    Millis = NDArray[np.int64]
+
+Basis = Literal["plan", "reference", "straight"]
+
+OWN_DAYS: Final = 42
+"""The shop's own shape is that of at most so many days before the period: six weeks, as the weekly views show."""
+
+LEAST_ORDERS: Final = 100
+"""Orders below which earlier days say more about chance than about the hours of a day."""
+
+MOST_MS: Final = 400 * DAY_MS
+"""A longer period is a slip of whoever typed its end; it is divided evenly."""
+
+FLOOR: Final = 0.01
+"""Share of the reference that is spread evenly: an hour in which it sold nothing is not one in which nothing sells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The sales expected in each hour of a period.
+
+    Attributes:
+        edges_ms: starts of its hours and, last, its end.
+        expected: by hour, >= 0, in the unit of the goal where `trusted`, else on any scale; their sum is above 0.
+        basis: what they follow.
+        reference: the days that shaped it, as a person reads them; empty where none did.
+        trusted: these are real sales of earlier days, so that their level too is a forecast.
+    """
+
+    edges_ms: Millis
+    expected: Floats
+    basis: Basis
+    reference: str
+    trusted: bool
+
+    def passed(self, at_ms: int) -> Floats:
+        """Return what is expected of each hour up to an instant: of the hour that holds it, the part that passed."""
+        lengths = np.diff(self.edges_ms)
+        done = np.clip((at_ms - self.edges_ms[:-1]) / np.maximum(lengths, 1), 0.0, 1.0)
+        return self.expected * done
+
+    def share(self, at_ms: int) -> float:
+        """Return the share of the whole that is expected up to an instant, 0 to 1."""
+        return min(float(self.passed(at_ms).sum() / self.expected.sum()), 1.0)
+
+
+def campaign_curve(columns: Columns, shop: ShopSettings, campaign: Campaign, metric: str) -> Curve:
+    """Return what a campaign is expected to sell when."""
+    calendar = columns.calendar(shop.shop_id)
+    start_ms, end_ms = campaign_period(campaign, calendar)
+    shape = period_curve(columns, shop, metric, start_ms, end_ms, reference=campaign.reference or "")
+    planned = _planned(campaign.plan, shape, calendar, campaign.target_value)
+    return (
+        shape if planned is None else Curve(shape.edges_ms, planned, "plan", shape.reference, trusted=False)
+    )
+
+
+def target_value_of(columns: Columns, shop: ShopSettings, campaign: Campaign) -> float | None:
+    """Return a campaign's goal as it was set: its record's, else the settings'; money in major units."""
+    if campaign.target_value is not None:
+        return campaign.target_value
+    own = columns.settings.goals.get(shop.shop_id)
+    return None if own is None else own.campaigns.get(str(campaign.campaign_id))
+
+
+def period_curve(
+    columns: Columns, shop: ShopSettings, metric: str, start_ms: int, end_ms: int, *, reference: str = ""
+) -> Curve:
+    """Return what a period is expected to sell when, by the named reference, else the shop's own days, else evenly.
+
+    Args:
+        columns: what is known.
+        shop: whose.
+        metric: `gmv`, `orders` or `items_sold`.
+        start_ms: first instant of the period.
+        end_ms: first instant after it, later than start_ms.
+        reference: an ISO date or the id of a campaign, earlier than the period; others are passed over.
+    """
+    calendar = columns.calendar(shop.shop_id)
+    if end_ms - start_ms > MOST_MS:
+        return Curve(np.array([start_ms, end_ms]), np.ones(1), "straight", "", trusted=False)
+    edges = np.append(starts(calendar, "hour", start_ms, end_ms - 1), end_ms)
+    days, hours = calendar.days_of(edges[:-1]), local_hours(edges[:-1], shop.timezone)
+    past = _Past(columns, shop, metric, int(days[0]))
+    # An hour that the period cuts off is expected to sell its part.
+    whole = np.diff(edges) / HOUR_MS
+    for first, last in _named(columns, shop, reference, int(days[0]), int(days[-1])):
+        table = past.table(first, last)
+        if table is not None:
+            aligned = days - int(days[0])
+            rows = np.vstack([table, table.mean(axis=0)])
+            expected = _lifted(rows[np.minimum(aligned, len(table)), hours] * whole)
+            return Curve(edges, expected, "reference", _label(first, last), trusted=True)
+    own = past.weekdays()
+    if own is not None:
+        table, label = own
+        return Curve(edges, _lifted(table[days % 7, hours] * whole), "reference", label, trusted=True)
+    return Curve(edges, np.diff(edges).astype(np.float64), "straight", "", trusted=False)
+
+
+def sold_by_quarter(
+    columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms: int
+) -> tuple[Millis, Floats]:
+    """Return the quarter hours in which something was sold and how much: paid from from_ms to to_ms, both included."""
+    amount = {
+        "gmv": gmv_minor(shop).sum(),
+        "orders": pl.col("order_id").n_unique(),
+        "items_sold": pl.col("quantity").sum(),
+    }[metric]
+    found = (
+        columns.order_lines(shop.shop_id)
+        .lazy()
+        .filter(pl.col("paid_at_ms").is_between(from_ms, to_ms))
+        .group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms"))
+        .agg(amount.cast(pl.Float64).alias("amount"))
+        .sort("at_ms")
+        .collect()
+    )
+    return found.get_column("at_ms").to_numpy(), found.get_column("amount").to_numpy()
+
+
+class _Past:
+    """What the shop sold by day and hour before a day."""
+
+    def __init__(self, columns: Columns, shop: ShopSettings, metric: str, before_day: int) -> None:
+        self._columns = columns
+        self._shop = shop
+        self._metric = metric
+        self._before = before_day
+        self._calendar = columns.calendar(shop.shop_id)
+
+    def table(self, first: int, last: int) -> Floats | None:
+        """Return sales by day and hour of the clock; None where the last day is not over or nothing was sold."""
+        if last >= self._before:
+            return None
+        start_ms, end_ms = self._calendar.day_start_ms(first), self._calendar.day_start_ms(last + 1)
+        at_ms, amounts = sold_by_quarter(self._columns, self._shop, self._metric, start_ms, end_ms - 1)
+        if not amounts.sum() > 0:
+            return None
+        table = np.zeros((last - first + 1, 24))
+        np.add.at(
+            table, (self._calendar.days_of(at_ms) - first, local_hours(at_ms, self._shop.timezone)), amounts
+        )
+        return table
+
+    def weekdays(self) -> tuple[Floats, str] | None:
+        """Return mean sales by day of the week (ordinal modulo 7) and hour, and which days they are of."""
+        since_ms = self._columns.source_since_ms(self._shop.shop_id, "orders")
+        if since_ms is None:
+            return None
+        # The day on which the feed began may not be whole.
+        first, last = max(self._calendar.day_of(since_ms) + 1, self._before - OWN_DAYS), self._before - 1
+        table = self.table(first, last) if first <= last else None
+        if table is None:
+            return None
+        known = self._columns.order_lines(self._shop.shop_id).filter(pl.col("day").is_between(first, last))
+        if known.get_column("order_id").n_unique() < LEAST_ORDERS:
+            return None
+        totals, weekday = table.sum(axis=1), np.arange(first, last + 1) % 7
+        # One further day of the mean: a weekday that was seen once has not shown how much it sells.
+        seen = np.bincount(weekday, minlength=7) + 1
+        level = (np.bincount(weekday, weights=totals, minlength=7) + totals.mean()) / seen
+        return np.outer(level, table.sum(axis=0) / totals.sum()), _label(first, last)
+
+
+def _named(
+    columns: Columns, shop: ShopSettings, reference: str, first_day: int, last_day: int
+) -> list[tuple[int, int]]:
+    """Return the spans of days that a reference may mean, the best first: as long as the period, else shorter."""
+    if not reference:
+        return []
+    length = last_day - first_day + 1
+    calendar = columns.calendar(shop.shop_id)
+    for campaign in columns.campaigns(shop.shop_id):
+        if str(campaign.campaign_id) == reference:
+            start_ms, end_ms = campaign_period(campaign, calendar)
+            start, end = calendar.day_of(start_ms), calendar.day_of(end_ms - 1)
+            return [(start, min(end, start + length - 1))]
+    try:
+        day = parse_day(reference)
+    except ValueError:
+        # The name of a recording: its days are not among this shop's facts.
+        return []
+    return [(day, day + more) for more in range(min(length, first_day - day) - 1, -1, -1)]
+
+
+def _planned(
+    plan: Sequence[PlanPoint], shape: Curve, calendar: BusinessCalendar, target: float | None
+) -> Floats | None:
+    """Return a plan by hour; None without one for any of the days.
+
+    A day with its own point is that much, by hour as its points by hour say, else as the shape says. What the goal
+    has beyond the plan is spread over the days that the plan leaves out.
+    """
+    by_day = plan_by_day(plan)
+    labels = {day: day_label(day) for day in np.unique(calendar.days_of(shape.edges_ms[:-1])).tolist()}
+    days = calendar.days_of(shape.edges_ms[:-1])
+    hours = local_hours(shape.edges_ms[:-1], calendar.timezone)
+    planned = np.zeros(len(days))
+    left_out = np.ones(len(days), dtype=bool)
+    for day, label in labels.items():
+        if label not in by_day:
+            continue
+        inside = days == day
+        left_out &= ~inside
+        weights = np.zeros(24)
+        for point in plan:
+            if point.date == label and point.hour is not None:
+                weights[min(point.hour, 23)] += point.value
+        of_hours = weights[hours[inside]] if weights.any() else shape.expected[inside]
+        planned[inside] = by_day[label] * of_hours / of_hours.sum() if of_hours.sum() > 0 else 0.0
+    if left_out.all():
+        return None
+    beyond = max((target or 0.0) - planned.sum(), 0.0)
+    if left_out.any():
+        planned[left_out] = beyond * shape.expected[left_out] / shape.expected[left_out].sum()
+    return planned if planned.sum() > 0 else None
+
+
+def plan_by_day(plan: Sequence[PlanPoint]) -> dict[str, float]:
+    """Return the goal of each day that a plan names: its own point, the last of several, else the sum of its hours."""
+    totals: dict[str, float] = {}
+    for point in plan:
+        if point.hour is not None:
+            totals[point.date] = totals.get(point.date, 0.0) + point.value
+    totals.update({point.date: point.value for point in plan if point.hour is None})
+    return totals
+
+
+def _lifted(expected: Floats) -> Floats:
+    return np.asarray((1 - FLOOR) * expected + FLOOR * expected.mean())
+
+
+def _label(first: int, last: int) -> str:
+    return day_label(first) if first == last else f"{day_label(first)} to {day_label(last)}"
