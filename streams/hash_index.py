@@ -103,15 +103,6 @@ class HashIndex:
             self._place(first, last)
         return np.arange(first, last, dtype=np.int64)
 
-    def find_or_insert(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the row of every key, adding those that are missing; keys may repeat."""
-        rows = self.find(keys)
-        missing = np.flatnonzero(rows == _EMPTY)
-        if len(missing):
-            distinct, inverse = np.unique(keys[missing], return_inverse=True)
-            rows[missing] = self.insert(distinct)[inverse]
-        return rows
-
     def _place(self, first: int, last: int) -> None:
         """Put rows into empty slots; where several want one slot the last writer has it, the others go on."""
         mask = len(self._slots) - 1

@@ -39,6 +39,7 @@ CHUNK_IDS: Final = 32_768
 
 Hashes = NDArray[np.uint64]
 Times = NDArray[np.int64]
+Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -72,15 +73,20 @@ class _Generation:
 
     def get(self, keys: Hashes) -> Times:
         """Return the value of every id, `_REMOVED` where there is none."""
-        rows = self.index.find(keys)
-        values = np.full(len(keys), _REMOVED, dtype=np.int64)
-        known = rows >= 0
-        values[known] = self.values[rows[known]]
-        return values
+        return self.at(self.index.find(keys))
 
-    def put(self, keys: Hashes, values: Times, *, logged: bool = True) -> None:
-        """Set values of distinct ids."""
-        rows = self.index.find_or_insert(keys)
+    def at(self, rows: Rows) -> Times:
+        """Return the value of every row that `index.find` gave, `_REMOVED` for -1."""
+        known = rows >= 0
+        if not known.any():
+            return np.full(len(rows), _REMOVED, dtype=np.int64)
+        return np.where(known, self.values[np.where(known, rows, 0)], _REMOVED)
+
+    def put(self, keys: Hashes, values: Times, rows: Rows | None = None, *, logged: bool = True) -> None:
+        """Set values of distinct ids; `rows` are what `index.find` gave for them, when it was asked already."""
+        rows = self.index.find(keys) if rows is None else rows.copy()
+        missing = rows < 0
+        rows[missing] = self.index.insert(keys[missing])
         self.values = extended(self.values, len(self.index))
         self.values[rows] = values
         if logged:
@@ -121,8 +127,9 @@ class RepeatWindow:
         in_time_displaced = late_displaced = 0
         for rows in _rounds(keys, received_ms):
             generations = received_ms[rows] // self._window_ms
-            for number in np.unique(generations).tolist():
-                part = rows[generations == number]
+            first, last = int(generations.min()), int(generations.max())
+            for number in [first] if first == last else np.unique(generations).tolist():
+                part = rows if first == last else rows[generations == number]
                 values = 2 * received_ms[part] + late[part]
                 duplicate, replaced = self._judge_generation(number, keys[part], received_ms[part], values)
                 counted[part] = ~duplicate
@@ -144,7 +151,8 @@ class RepeatWindow:
         if before is not None:
             kept = before.get(keys)
             duplicate |= (kept != _REMOVED) & (received_ms - (kept >> 1) <= self._window_ms)
-        kept = generation.get(keys)
+        known = generation.index.find(keys)
+        kept = generation.at(known)
         duplicate |= (kept != _REMOVED) & (kept >> 1 <= received_ms)
         replaced = np.where(duplicate, _REMOVED, kept)
         after = self._generations.get(number + 1)
@@ -156,7 +164,7 @@ class RepeatWindow:
                 after.put(keys[moves], np.full(int(moves.sum()), _REMOVED, dtype=np.int64))
         stays = ~duplicate
         if stays.any():
-            generation.put(keys[stays], values[stays])
+            generation.put(keys[stays], values[stays], known[stays])
         return duplicate, replaced
 
     def take_chunks(self) -> list[RepeatChunk]:
@@ -223,7 +231,8 @@ def _rounds(keys: Hashes, received_ms: Times) -> list[NDArray[np.int64]]:
     A further copy with the very same R can only be a duplicate, so it is in no round: a producer that uses one id for
     everything costs a round per distinct R, not per record.
     """
-    if len(np.unique(keys)) == len(keys):
+    ordered = np.sort(keys)
+    if not (ordered[1:] == ordered[:-1]).any():
         return [np.arange(len(keys), dtype=np.int64)]
     frame = (
         pl.DataFrame({"key": keys, "received": received_ms})

@@ -18,8 +18,13 @@ KEYS = st.lists(
 def test_a_key_keeps_the_row_of_its_first_sight(batches: list[list[int]]) -> None:
     index, rows = HashIndex(), dict[int, int]()
     for batch in batches:
-        found = index.find_or_insert(np.array(batch, dtype=np.uint64)).tolist()
-        for key, row in zip(batch, found, strict=True):
+        keys = np.array(sorted(set(batch)), dtype=np.uint64)
+        found = index.find(keys)
+        assert {key for key, row in zip(keys.tolist(), found.tolist(), strict=True) if row >= 0} == (
+            set(batch) & set(rows)
+        )
+        found[found < 0] = index.insert(keys[found < 0])
+        for key, row in zip(keys.tolist(), found.tolist(), strict=True):
             assert rows.setdefault(key, row) == row
     assert sorted(rows.values()) == list(range(len(index)))
     assert index.keys.tolist() == [key for key, _ in sorted(rows.items(), key=lambda item: item[1])]
