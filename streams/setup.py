@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 
     from streams.settings import Settings
 
-ROUTE_KEYS: Final = {"slack": "slack_webhook_file", "webhook": "webhook_url_file"}
+ROUTE_KEYS: Final = {
+    "slack": "slack_webhook_file",
+    "pagerduty": "pagerduty_key_file",
+    "webhook": "webhook_url_file",
+}
 """Where pages can go -> the setting of `notify` that names the file with its secret."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")

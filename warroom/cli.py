@@ -17,6 +17,7 @@ import click
 
 from streams.errors import QueryError, WarRoomError
 from warroom.configuration import load
+from warroom.doctor_command import doctor
 from warroom.init_command import init, send_references
 
 
@@ -254,6 +255,7 @@ def send_letters(
     letters.send_again(load(config), places, value_file, as_json=as_json)
 
 
+main.add_command(doctor)
 main.add_command(init)
 main.add_command(send_references)
 

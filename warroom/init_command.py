@@ -55,7 +55,7 @@ _ASKED = {
     "routes",
     multiple=True,
     metavar="KIND=FILE",
-    help="Where pages go: slack or webhook, and the file that holds its URL or key. Repeatable.",
+    help="Where pages go: slack, pagerduty or webhook, and the file that holds its URL or key. Repeatable.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing: options, else defaults.")
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
