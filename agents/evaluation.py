@@ -13,16 +13,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from streams.days import MINUTE_MS
+from streams.digest import digest
 from streams.errors import UnavailableError
-from streams.goals import GoalProgress, goal_progress
-from streams.rules import RuleInput, RuleState, evaluate, page_minimum, sold_by
+from streams.rule_context import RuleContext
+from streams.rulebook import rules_of
+from streams.rules import RuleState, evaluate
 from streams.settings import ShopSettings
-from streams.staleness import stale_topics
-from streams.stock import SkuStock, stock_table
 
 if TYPE_CHECKING:
-    from streams.alerts import Alert, SoldBy
+    from streams.alerts import Alert
     from streams.board import Board
+    from streams.goals import GoalProgress
+    from streams.stock import SkuStock
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,6 @@ PAUSE_OF_COST: Final = 4
 also when a replay's clock runs at 600 times."""
 
 _ETA_STEP_MS: Final = 5 * MINUTE_MS
-_TOPICS: Final = ("orders", "stock")
 
 
 class Sink(Protocol):
@@ -68,6 +69,7 @@ class Evaluator:
         sleep: waits between looks at the clock; injected by tests.
 
     Attributes:
+        state: what the rules remember; None before the first evaluation and without the lease.
         ended_ms: wall time at which a look at the clock last ended without a fault, whether or not an evaluation was
             due: a replay whose clock stands has nothing to evaluate, and is well. None before the first.
     """
@@ -85,7 +87,7 @@ class Evaluator:
         self._may = may
         self._sleep = sleep
         self.ended_ms: int | None = None
-        self._state: RuleState | None = None
+        self.state: RuleState | None = None
         self._last_ms: int | None = None
         self._heads: dict[str, int] = {}
         self._unpublished: list[Alert] = []
@@ -110,7 +112,7 @@ class Evaluator:
         if board.ready() is not None:
             return False
         if not self._may():
-            self._state, self._unpublished = None, []
+            self.state, self._unpublished = None, []
             return False
         if self._unpublished:
             await self._publish_alerts()
@@ -121,34 +123,24 @@ class Evaluator:
         if self._last_ms is not None and now_ms - self._last_ms < board.settings.board.evaluate_every_ms:
             return False
         self._last_ms = now_ms
-        if self._state is None:
-            self._state = RuleState.restored(board.alerts(), board.settings.stock)
+        if self.state is None:
+            self.state = RuleState.restored(
+                board.alerts(), digest_every_ms=board.settings.stock.digest_every_ms
+            )
         for shop_id in board.columns.shops():
             shop = board.settings.shops.get(shop_id) or ShopSettings(shop_id)
-            await self._evaluate_shop(self._state, shop, now_ms)
+            await self._evaluate_shop(self.state, shop, now_ms)
         return True
 
     async def _evaluate_shop(self, state: RuleState, shop: ShopSettings, now_ms: int) -> None:
-        columns, settings = self._board.columns, self._board.settings
-        await self._publish_goals(goal_progress(columns, shop, as_of_ms=now_ms))
-        if columns.source_since_ms(shop.shop_id, "stock") is None:
-            # Thousands of rows that say "unknown" would tell nobody anything.
-            return
-        stale = stale_topics(
-            columns, shop, _TOPICS, now_ms=now_ms, stale_after_ms=settings.board.stale_after_ms
-        )
-        rows = stock_table(columns, shop, settings.stock, as_of_ms=now_ms, stale=stale)
-        if self._at_head(shop.shop_id, now_ms):
-            window_ms = settings.stock.page_sales_window_ms
-
-            def content_of(sku_id: str) -> SoldBy | None:
-                return sold_by(columns, shop, sku_id, from_ms=now_ms - window_ms, to_ms=now_ms)
-
-            minimum = page_minimum(columns, shop, settings.stock, as_of_ms=now_ms)
-            facts = RuleInput(shop, settings.stock, rows, minimum, stale, content_of)
-            self._unpublished += evaluate(state, facts, now_ms=now_ms)
-            await self._publish_alerts()
-        await self._publish_stock(rows)
+        settings = self._board.settings
+        at_head = self._at_head(shop.shop_id, now_ms)
+        context = RuleContext(self._board.columns, shop, settings, now_ms, state.incidents, at_head)
+        await self._publish_goals(context.goals)
+        self._unpublished += evaluate(state, rules_of(settings), context)
+        self._unpublished += digest(state, context)
+        await self._publish_alerts()
+        await self._publish_stock(context.stock)
 
     def _at_head(self, shop_id: str, now_ms: int) -> bool:
         """Return False while the order feed lies behind and moves: what it says is about a time that is over.

@@ -26,10 +26,11 @@ from streams.columns import Columns
 from streams.days import HOUR_MS, MINUTE_MS, QUARTER_MS, BusinessCalendar, day_label, parse_day
 from streams.events import FACT_IDS, FACT_TYPES, FACT_VERSION
 from streams.outcomes import Outcome
-from streams.rules import RuleInput, RuleState, evaluate, page_minimum
+from streams.rule_context import RuleContext
+from streams.rule_stock import RULES
+from streams.rules import RuleState, evaluate
 from streams.settings import Settings, ShopSettings
 from streams.state import FactKey, FactRow, Flush, Position, ShopSpan
-from streams.stock import stock_table
 from streams.topics import TOPIC_OF_TYPE
 
 DAYS: Final[tuple[tuple[str, Scenario], ...]] = (
@@ -72,15 +73,10 @@ def follow(seed: int, *, from_hour: float = 12.0, step_ms: int = 3 * MINUTE_MS) 
             upto += 1
         columns.apply(_flush(rows[:upto], shown))
         shown = upto
-        facts = RuleInput(
-            shop,
-            settings.stock,
-            stock_table(columns, shop, settings.stock, as_of_ms=now_ms, stale=frozenset()),
-            page_minimum(columns, shop, settings.stock, as_of_ms=now_ms),
-            frozenset(),
-            lambda _: None,
-        )
-        alerts += evaluate(state, facts, now_ms=now_ms)
+        context = RuleContext(columns, shop, settings, now_ms, state.incidents)
+        # A feed is what is given here: its silence is none.
+        vars(context)["stale"] = frozenset()
+        alerts += evaluate(state, RULES, context)
         now_ms += step_ms
     return [
         _foretold(seed, alert)

@@ -47,6 +47,8 @@ class Resolution(StrEnum):
     RAN_OUT = "ran_out"
     EASED = "eased"
     """The number is back beyond its clearing level."""
+    WORSE = "worse"
+    """It has grown worse: the incident goes on under a new id, at the severity it has now."""
     ENDED = "ended"
     """What it watched is over, or gone."""
     MISSED = "missed"
@@ -193,16 +195,17 @@ def clean_name(text: str) -> str:
     return line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…"
 
 
-def message_of(alert: Alert) -> str:
-    """Return what the alert says, with the parts left out whose source does not exist.
+def advised(text: str, advice: str, as_of: str) -> str:
+    """Return what an alert says when it opens: what, when and how much; what to do; how new that is.
 
     Source: the example at the end of spec/alerts.md.
     """
+    return " ".join(part for part in (text, f"Do: {advice}." if advice else "", as_of) if part)
+
+
+def stock_opening(alert: Alert) -> str:
+    """Return what a stock alert says when it opens, with the parts left out whose source does not exist."""
     clock = ShopClock(alert.timezone, alert.updated_at_ms)
-    if alert.state is AlertState.NOTICE:
-        return _digest_text(alert, clock)
-    if alert.state is AlertState.RESOLVED:
-        return _closing_text(alert, clock)
     parts = [_headline(alert, clock), _stock_text(alert)]
     if alert.gmv_at_risk_minor > 0 and alert.horizon_end_ms is not None:
         money = compact_money(alert.gmv_at_risk_minor, alert.currency)
@@ -210,10 +213,6 @@ def message_of(alert: Alert) -> str:
     if alert.sold_by is not None:
         content = f" '{clean_name(alert.sold_by.content_id)}'" if alert.sold_by.content_id else ""
         parts.append(f"Sold by {alert.sold_by.kind}{content} {alert.sold_by.share:.0%}.")
-    live = alert.sold_by is not None and alert.sold_by.kind == "LIVE"
-    parts.append(f"Do: add stock, {'unpin, ' if live else ''}ack, why.")
-    if alert.stock_as_of_ms is not None:
-        parts.append(f"Stock as of {clock.time(alert.stock_as_of_ms)}.")
     return " ".join(parts)
 
 
@@ -244,7 +243,9 @@ def _stock_text(alert: Alert) -> str:
     return f"{alert.on_hand} left, {speed}."
 
 
-def _closing_text(alert: Alert, clock: ShopClock) -> str:
+def stock_closing(alert: Alert) -> str:
+    """Return what a stock alert says when it closes, the real time beside the predicted one."""
+    clock = ShopClock(alert.timezone, alert.updated_at_ms)
     foretold = f" Predicted {_predicted(alert, clock)}." if alert.predicted_ms is not None else ""
     if alert.resolution is Resolution.RAN_OUT and alert.actual_ms is not None:
         return f"{alert.name} ran out {clock.time(alert.actual_ms)}.{foretold}"
@@ -257,7 +258,9 @@ def _closing_text(alert: Alert, clock: ShopClock) -> str:
     return f"Resolved: {alert.name} {why}.{left}{foretold}"
 
 
-def _digest_text(alert: Alert, clock: ShopClock) -> str:
+def digest_text(alert: Alert) -> str:
+    """Return what a digest of stock says."""
+    clock = ShopClock(alert.timezone, alert.updated_at_ms)
     count = len(alert.lines) + alert.more
     horizon = f" by {clock.end(alert.horizon_end_ms)}" if alert.horizon_end_ms is not None else ""
     money = compact_money(alert.gmv_at_risk_minor, alert.currency)

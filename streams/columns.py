@@ -25,6 +25,7 @@ from streams.state import Flush, Position, ShopSpan
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from streams import theta
     from streams.events import Campaign, Heartbeat, Product, Shop
 
 
@@ -182,6 +183,10 @@ class Columns:
                 known = min(known, folded.last_ms if folded else 0)
         return max(known, self.vouched_ms)
 
+    def lags(self, topic: str) -> bool:
+        """Return whether a topic still has records that are not folded, in any partition."""
+        return any(lagging == topic for _, lagging in self._lagging)
+
     def as_of_ms(self, shop_id: str, topics: Collection[str], now_ms: int) -> int:
         """Return up to when a view of these topics is complete: the least watermark, never beyond now (X-79).
 
@@ -251,6 +256,19 @@ class Columns:
         """
         cube = self._cubes.get((name, shop_id))
         return [0.0] * len(groups) if cube is None else [cube.people(label, slots) for label, slots in groups]
+
+    def overlaps(
+        self, name: str, shop_id: str, pairs: Iterable[tuple[int, int | None]]
+    ) -> list[theta.Overlap]:
+        """Return for each pair of cells how many people of the first one are in the second one too.
+
+        Args:
+            name: a cube with theta sketches.
+            shop_id: whose, with cells in the cube.
+            pairs: slots in `cube()`; None in place of a cell that nobody is in.
+        """
+        cube = self._cubes.get((name, shop_id))
+        return [] if cube is None else [cube.overlap(crowd, other) for crowd, other in pairs]
 
     def _facts_of(self, shop_id: str) -> FactColumns:
         facts = self._facts.get(shop_id)

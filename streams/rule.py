@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streams.alerts import Alert
     from streams.rule_context import RuleContext
 
 
@@ -93,7 +94,8 @@ class Reading:
         severity, route: in place of the rule's own, where the condition decides (A-41 amber or red); None: the rule's.
         money_minor: the money in it, minor units, 0 where none: sorts what is told together.
         figures: what the message and the receivers may want, by name; JSON scalars.
-        extra: fields of `alerts.Alert` to set, for example `predicted_ms`.
+        extra: fields of `alerts.Alert` to set, for example `predicted_ms`; on CLEAR and ENDED also `resolution`, on a
+            reading of `Rule.missed` when it `opened_at_ms` and `resolved_at_ms`.
     """
 
     entity: Entity
@@ -125,6 +127,9 @@ class Rule:
         unit: of `Reading.value`, for example `hours`, `%`, `orders`.
         hold_ms: FIRES must last this long; clear_ms: so must CLEAR.
         once: said once per entity and never closed (A-42).
+        closing: what it says when it closes, from the closed alert; None: a sentence made of title, name and value.
+        missed: what began and ended between two instants at which the rule did not look: a hole in the feed, a board
+            that was down. It goes to history, told to nobody. None: such a thing leaves no trace in the facts.
         severity, owner, route: see their types.
         advice: what to do, a few words, imperative.
         text: what it says when it opens: the sentence without advice, from its reading.
@@ -154,3 +159,5 @@ class Rule:
     settings: tuple[str, ...]
     sources: tuple[str, ...]
     once: bool = False
+    closing: Callable[[Alert], str] | None = None
+    missed: Callable[[RuleContext, int, int], Iterable[Reading]] | None = None

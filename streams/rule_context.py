@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from streams.alerts import Alert, AlertState, ShopClock
 from streams.goals import GoalProgress, goal_progress
+from streams.page_facts import page_minimum, sold_by
 from streams.staleness import stale_topics
 from streams.stock import SkuStock, stock_table
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from streams.alerts import SoldBy
     from streams.columns import Columns
     from streams.settings import Settings, ShopSettings
 
@@ -24,12 +30,43 @@ class RuleContext:
         shop: whose.
         settings: of the process; rules keep their numbers there.
         now_ms: the board's clock, at the head of the feed.
+        incidents: by shop, rule and entity the newest incident, open or closed (`rules.RuleState.incidents`): what a
+            rule may want to know of another one's.
+        at_head: False while the shop's feed lies behind and moves: what it says is about a time that is over.
     """
 
     columns: Columns
     shop: ShopSettings
     settings: Settings
     now_ms: int
+    incidents: Mapping[tuple[str, str, str], Alert] = field(default_factory=dict)
+    at_head: bool = True
+
+    def holds(self, reads: Collection[str]) -> bool:
+        """Return whether a rule that reads these topics is held: one of them is stale, or the shop catches up.
+
+        A rule that reads none looks at the feeds themselves, and is never held.
+        """
+        return bool(self.stale & set(reads)) or bool(reads and not self.at_head)
+
+    def incident(self, rule: str, entity_id: str) -> Alert | None:
+        """Return the newest incident of a rule on an entity, open or closed."""
+        return self.incidents.get((self.shop.shop_id, rule, entity_id))
+
+    def is_open(self, rule: str, entity_id: str) -> bool:
+        """Return whether an incident of a rule is open on an entity."""
+        alert = self.incident(rule, entity_id)
+        return alert is not None and alert.state is AlertState.OPEN
+
+    def as_of(self, topics: Collection[str]) -> str:
+        """Return up to when these topics are known, as a message says it: `As of 20:58.`."""
+        as_of_ms = self.columns.as_of_ms(self.shop.shop_id, topics, self.now_ms)
+        return f"As of {self.clock.time(as_of_ms)}."
+
+    @cached_property
+    def clock(self) -> ShopClock:
+        """Times as a message of now says them."""
+        return ShopClock(self.shop.timezone, self.now_ms)
 
     @cached_property
     def stale(self) -> frozenset[str]:
@@ -52,6 +89,22 @@ class RuleContext:
         )
 
     @cached_property
+    def demanded(self) -> frozenset[str]:
+        """Products in high demand (demand_flag)."""
+        return frozenset()
+
+    @cached_property
     def goals(self) -> list[GoalProgress]:
         """Progress of every campaign that has started, the one that ends last first."""
         return goal_progress(self.columns, self.shop, as_of_ms=self.now_ms)
+
+    @cached_property
+    def page_minimum_minor(self) -> int:
+        """The least money at risk that pages (X-83), at least one minor unit."""
+        return max(1, page_minimum(self.columns, self.shop, self.settings.stock, as_of_ms=self.now_ms))
+
+    @cached_property
+    def sold_by(self) -> dict[str, SoldBy]:
+        """By SKU, the content that sold most of it in the page's sales window; left out where none is named."""
+        from_ms = self.now_ms - self.settings.stock.page_sales_window_ms
+        return sold_by(self.columns, self.shop, from_ms=from_ms, to_ms=self.now_ms)

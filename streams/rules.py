@@ -1,116 +1,115 @@
-"""The stock-out rules: who is paged, what waits for the hourly digest, when an incident closes.
+"""The engine of the rules: when an incident opens, when it closes, what it says. What a rule looks for is its own.
 
-    held          a topic that the rule reads is stale, or a SKU's level is unknown: nothing opens, nothing closes
-    A-01 page     late end of the interval within the lead, enough money, enough sales (X-83), for `HOLD_MS`
-    A-02 page     out of stock, and of the same value
-    digest        every other SKU that is out or at risk, once an hour
-    closing       ran out (the real time goes beside the predicted one), restocked, eased, campaign over
+    held      a topic that the rule reads is stale (X-82), or the shop catches up: nothing opens, nothing closes,
+              running holds start over
+    opens     the rule's condition has held for its hold
+    closes    its clearing condition has held for as long as it asks, or what it watched is over or gone
+    worse     an open incident that now deserves a worse severity or route closes, and a new one opens
+    missed    what began and ended while nobody looked goes to history, told to nobody
 
-Opening needs the page's condition, closing a clearing level further away, each for a while: one incident opens once
-and closes once. State is rebuilt from the alerts topic; a hold that was running starts again after a restart.
+One incident opens once and closes once, under one id. State is rebuilt from the alerts topic after a restart; a hold
+that was running starts again.
 
-Source: spec/alerts.md A-01, A-02, "Rules about rules"; X-35, X-83.
+Source: spec/alerts.md, "Rules about rules".
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
-
-from streams.alerts import (
-    LISTED_SKUS,
-    Alert,
-    AlertRoute,
-    AlertState,
-    DigestLine,
-    Resolution,
-    SoldBy,
-    message_of,
-)
-from streams.atoms import KINDS
-from streams.days import MINUTE_MS, BusinessCalendar, day_label
-from streams.goals import day_goal, gmv_of_day
-from streams.rule import Severity
-from streams.stock import SkuStock, StockStatus
+from streams.alerts import Alert, AlertRoute, AlertState, Resolution, advised, clean_name
+from streams.days import HOUR_MS, MINUTE_MS, BusinessCalendar, day_label
+from streams.rule import Judgement, Reading, Rule, Severity
 
 if TYPE_CHECKING:
-    from streams.columns import Columns
-    from streams.settings import ShopSettings, StockSettings
+    from streams.rule_context import RuleContext
 
-HOLD_MS: Final = MINUTE_MS
-"""The page's condition must hold for this long: one large basket is not a trend."""
+HOLE_MS: Final = 2 * MINUTE_MS
+"""A rule that did not look for so long asks what it missed."""
 
-CLEAR_MS: Final = 10 * MINUTE_MS
-"""The clearing condition must hold for this long: a cancelled order puts one unit back for a minute."""
+TRACE_LOOKS: Final = 60
+TRACE_MS: Final = HOUR_MS
+"""What a rule said of an entity that it fired on is remembered for so long, at most so many changes of it."""
 
-CLEAR_LEAD: Final = 1.5
-"""An open page clears when the late end is further away than the lead times this."""
+DIGEST: Final = "digest"
+"""Key of the hourly digest, which no rule opens."""
 
-CLEAR_VALUE: Final = 0.5
-"""Or when the money at risk is less than the minimum times this."""
+_WORSE: Final = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.PAGE: 2}
+_LOUDER: Final = {AlertRoute.PANEL: 0, AlertRoute.DIGEST: 1, AlertRoute.CHANNEL: 2, AlertRoute.PAGE: 3}
 
-_KEYS: Final = {"A-01": "oos_forecast", "A-02": "oos_now"}
-_TITLES: Final = {"A-01": "Will run out", "A-02": "Out of stock"}
-_AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
+_Incident = tuple[str, str, str]
+"""Shop, rule, entity: at most one of them is open."""
 
 
 @dataclass(frozen=True, slots=True)
-class RuleInput:
-    """One shop's facts at the head of its feed.
+class Look:
+    """What a rule said of an entity at one instant, and until it said something else."""
 
-    Attributes:
-        rows: the stock table at the same instant.
-        page_min_value_minor: X-83, see `page_minimum`; a page needs at least one minor unit.
-        stale: topics that are stale (X-82).
-        sold_by: the content that sells most of a SKU; asked only when a page opens.
-    """
-
-    shop: ShopSettings
-    settings: StockSettings
-    rows: Sequence[SkuStock]
-    page_min_value_minor: int
-    stale: frozenset[str]
-    sold_by: Callable[[str], SoldBy | None]
-
-
-_Incident = tuple[str, str, str]
-"""Shop, rule, SKU: at most one of them is open."""
+    at_ms: int
+    judgement: Judgement
+    value: float | None
 
 
 class RuleState:
-    """What the rules remember: open incidents, running holds, what was said."""
+    """What the rules remember.
+
+    Attributes:
+        incidents: the newest incident of each shop, rule and entity, open or closed.
+        opened: incidents by the id of the day's first.
+        digest_hours: by shop, the hour of the last digest.
+        firing_since, clear_since: running holds.
+        looked: by shop and rule, when it last looked.
+        traces: changes of judgement in the last hour, of entities that a rule fired on.
+    """
 
     def __init__(self) -> None:
-        self.open: dict[_Incident, Alert] = {}
-        self.foretold: dict[tuple[str, str], Alert] = {}
+        self.incidents: dict[_Incident, Alert] = {}
         self.opened: dict[str, int] = {}
         self.digest_hours: dict[str, int] = {}
-        self.opening_since: dict[_Incident, int] = {}
-        self.clearing_since: dict[_Incident, int] = {}
+        self.firing_since: dict[_Incident, int] = {}
+        self.clear_since: dict[_Incident, int] = {}
+        self.looked: dict[tuple[str, str], int] = {}
+        self.traces: dict[_Incident, deque[Look]] = {}
+        self._open: dict[_Incident, None] = {}
 
     @classmethod
-    def restored(cls, alerts: Iterable[Alert], settings: StockSettings) -> RuleState:
+    def restored(cls, alerts: Iterable[Alert], *, digest_every_ms: int) -> RuleState:
         """Return the state that has published these alerts, the newest version of each id."""
         state = cls()
         for alert in sorted(alerts, key=lambda each: each.opened_at_ms):
-            if alert.state is AlertState.NOTICE:
-                state.digest_hours[alert.shop_id] = alert.opened_at_ms // settings.digest_every_ms
+            if alert.route is AlertRoute.DIGEST and alert.state is AlertState.NOTICE:
+                state.digest_hours[alert.shop_id] = alert.opened_at_ms // digest_every_ms
                 continue
             state._count(alert.alert_id)
-            if alert.state is AlertState.OPEN:
-                state.open[alert.shop_id, alert.rule, alert.sku_id] = alert
-            if alert.rule == "A-01":
-                state.foretold[alert.shop_id, alert.sku_id] = alert
+            state.keep(alert)
         return state
 
-    def new_id(self, shop: ShopSettings, campaign_id: str, rule: str, sku_id: str, now_ms: int) -> str:
+    def keep(self, alert: Alert) -> None:
+        """Take an incident's newest version in."""
+        incident = (alert.shop_id, alert.rule, alert.entity_id or alert.sku_id)
+        self.incidents[incident] = alert
+        if alert.state is AlertState.OPEN:
+            self._open[incident] = None
+        else:
+            self._open.pop(incident, None)
+
+    def open_alert(self, incident: _Incident) -> Alert | None:
+        """Return the open incident of a shop, rule and entity."""
+        return self.incidents[incident] if incident in self._open else None
+
+    def open_of(self, shop_id: str) -> list[_Incident]:
+        """Return what is open in a shop, oldest first."""
+        return [incident for incident in self._open if incident[0] == shop_id]
+
+    def new_id(self, context: RuleContext, campaign_id: str, rule: str, entity_id: str) -> str:
         """Return the stable id of an incident that opens now; the second of a day ends in `/2`."""
-        day = day_label(BusinessCalendar(shop.timezone).day_of(now_ms))
-        base = f"{shop.shop_id}/{campaign_id or '-'}/{rule}/{sku_id}/{day}"
+        shop = context.shop
+        day = day_label(BusinessCalendar(shop.timezone).day_of(context.now_ms))
+        base = f"{shop.shop_id}/{campaign_id or '-'}/{rule}/{entity_id}/{day}"
         times = self.opened.get(base, 0) + 1
         alert_id = base if times == 1 else f"{base}/{times}"
         self._count(alert_id)
@@ -122,254 +121,246 @@ class RuleState:
         known, times = (base, int(last)) if last.isdecimal() else (alert_id, 1)
         self.opened[known] = max(self.opened.get(known, 0), times)
 
-    def forget_holds(self, shop_id: str) -> None:
-        """Start all running holds of a shop over."""
-        for since in (self.opening_since, self.clearing_since):
-            for incident in [key for key in since if key[0] == shop_id]:
+    def forget_holds(self, shop_id: str, rule: str) -> None:
+        """Start all running holds of a rule in a shop over."""
+        for since in (self.firing_since, self.clear_since):
+            for incident in [key for key in since if key[:2] == (shop_id, rule)]:
                 del since[incident]
 
-    def held_for(self, since: dict[_Incident, int], incident: _Incident, now_ms: int) -> int:
-        """Return how long a condition holds without a break, starting now if it did not."""
-        return now_ms - since.setdefault(incident, now_ms)
+    def forget(self, incident: _Incident) -> None:
+        """Start the running holds of one incident over."""
+        self.firing_since.pop(incident, None)
+        self.clear_since.pop(incident, None)
+
+    def note(self, incident: _Incident, look: Look) -> None:
+        """Remember what was said, from the first time that the rule fires until an hour after it was last of note."""
+        trace = self.traces.get(incident)
+        if trace is None:
+            if look.judgement is not Judgement.FIRES:
+                return
+            trace = self.traces[incident] = deque(maxlen=TRACE_LOOKS)
+        if not trace or trace[-1].judgement is not look.judgement:
+            trace.append(look)
+        elif (
+            look.judgement is not Judgement.FIRES
+            and incident not in self._open
+            and look.at_ms - trace[-1].at_ms > TRACE_MS
+        ):
+            del self.traces[incident]
 
 
-def evaluate(state: RuleState, facts: RuleInput, *, now_ms: int) -> list[Alert]:
-    """Return the alerts that opened, closed or were said now; `state` takes them in.
+def evaluate(state: RuleState, rules: Sequence[Rule], context: RuleContext) -> list[Alert]:
+    """Return the alerts that opened or closed now, in the order of the rules; `state` takes them in.
 
     Args:
         state: of all shops; changed.
-        facts: of one shop, at the head of its feed: while catching up the rules do not run.
-        now_ms: the board's clock, never before that of the last call.
+        rules: of the rulebook; what is open of a rule that is not among them is closed as ended.
+        context: of one shop. Its `incidents` are those of `state`, and its `now_ms` is never before that of the last
+            call.
     """
-    if facts.stale & {"orders", "stock"}:
+    shop_id = context.shop.shop_id
+    run = {rule.number for rule in rules}
+    alerts = [
+        _close(state, incident, None, context, None)
+        for incident in state.open_of(shop_id)
+        if incident[1] not in run
+    ]
+    for rule in rules:
+        alerts += _look(state, rule, context)
+    return alerts
+
+
+def hold_of(rule: Rule, context: RuleContext) -> int:
+    """Return for how long a rule's condition must hold until it opens, ms."""
+    return context.settings.rules.hold_ms.get(rule.number, rule.hold_ms)
+
+
+def clear_of(rule: Rule, context: RuleContext) -> int:
+    """Return for how long a rule's clearing condition must hold until it closes, ms."""
+    return context.settings.rules.clear_ms.get(rule.number, rule.clear_ms)
+
+
+def incident_of(rule: Rule, reading: Reading, context: RuleContext, alert_id: str) -> Alert:
+    """Return the incident that a reading opens, with its message."""
+    shop, entity = context.shop, reading.entity
+    fields: dict[str, Any] = {
+        "alert_id": alert_id,
+        "rule": rule.number,
+        "key": rule.key,
+        "title": rule.title,
+        "shop_id": shop.shop_id,
+        "state": AlertState.NOTICE if rule.once else AlertState.OPEN,
+        "route": reading.route or rule.route,
+        "severity": reading.severity or rule.severity,
+        "owner": rule.owner,
+        "runbook": rule.runbook,
+        "advice": rule.advice,
+        "opened_at_ms": context.now_ms,
+        "updated_at_ms": context.now_ms,
+        "timezone": shop.timezone,
+        "currency": shop.currency,
+        "entity_kind": entity.kind,
+        "entity_id": entity.id,
+        "name": clean_name(entity.name),
+        "campaign_id": entity.campaign_id,
+        "product_id": entity.product_id,
+        "sku_id": entity.sku_id,
+        "unit": rule.unit,
+        **_figures(reading),
+        **reading.extra,
+    }
+    alert = Alert(**fields)
+    as_of = (
+        f"Stock as of {context.clock.time(alert.stock_as_of_ms)}."
+        if alert.stock_as_of_ms is not None
+        else context.as_of(rule.reads)
+    )
+    return dataclasses.replace(alert, message=advised(rule.text(reading, context), alert.advice, as_of))
+
+
+def _figures(reading: Reading) -> dict[str, Any]:
+    return {
+        "value": reading.value,
+        "threshold": reading.threshold,
+        "money_minor": reading.money_minor,
+        "figures": dict(reading.figures),
+    }
+
+
+def _look(state: RuleState, rule: Rule, context: RuleContext) -> list[Alert]:
+    shop_id = context.shop.shop_id
+    if context.holds(rule.reads):
         # What was about to open or close may look different when the feed is back.
-        state.forget_holds(facts.shop.shop_id)
+        state.forget_holds(shop_id, rule.number)
         return []
-    alerts = []
-    for row in facts.rows:
-        if row.status is not StockStatus.UNKNOWN:
-            alerts += _evaluate_sku(state, facts, row, now_ms)
-    alerts += _close_vanished(state, facts, now_ms)
-    alerts += _digest(state, facts, now_ms)
+    alerts = _missed(state, rule, context)
+    found = set()
+    for reading in rule.find(context):
+        found.add(reading.entity.id)
+        alerts += _judge(state, rule, reading, context)
+    for incident in state.open_of(shop_id):
+        if incident[1] == rule.number and incident[2] not in found:
+            alerts.append(_close(state, incident, None, context, rule))
     return alerts
 
 
-def _evaluate_sku(state: RuleState, facts: RuleInput, row: SkuStock, now_ms: int) -> list[Alert]:
-    alerts = []
-    forecast, out = ((row.shop_id, rule, row.sku_id) for rule in ("A-01", "A-02"))
-    if row.status is StockStatus.OUT_OF_STOCK:
-        state.clearing_since.pop(out, None)
-        if forecast in state.open:
-            actual_ms = row.out_since_ms if row.out_since_ms is not None else now_ms
-            alerts.append(_close(state, forecast, Resolution.RAN_OUT, row, now_ms, actual_ms))
-        if out not in state.open and _valuable(facts, row):
-            alerts.append(_open(state, facts, "A-02", row, now_ms))
-        return alerts
-
-    if out in state.open and state.held_for(state.clearing_since, out, now_ms) >= CLEAR_MS:
-        alerts.append(_close(state, out, Resolution.RESTOCKED, row, now_ms))
-    if forecast in state.open:
-        alerts += _clear_forecast(state, facts, row, now_ms)
-    elif _soon(facts, row, now_ms, lead=1.0) and _valuable(facts, row):
-        if state.held_for(state.opening_since, forecast, now_ms) >= HOLD_MS:
-            alerts.append(_open(state, facts, "A-01", row, now_ms))
-    else:
-        state.opening_since.pop(forecast, None)
-    return alerts
-
-
-def _clear_forecast(state: RuleState, facts: RuleInput, row: SkuStock, now_ms: int) -> list[Alert]:
-    incident = (row.shop_id, "A-01", row.sku_id)
-    if row.horizon_end_ms <= now_ms:
-        return [_close(state, incident, Resolution.ENDED, row, now_ms)]
-    if (
-        _soon(facts, row, now_ms, lead=CLEAR_LEAD)
-        and row.gmv_at_risk_minor >= facts.page_min_value_minor * CLEAR_VALUE
-    ):
-        state.clearing_since.pop(incident, None)
-        return []
-    if state.held_for(state.clearing_since, incident, now_ms) < CLEAR_MS:
-        return []
-    before = state.open[incident].on_hand
-    more = row.on_hand is not None and before is not None and row.on_hand > before
-    return [_close(state, incident, Resolution.RESTOCKED if more else Resolution.EASED, row, now_ms)]
+def _judge(state: RuleState, rule: Rule, reading: Reading, context: RuleContext) -> list[Alert]:
+    now_ms = context.now_ms
+    incident = (context.shop.shop_id, rule.number, reading.entity.id)
+    state.note(incident, Look(now_ms, reading.judgement, reading.value))
+    alert = state.open_alert(incident)
+    match reading.judgement:
+        case Judgement.FIRES:
+            state.clear_since.pop(incident, None)
+            if rule.once and incident in state.incidents:
+                return []
+            if alert is not None and not _worse(rule, reading, alert):
+                state.firing_since.pop(incident, None)
+                return []
+            if now_ms - state.firing_since.setdefault(incident, now_ms) < hold_of(rule, context):
+                return []
+            closed = [] if alert is None else [_close(state, incident, reading, context, rule)]
+            return [*closed, _open(state, rule, reading, context)]
+        case Judgement.CLEAR:
+            state.firing_since.pop(incident, None)
+            if alert is None:
+                return []
+            if now_ms - state.clear_since.setdefault(incident, now_ms) < clear_of(rule, context):
+                return []
+            return [_close(state, incident, reading, context, rule)]
+        case Judgement.ENDED:
+            state.forget(incident)
+            return [] if alert is None else [_close(state, incident, reading, context, rule)]
+        case Judgement.BETWEEN | Judgement.THIN | Judgement.HELD:
+            state.forget(incident)
+            return []
 
 
-def _soon(facts: RuleInput, row: SkuStock, now_ms: int, *, lead: float) -> bool:
-    """Return whether the late end of the interval lies within the page's lead times `lead`."""
-    return row.eta_high_ms is not None and row.eta_high_ms - now_ms <= facts.settings.page_lead_ms * lead
+def _worse(rule: Rule, reading: Reading, alert: Alert) -> bool:
+    severity, route = reading.severity or rule.severity, reading.route or rule.route
+    return _WORSE[severity] > _WORSE[alert.severity] or _LOUDER[route] > _LOUDER[alert.route]
 
 
-def _valuable(facts: RuleInput, row: SkuStock) -> bool:
-    return (
-        row.gmv_at_risk_minor >= max(1, facts.page_min_value_minor)
-        and row.recent_units >= facts.settings.page_min_sales
-    )
-
-
-def _open(state: RuleState, facts: RuleInput, rule: str, row: SkuStock, now_ms: int) -> Alert:
-    foretold = state.foretold.get((row.shop_id, row.sku_id)) if rule == "A-02" else None
-    # A forecast that had closed before this run-out began was of another one.
-    if foretold is not None and (foretold.resolved_at_ms or 0) < (row.out_since_ms or 0):
-        foretold = None
-    alert = _figures(
-        Alert(
-            alert_id=state.new_id(facts.shop, row.campaign_id, rule, row.sku_id, now_ms),
-            rule=rule,
-            key=_KEYS[rule],
-            title=_TITLES[rule],
-            entity_id=row.sku_id,
-            runbook="stock",
-            shop_id=row.shop_id,
-            state=AlertState.OPEN,
-            route=AlertRoute.PAGE,
-            opened_at_ms=now_ms,
-            updated_at_ms=now_ms,
-            timezone=facts.shop.timezone,
-            currency=facts.shop.currency,
-            campaign_id=row.campaign_id,
-            sku_id=row.sku_id,
-            product_id=row.product_id,
-            name=row.name,
-            predicted_ms=foretold.predicted_ms if foretold else row.eta_ms,
-            predicted_low_ms=foretold.predicted_low_ms if foretold else row.eta_low_ms,
-            predicted_high_ms=foretold.predicted_high_ms if foretold else row.eta_high_ms,
-            actual_ms=row.out_since_ms if rule == "A-02" else None,
-            sold_by=facts.sold_by(row.sku_id),
-        ),
-        row,
-    )
-    incident = (row.shop_id, rule, row.sku_id)
-    state.open[incident] = alert
-    state.opening_since.pop(incident, None)
-    if rule == "A-01":
-        state.foretold[row.shop_id, row.sku_id] = alert
+def _open(state: RuleState, rule: Rule, reading: Reading, context: RuleContext) -> Alert:
+    entity = reading.entity
+    alert_id = state.new_id(context, entity.campaign_id, rule.number, entity.id)
+    alert = incident_of(rule, reading, context, alert_id)
+    state.forget((context.shop.shop_id, rule.number, entity.id))
+    state.keep(alert)
     return alert
 
 
-def _figures(alert: Alert, row: SkuStock) -> Alert:
-    changed = dataclasses.replace(
-        alert,
-        on_hand=row.on_hand,
-        velocity_per_h=row.velocity_per_h,
-        gmv_at_risk_minor=row.gmv_at_risk_minor,
-        money_minor=row.gmv_at_risk_minor,
-        gmv_at_risk_low_minor=row.gmv_at_risk_low_minor,
-        gmv_at_risk_high_minor=row.gmv_at_risk_high_minor,
-        horizon_end_ms=row.horizon_end_ms,
-        stock_as_of_ms=row.stock_as_of_ms,
-    )
-    return dataclasses.replace(changed, message=message_of(changed))
+_RESOLUTIONS: Final = {Judgement.FIRES: Resolution.WORSE, Judgement.CLEAR: Resolution.EASED}
 
 
 def _close(
-    state: RuleState,
-    incident: _Incident,
-    resolution: Resolution,
-    row: SkuStock | None,
-    now_ms: int,
-    actual_ms: int | None = None,
+    state: RuleState, incident: _Incident, reading: Reading | None, context: RuleContext, rule: Rule | None
 ) -> Alert:
-    alert = state.open.pop(incident)
-    state.clearing_since.pop(incident, None)
-    closed = dataclasses.replace(
-        alert,
-        state=AlertState.RESOLVED,
-        updated_at_ms=now_ms,
-        resolved_at_ms=now_ms,
-        resolution=resolution,
-        actual_ms=alert.actual_ms if actual_ms is None else actual_ms,
-    )
-    closed = (
-        _figures(closed, row) if row is not None else dataclasses.replace(closed, message=message_of(closed))
-    )
-    if alert.rule == "A-01":
-        state.foretold[alert.shop_id, alert.sku_id] = closed
+    """Close what is open; without a reading its entity is gone, without a rule nobody watches it any more."""
+    changes: dict[str, Any] = {
+        "state": AlertState.RESOLVED,
+        "updated_at_ms": context.now_ms,
+        "resolved_at_ms": context.now_ms,
+        "resolution": Resolution.ENDED,
+    }
+    if reading is not None:
+        changes["resolution"] = _RESOLUTIONS.get(reading.judgement, Resolution.ENDED)
+        changes |= _figures(reading) | dict(reading.extra)
+    # The advice was for the one who was called.
+    changes.pop("advice", None)
+    closed = dataclasses.replace(state.incidents[incident], **changes)
+    says = closing_text if rule is None or rule.closing is None else rule.closing
+    closed = dataclasses.replace(closed, message=says(closed))
+    state.forget(incident)
+    state.keep(closed)
     return closed
 
 
-def _close_vanished(state: RuleState, facts: RuleInput, now_ms: int) -> list[Alert]:
-    """Close what is open on SKUs that are no longer listed: their product was deleted."""
-    listed = {row.sku_id for row in facts.rows}
-    gone = [key for key in state.open if key[0] == facts.shop.shop_id and key[2] not in listed]
-    return [_close(state, incident, Resolution.ENDED, None, now_ms) for incident in gone]
-
-
-def _digest(state: RuleState, facts: RuleInput, now_ms: int) -> list[Alert]:
-    """Return the digest of what is at risk or out and was not paged, once an hour; none at the first evaluation."""
-    shop, every_ms = facts.shop, facts.settings.digest_every_ms
-    hour = now_ms // every_ms
-    if state.digest_hours.setdefault(shop.shop_id, hour) == hour:
+def _missed(state: RuleState, rule: Rule, context: RuleContext) -> list[Alert]:
+    """Return what began and ended since the rule last looked: closed at once, on the panel's route, told to nobody."""
+    shop_id, now_ms = context.shop.shop_id, context.now_ms
+    since_ms = state.looked.get((shop_id, rule.number))
+    state.looked[shop_id, rule.number] = now_ms
+    if rule.missed is None or since_ms is None or now_ms - since_ms <= HOLE_MS:
         return []
-    state.digest_hours[shop.shop_id] = hour
-    rows = [
-        row
-        for row in facts.rows
-        if row.status in _AT_RISK
-        and not any((row.shop_id, rule, row.sku_id) in state.open for rule in ("A-01", "A-02"))
-    ]
-    if not rows:
-        return []
-    # Campaign products first, then by money; the sort keeps the table's order among equals.
-    rows.sort(key=lambda row: (not row.campaign_id, -row.gmv_at_risk_minor))
-    alert = Alert(
-        alert_id=f"{shop.shop_id}/-/A-01/digest/{hour * every_ms}",
-        rule="A-01",
-        key=_KEYS["A-01"],
-        title="Stock digest",
-        entity_kind="shop",
-        entity_id=shop.shop_id,
-        severity=Severity.NOTE,
-        shop_id=shop.shop_id,
-        state=AlertState.NOTICE,
-        route=AlertRoute.DIGEST,
-        opened_at_ms=now_ms,
-        updated_at_ms=now_ms,
-        timezone=shop.timezone,
-        currency=shop.currency,
-        gmv_at_risk_minor=sum(row.gmv_at_risk_minor for row in rows),
-        horizon_end_ms=max(row.horizon_end_ms for row in rows),
-        lines=tuple(
-            DigestLine(row.sku_id, row.name, row.status.value, row.on_hand, row.eta_ms, row.gmv_at_risk_minor)
-            for row in rows[:LISTED_SKUS]
-        ),
-        more=max(0, len(rows) - LISTED_SKUS),
-    )
-    return [dataclasses.replace(alert, message=message_of(alert))]
+    alerts = []
+    for reading in rule.missed(context, since_ms, now_ms):
+        incident = (shop_id, rule.number, reading.entity.id)
+        if state.open_alert(incident) is None:
+            opened = incident_of(
+                rule,
+                reading,
+                context,
+                state.new_id(context, reading.entity.campaign_id, rule.number, reading.entity.id),
+            )
+            missed = dataclasses.replace(
+                opened, state=AlertState.RESOLVED, route=AlertRoute.PANEL, resolution=Resolution.MISSED
+            )
+            alerts.append(dataclasses.replace(missed, message=rule.text(reading, context)))
+            state.keep(alerts[-1])
+    return alerts
 
 
-def page_minimum(columns: Columns, shop: ShopSettings, settings: StockSettings, *, as_of_ms: int) -> int:
-    """Return the least money at risk that pages (X-83): a share of today's goal, else of yesterday's GMV, else 0."""
-    goal = day_goal(columns, shop, as_of_ms=as_of_ms)
-    if goal is not None:
-        return round(goal.goal_minor * settings.page_min_share)
-    yesterday = BusinessCalendar(shop.timezone).day_of(as_of_ms) - 1
-    return round((gmv_of_day(columns, shop, yesterday) or 0) * settings.page_min_share)
+def closing_text(alert: Alert) -> str:
+    """Return what an incident says when it closes, from its title, name and value."""
+    name = f", {alert.name}" if alert.name else ""
+    lasted = _lasted((alert.resolved_at_ms or alert.updated_at_ms) - alert.opened_at_ms)
+    match alert.resolution:
+        case Resolution.WORSE:
+            return f"Worse than it was told: {alert.title}{name}. It is told anew."
+        case Resolution.ENDED:
+            return f"Closed after {lasted}: {alert.title}{name}. It is no longer watched."
+        case _:
+            now = "" if alert.value is None else f" Now {measured(alert.value, alert.unit)}."
+            return f"Resolved after {lasted}: {alert.title}{name}.{now}"
 
 
-_PLACES: Final = {
-    "seller_live": "LIVE",
-    "affiliate_live": "LIVE",
-    "seller_video": "video",
-    "affiliate_video": "video",
-    "seller_product_card": "product card",
-}
+def measured(value: float, unit: str) -> str:
+    """Return a number with its unit, as a person reads it: `93 %`, `1.5 hours`, `12 orders`."""
+    number = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.3g}"
+    return f"{number} {unit}".rstrip()
 
 
-def sold_by(columns: Columns, shop: ShopSettings, sku_id: str, *, from_ms: int, to_ms: int) -> SoldBy | None:
-    """Return the content that sold most units of a SKU in an interval; None when its orders name no content."""
-    lines = columns.order_lines(shop.shop_id).filter(
-        (pl.col("sku_id") == sku_id) & pl.col("paid_at_ms").is_between(from_ms, to_ms)
-    )
-    if not lines.height:
-        return None
-    sources = (
-        lines.group_by(pl.col("content_id").fill_null(""), pl.col("atom") // 2)
-        .agg(pl.col("quantity").sum())
-        .sort("quantity", "content_id", "atom", descending=[True, False, False])
-    )
-    content_id, kind, units = sources.row(0)
-    place = _PLACES.get(KINDS[kind])
-    if place is None:
-        return None
-    return SoldBy(place, content_id, units / int(lines.get_column("quantity").sum()))
+def _lasted(ms: int) -> str:
+    minutes = max(1, round(ms / MINUTE_MS))
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"

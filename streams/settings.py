@@ -169,6 +169,8 @@ class StockSettings:
         page_clear_share: or when the money at risk is below the page's minimum times this.
         demand_lead_ms: A-03 tells of a high-demand product whose first SKU runs out within this.
         digest_every_ms: SKUs at risk that do not page are told together this often.
+        demand_top_share: products in this top part of the shop by `atc_rate_pdp` are in high demand (A-03).
+        demand_min_viewers: of a product's page, within the window; with fewer its rate is not ranked.
     """
 
     horizon_ms: int = 7 * 24 * HOUR_MS
@@ -183,6 +185,8 @@ class StockSettings:
     page_clear_share: float = 0.5
     demand_lead_ms: int = 24 * HOUR_MS
     digest_every_ms: int = HOUR_MS
+    demand_top_share: float = 0.10
+    demand_min_viewers: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "board.day_final_hour": (0, 23),
     "fold.hot_days": (1, 36_500),
     "stock.page_min_share": (0, 1),
+    "stock.demand_top_share": (0, 1),
     "notify.alertmanager_repost_ms": (100, 600_000),
     "stock.page_clear_lead": (1, 100),
     "stock.page_clear_share": (0, 1),

@@ -176,7 +176,7 @@ async def test_a_restarted_board_goes_on_with_the_alerts_that_it_knows(board: Fa
     assert sink.said[1].alert_id == sink.said[0].alert_id
 
 
-async def test_while_catching_up_the_rules_do_not_run(sink: Kept) -> None:
+async def test_while_catching_up_only_that_it_is_behind_is_told(sink: Kept) -> None:
     board = FakeBoard([event for event in DAY if event.event_type != "heartbeat"])
     evaluator = Evaluator(board, sink)
     board.clock_ms = NOW + 3 * HOUR_MS
@@ -186,7 +186,7 @@ async def test_while_catching_up_the_rules_do_not_run(sink: Kept) -> None:
         board.take(order(f"late-{minute}", past_ms, [line("1", "A1", 1_000)]))
         board.clock_ms += MINUTE_MS
         assert await evaluator.step()
-    assert sink.said == []
+    assert [(alert.rule, alert.entity_id) for alert in sink.said] == [("A-64", "orders")]
     board.take(
         *(
             order(f"now-{minute}", board.clock_ms - minute * MINUTE_MS, [line("1", "A1", 1_000)])
@@ -196,7 +196,7 @@ async def test_while_catching_up_the_rules_do_not_run(sink: Kept) -> None:
     )
     await on(evaluator, board, MINUTE_MS)
     await on(evaluator, board, MINUTE_MS)
-    assert [alert.rule for alert in sink.said] == ["A-01"]
+    assert [alert.rule for alert in sink.said[1:]] == ["A-01"]
 
 
 async def test_on_a_replay_the_rules_look_at_the_time_that_is_folded(board: FakeBoard, sink: Kept) -> None:
@@ -215,7 +215,7 @@ async def test_on_a_replay_the_rules_look_at_the_time_that_is_folded(board: Fake
     assert page.opened_at_ms == NOW + MINUTE_MS
 
 
-async def test_a_dead_order_feed_makes_the_stock_unknown_and_holds_the_rules(
+async def test_a_dead_order_feed_makes_the_stock_unknown_and_is_all_that_is_told(
     board: FakeBoard, sink: Kept
 ) -> None:
     evaluator = Evaluator(board, sink)
@@ -223,7 +223,8 @@ async def test_a_dead_order_feed_makes_the_stock_unknown_and_holds_the_rules(
     for _ in range(3):
         board.clock_ms += 20 * MINUTE_MS
         await evaluator.step()
-    assert sink.said == []
+    # The rules on stock are held; that the feed is dead while the campaign runs is an incident of its own.
+    assert [(alert.rule, alert.entity_id) for alert in sink.said] == [("A-65", "orders")]
     assert (sink.stocks[-1].status, sink.stocks[-1].unknown_because) == (StockStatus.UNKNOWN, "stale_orders")
 
 

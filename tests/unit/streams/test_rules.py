@@ -9,14 +9,19 @@ import pytest
 
 from streams.alerts import Alert, AlertRoute, AlertState, Resolution, SoldBy, decode_alert, encode_alert
 from streams.days import HOUR_MS, MINUTE_MS
+from streams.digest import digest
 from streams.events import Source
-from streams.rules import CLEAR_MS, HOLD_MS, RuleInput, RuleState, evaluate, page_minimum, sold_by
-from streams.settings import ShopSettings, StockSettings
+from streams.page_facts import page_minimum, sold_by
+from streams.rule_context import RuleContext
+from streams.rule_stock import RULES
+from streams.rules import RuleState, evaluate
+from streams.settings import Settings, ShopSettings, StockSettings
 from streams.stock import SkuStock, StockStatus
 from tests.unit.streams.boards import CREATOR, LIVE, SHOP, SHOP_TAB, at, board, line, order
 from tests.unit.streams.test_goals import campaign
 
 NOW = at("2024-11-29 20:00")
+HOLD_MS, CLEAR_MS = MINUTE_MS, 10 * MINUTE_MS
 SETTINGS = StockSettings()
 LIVE_SALE = SoldBy("LIVE", "live-1", 0.7)
 
@@ -87,11 +92,20 @@ class Room:
         stale: frozenset[str] = frozenset(),
         minimum: int = 100_000,
         zone: str = "UTC",
+        shop_id: str = SHOP,
     ) -> list[Alert]:
         self.now_ms += after_ms
-        shop = ShopSettings(SHOP, zone)
-        facts = RuleInput(shop, SETTINGS, rows, minimum, stale, lambda _: LIVE_SALE)
-        return evaluate(self.state, facts, now_ms=self.now_ms)
+        context = RuleContext(
+            board([], zone=zone), ShopSettings(shop_id, zone), Settings(), self.now_ms, self.state.incidents
+        )
+        # What the context would compute, given.
+        vars(context).update(
+            stock=list(rows),
+            stale=stale,
+            page_minimum_minor=max(1, minimum),
+            sold_by={row.sku_id: LIVE_SALE for row in rows},
+        )
+        return [*evaluate(self.state, RULES, context), *digest(self.state, context)]
 
     def paged(self, row: SkuStock = SOON) -> Alert:
         """Show a row until it pages."""
@@ -270,7 +284,7 @@ def test_a_second_incident_of_a_day_has_an_id_of_its_own_also_after_a_restart() 
     room.sees(PLENTY, after_ms=MINUTE_MS)
     said += room.sees(PLENTY, after_ms=CLEAR_MS)
     newest = {alert.alert_id: alert for alert in said}
-    later = Room(RuleState.restored(newest.values(), SETTINGS), room.now_ms)
+    later = Room(RuleState.restored(newest.values(), digest_every_ms=HOUR_MS), room.now_ms)
     second = later.paged(but(eta_high_ms=later.now_ms + HOUR_MS))
     assert second.alert_id == said[0].alert_id + "/2"
 
@@ -298,7 +312,7 @@ def test_a_restart_neither_opens_again_nor_forgets_to_close() -> None:
     room = Room()
     opened = room.paged()
     stored = decode_alert(encode_alert(opened))
-    later = Room(RuleState.restored([stored], SETTINGS), room.now_ms + 5 * MINUTE_MS)
+    later = Room(RuleState.restored([stored], digest_every_ms=HOUR_MS), room.now_ms + 5 * MINUTE_MS)
     assert later.sees(SOON) == []
     assert later.sees(SOON, after_ms=HOLD_MS) == []
     closed, _ = later.sees(OUT, after_ms=30 * MINUTE_MS)
@@ -315,11 +329,11 @@ def test_what_is_at_risk_but_no_page_comes_in_an_hourly_digest() -> None:
     ]
     assert room.sees(*rows) == []
     assert room.sees(*rows, after_ms=HOUR_MS - 1) == []
-    (digest,) = room.sees(*rows, after_ms=1)
-    assert (digest.state, digest.route) == (AlertState.NOTICE, AlertRoute.DIGEST)
+    (told,) = room.sees(*rows, after_ms=1)
+    assert (told.state, told.route) == (AlertState.NOTICE, AlertRoute.DIGEST)
     # Campaign products first, then by money.
-    assert [entry.name for entry in digest.lines] == ["Belt", "Hat", "Scarf"]
-    assert digest.gmv_at_risk_minor == 411_000
+    assert [entry.name for entry in told.lines] == ["Belt", "Hat", "Scarf"]
+    assert told.gmv_at_risk_minor == 411_000
     assert room.sees(*rows, after_ms=MINUTE_MS) == []
     assert len(room.sees(*rows, after_ms=HOUR_MS)) == 1
 
@@ -334,28 +348,26 @@ def test_a_digest_is_not_said_again_after_a_restart() -> None:
     rows = [but(recent_units=1)]
     room = Room()
     room.sees(*rows)
-    (digest,) = room.sees(*rows, after_ms=HOUR_MS)
-    later = Room(RuleState.restored([digest], SETTINGS), room.now_ms + MINUTE_MS)
+    (told,) = room.sees(*rows, after_ms=HOUR_MS)
+    later = Room(RuleState.restored([told], digest_every_ms=HOUR_MS), room.now_ms + MINUTE_MS)
     assert later.sees(*rows) == []
     (second,) = later.sees(*rows, after_ms=HOUR_MS)
-    assert second.alert_id != digest.alert_id
+    assert second.alert_id != told.alert_id
 
 
 def test_a_digest_of_thousands_names_ten() -> None:
     rows = [but(sku_id=f"A{number}", recent_units=0) for number in range(5_000)]
     room = Room()
     room.sees(*rows)
-    (digest,) = room.sees(*rows, after_ms=HOUR_MS)
-    assert (len(digest.lines), digest.more) == (10, 4_990)
-    assert digest.message.endswith("and 4,990 more.")
+    (told,) = room.sees(*rows, after_ms=HOUR_MS)
+    assert (len(told.lines), told.more) == (10, 4_990)
+    assert told.message.endswith("and 4,990 more.")
 
 
 def test_two_shops_hold_apart() -> None:
-    other = ShopSettings("s2", "UTC")
     room = Room()
     room.sees(SOON)
-    facts = RuleInput(other, SETTINGS, [but(shop_id="s2")], 100_000, frozenset({"orders"}), lambda _: None)
-    assert evaluate(room.state, facts, now_ms=room.now_ms) == []
+    assert room.sees(but(shop_id="s2"), shop_id="s2", stale=frozenset({"orders"})) == []
     assert len(room.sees(SOON, after_ms=HOLD_MS)) == 1
 
 
@@ -378,7 +390,7 @@ def _sold(*sources: tuple[Source | None, int]) -> SoldBy | None:
             for number, (source, units) in enumerate(sources)
         ]
     )
-    return sold_by(columns, ShopSettings(SHOP, "UTC"), "A1", from_ms=NOW - HOUR_MS, to_ms=NOW)
+    return sold_by(columns, ShopSettings(SHOP, "UTC"), from_ms=NOW - HOUR_MS, to_ms=NOW).get("A1")
 
 
 def test_the_content_that_sold_most_units_is_named_with_its_share() -> None:

@@ -1,0 +1,357 @@
+"""The rules on stock: A-01 will run out, A-02 is out, A-03 a product in high demand is close to running out.
+
+Source: spec/alerts.md A-01 to A-03; X-34, X-35, X-83.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.alerts import (
+    Alert,
+    AlertRoute,
+    AlertState,
+    Resolution,
+    clean_name,
+    stock_closing,
+    stock_opening,
+)
+from streams.days import HOUR_MS, MINUTE_MS
+from streams.money import compact_money
+from streams.page_facts import empty_spells
+from streams.rule import Entity, Judgement, Owner, Reading, Rule, Severity
+from streams.stock import SkuStock, StockStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.rule_context import RuleContext
+
+_AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
+_ADVICE: Final = "add stock, ack, why"
+_LIVE_ADVICE: Final = "add stock, unpin, ack, why"
+"""Only what a LIVE sells can be unpinned."""
+
+
+def find_forecasts(context: RuleContext) -> Iterator[Reading]:
+    """Yield what A-01 finds of each SKU: the late end of its interval against the page's lead (X-83)."""
+    settings, now_ms = context.settings.stock, context.now_ms
+    lead_h = settings.page_lead_ms / HOUR_MS
+    for row in context.stock:
+        late_h = None if row.eta_high_ms is None else (row.eta_high_ms - now_ms) / HOUR_MS
+        extra = _extra(row)
+        if row.status is StockStatus.UNKNOWN:
+            judgement = Judgement.HELD
+        elif row.status is StockStatus.OUT_OF_STOCK:
+            judgement = Judgement.ENDED
+            extra |= {"resolution": Resolution.RAN_OUT, "actual_ms": row.out_since_ms or now_ms}
+        elif row.horizon_end_ms <= now_ms:
+            judgement = Judgement.ENDED
+        elif (
+            late_h is None
+            or late_h > lead_h * settings.page_clear_lead
+            or row.gmv_at_risk_minor < context.page_minimum_minor * settings.page_clear_share
+        ):
+            judgement = Judgement.CLEAR
+            extra["resolution"] = _relief(row, context.incident("A-01", row.sku_id))
+        elif row.recent_units < settings.page_min_sales:
+            judgement = Judgement.THIN
+        elif late_h <= lead_h and row.gmv_at_risk_minor >= context.page_minimum_minor:
+            judgement = Judgement.FIRES
+            extra |= _selling(row, context) | {
+                "predicted_ms": row.eta_ms,
+                "predicted_low_ms": row.eta_low_ms,
+                "predicted_high_ms": row.eta_high_ms,
+            }
+        else:
+            judgement = Judgement.BETWEEN
+        yield Reading(
+            entity=_entity(row),
+            judgement=judgement,
+            value=late_h,
+            threshold=lead_h,
+            clearing=lead_h * settings.page_clear_lead,
+            volume=row.recent_units,
+            minimum=settings.page_min_sales,
+            money_minor=row.gmv_at_risk_minor,
+            figures=_figures(row, context),
+            extra=extra,
+        )
+
+
+def find_empty(context: RuleContext) -> Iterator[Reading]:
+    """Yield what A-02 finds of each SKU: out of stock, and worth a page (X-83)."""
+    settings = context.settings.stock
+    for row in context.stock:
+        extra = _extra(row)
+        if row.status is StockStatus.UNKNOWN:
+            judgement = Judgement.HELD
+        elif row.status is not StockStatus.OUT_OF_STOCK:
+            judgement = Judgement.CLEAR
+            extra["resolution"] = Resolution.RESTOCKED
+        elif row.recent_units < settings.page_min_sales:
+            judgement = Judgement.THIN
+        elif row.gmv_at_risk_minor >= context.page_minimum_minor:
+            judgement = Judgement.FIRES
+            extra |= _selling(row, context) | _foretold(row, context) | {"actual_ms": row.out_since_ms}
+        else:
+            judgement = Judgement.BETWEEN
+        yield Reading(
+            entity=_entity(row),
+            judgement=judgement,
+            value=row.on_hand,
+            threshold=0,
+            clearing=1,
+            volume=row.recent_units,
+            minimum=settings.page_min_sales,
+            money_minor=row.gmv_at_risk_minor,
+            figures=_figures(row, context),
+            extra=extra,
+        )
+
+
+def missed_empty(context: RuleContext, from_ms: int, to_ms: int) -> Iterator[Reading]:
+    """Yield the SKUs that ran out and were restocked between two instants, as far as the kept levels tell."""
+    rows = {row.sku_id: row for row in context.stock}
+    for sku_id, out_ms, back_ms in empty_spells(context.columns, context.shop, from_ms, to_ms):
+        row = rows.get(sku_id)
+        if row is not None and row.status is not StockStatus.OUT_OF_STOCK:
+            yield Reading(
+                entity=_entity(row),
+                judgement=Judgement.FIRES,
+                figures=_figures(row, context),
+                extra={
+                    "opened_at_ms": out_ms,
+                    "updated_at_ms": back_ms,
+                    "resolved_at_ms": back_ms,
+                    "actual_ms": out_ms,
+                    "on_hand": row.on_hand,
+                },
+            )
+
+
+def find_demanded(context: RuleContext) -> Iterator[Reading]:
+    """Yield what A-03 finds of each product in high demand: when its first SKU runs out."""
+    settings = context.settings.stock
+    lead_h = settings.demand_lead_ms / HOUR_MS
+    for product_id in sorted(context.demanded):
+        rows = [row for row in context.stock if row.product_id == product_id]
+        known = [row for row in rows if row.status is not StockStatus.UNKNOWN]
+        if not rows:
+            continue
+        at_risk = [row for row in known if row.status in _AT_RISK and row.hours_to_stockout is not None]
+        first = min(at_risk, key=lambda row: row.hours_to_stockout or 0.0, default=None)
+        hours = None if first is None else first.hours_to_stockout
+        if not known:
+            judgement = Judgement.HELD
+        elif hours is None or hours > lead_h * settings.page_clear_lead:
+            judgement = Judgement.CLEAR
+        else:
+            judgement = Judgement.FIRES if hours <= lead_h else Judgement.BETWEEN
+        shown = first or rows[0]
+        money_minor = sum(row.gmv_at_risk_minor for row in rows)
+        yield Reading(
+            entity=Entity(
+                "product", product_id, _product_name(context, product_id), shown.campaign_id, product_id
+            ),
+            judgement=judgement,
+            value=hours,
+            threshold=lead_h,
+            clearing=lead_h * settings.page_clear_lead,
+            money_minor=money_minor,
+            figures={
+                "first_sku": shown.name,
+                "left": sum(row.on_hand or 0 for row in known),
+                "to_add": sum(row.replenish_units for row in rows),
+            },
+            extra={
+                "predicted_ms": shown.eta_ms,
+                "gmv_at_risk_minor": money_minor,
+                "horizon_end_ms": shown.horizon_end_ms,
+            },
+        )
+
+
+def _product_name(context: RuleContext, product_id: str) -> str:
+    product = context.columns.products(context.shop.shop_id).get(product_id)
+    return clean_name(product_id if product is None else product.name)
+
+
+def _demanded_text(reading: Reading, context: RuleContext) -> str:
+    figures, clock = reading.figures, context.clock
+    eta_ms, end_ms = reading.extra["predicted_ms"], reading.extra["horizon_end_ms"]
+    when = f"runs out ~{clock.time(eta_ms)}" if isinstance(eta_ms, int) else "is out of stock"
+    risk = ""
+    if reading.money_minor > 0 and isinstance(end_ms, int):
+        risk = f" At risk {compact_money(reading.money_minor, context.shop.currency)} by {clock.end(end_ms)}."
+    return (
+        f"{reading.entity.name}, among the products put into carts most often, {when}"
+        f" (first {figures['first_sku']}). {figures['left']} left, {figures['to_add']} to add.{risk}"
+    )
+
+
+def _empty_text(reading: Reading, context: RuleContext) -> str:
+    ended_ms = reading.extra.get("resolved_at_ms")
+    if isinstance(ended_ms, int):
+        began_ms = reading.extra["opened_at_ms"]
+        spell = f"{context.clock.time(int(str(began_ms)))} to {context.clock.time(ended_ms)}"
+        return f"{reading.entity.name} was out of stock from {spell}, seen only afterwards."
+    return _text(reading, context)
+
+
+def _text(reading: Reading, context: RuleContext) -> str:
+    return stock_opening(_as_alert(reading, context))
+
+
+def _as_alert(reading: Reading, context: RuleContext) -> Alert:
+    """Return the reading as the sentences about stock want it."""
+    shop = context.shop
+    fields: dict[str, Any] = {"name": clean_name(reading.entity.name), **reading.extra}
+    return Alert(
+        alert_id="",
+        rule="A-02" if "actual_ms" in reading.extra else "A-01",
+        shop_id=shop.shop_id,
+        state=AlertState.OPEN,
+        route=AlertRoute.PAGE,
+        opened_at_ms=context.now_ms,
+        updated_at_ms=context.now_ms,
+        timezone=shop.timezone,
+        currency=shop.currency,
+        **fields,
+    )
+
+
+def _entity(row: SkuStock) -> Entity:
+    return Entity("sku", row.sku_id, row.name, row.campaign_id, row.product_id, row.sku_id)
+
+
+def _extra(row: SkuStock) -> dict[str, object]:
+    return {
+        "on_hand": row.on_hand,
+        "velocity_per_h": row.velocity_per_h,
+        "gmv_at_risk_minor": row.gmv_at_risk_minor,
+        "gmv_at_risk_low_minor": row.gmv_at_risk_low_minor,
+        "gmv_at_risk_high_minor": row.gmv_at_risk_high_minor,
+        "horizon_end_ms": row.horizon_end_ms,
+        "stock_as_of_ms": row.stock_as_of_ms,
+    }
+
+
+def _figures(row: SkuStock, context: RuleContext) -> dict[str, int | float | str | None]:
+    return {
+        "status": row.status.value,
+        "to_add": row.replenish_units,
+        "price_minor": row.price_minor,
+        "sold_in_window": row.recent_units,
+        "page_from_minor": context.page_minimum_minor,
+    }
+
+
+def _selling(row: SkuStock, context: RuleContext) -> dict[str, object]:
+    """Return what sells the SKU, and the advice that follows from it."""
+    seller = context.sold_by.get(row.sku_id)
+    live = seller is not None and seller.kind == "LIVE"
+    return {"sold_by": seller, "advice": _LIVE_ADVICE if live else _ADVICE}
+
+
+def _foretold(row: SkuStock, context: RuleContext) -> dict[str, object]:
+    """Return what A-01 foretold of this run-out: a forecast that had closed before it began was of another one."""
+    alert = context.incident("A-01", row.sku_id)
+    if alert is None or (alert.resolved_at_ms or 0) < (row.out_since_ms or 0):
+        return {}
+    return {
+        "predicted_ms": alert.predicted_ms,
+        "predicted_low_ms": alert.predicted_low_ms,
+        "predicted_high_ms": alert.predicted_high_ms,
+    }
+
+
+def _relief(row: SkuStock, opened: Alert | None) -> Resolution:
+    """Return why a forecast clears: more on hand than when it opened was brought there by somebody."""
+    before = 0 if opened is None else opened.on_hand or 0
+    return Resolution.RESTOCKED if (row.on_hand or 0) > before else Resolution.EASED
+
+
+RULES: Final = (
+    Rule(
+        number="A-01",
+        key="oos_forecast",
+        title="Will run out",
+        entity="sku",
+        reads=("orders", "stock"),
+        find=find_forecasts,
+        condition="the late end of the 80 % interval lies within `stock.page_lead_ms`, and gmv_at_risk is at least"
+        " `stock.page_min_share` of the day's goal, else of yesterday's GMV",
+        minimum="`stock.page_min_sales` units sold in `stock.page_sales_window_ms`",
+        clears="the late end beyond the lead times `stock.page_clear_lead`, or the money below the least times"
+        " `stock.page_clear_share`; at once when it runs out or its campaign ends",
+        unit="hours",
+        hold_ms=MINUTE_MS,
+        clear_ms=10 * MINUTE_MS,
+        severity=Severity.PAGE,
+        owner=Owner.OPS,
+        route=AlertRoute.PAGE,
+        advice=_ADVICE,
+        text=_text,
+        runbook="stock-running-out",
+        settings=(
+            "stock.page_lead_ms",
+            "stock.page_min_share",
+            "stock.page_min_sales",
+            "stock.page_sales_window_ms",
+            "stock.page_clear_lead",
+            "stock.page_clear_share",
+        ),
+        sources=("S4-04", "S4-59"),
+        closing=stock_closing,
+    ),
+    Rule(
+        number="A-02",
+        key="oos_now",
+        title="Out of stock",
+        entity="sku",
+        reads=("orders", "stock"),
+        find=find_empty,
+        condition="stock_on_hand <= 0, and gmv_at_risk is at least `stock.page_min_share` of the day's goal, else of"
+        " yesterday's GMV",
+        minimum="`stock.page_min_sales` units sold in `stock.page_sales_window_ms` before it ran out",
+        clears="in stock again",
+        unit="units",
+        hold_ms=0,
+        clear_ms=10 * MINUTE_MS,
+        severity=Severity.PAGE,
+        owner=Owner.OPS,
+        route=AlertRoute.PAGE,
+        advice=_ADVICE,
+        text=_empty_text,
+        runbook="stock-running-out",
+        settings=("stock.page_min_share", "stock.page_min_sales", "stock.page_sales_window_ms"),
+        sources=("S4-58", "S4-60"),
+        closing=stock_closing,
+        missed=missed_empty,
+    ),
+    Rule(
+        number="A-03",
+        key="oos_demand",
+        title="High demand, little stock",
+        entity="product",
+        reads=("orders", "stock"),
+        find=find_demanded,
+        condition="atc_rate_pdp in the top part of the shop (demand_flag), and its first SKU at risk runs out within"
+        " `stock.demand_lead_ms`",
+        minimum="the one of demand_flag",
+        clears="the first SKU beyond the lead times `stock.page_clear_lead`, or no longer in high demand",
+        unit="hours",
+        hold_ms=5 * MINUTE_MS,
+        clear_ms=30 * MINUTE_MS,
+        severity=Severity.WARNING,
+        owner=Owner.OPS,
+        route=AlertRoute.CHANNEL,
+        advice="add stock before it is gone",
+        text=_demanded_text,
+        runbook="stock-running-out",
+        settings=("stock.demand_lead_ms", "stock.page_clear_lead"),
+        sources=("S4-57", "S4-59"),
+    ),
+)
+"""A-02 after A-01: it says what A-01 had foretold."""

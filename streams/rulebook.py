@@ -1,0 +1,24 @@
+"""Every rule that runs, in the order in which they look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from streams import rule_feeds, rule_stock
+
+if TYPE_CHECKING:
+    from streams.rule import Rule
+    from streams.settings import Settings
+
+RULES: Final[tuple[Rule, ...]] = (*rule_stock.RULES, *rule_feeds.RULES)
+"""By concern; inside a concern a rule that asks for another one's incident comes after it."""
+
+
+def rules_of(settings: Settings) -> tuple[Rule, ...]:
+    """Return the rules that are not switched off (`rules.off`)."""
+    return tuple(rule for rule in RULES if rule.number not in settings.rules.off)
+
+
+def rule_of(name: str) -> Rule | None:
+    """Return a rule by its number or key, `A-41` or `goal_behind`; None when no rule is called so."""
+    return next((rule for rule in RULES if name.casefold() in (rule.number.casefold(), rule.key)), None)
