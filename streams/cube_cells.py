@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams import sketches
+from streams.cell_tables import CellTables
 from streams.coding import CodedTraffic, Coder, Codes, Coding, Dimensions
 from streams.cubes import Cube
 from streams.hash_index import extended
@@ -47,6 +48,7 @@ class CubeCells:
         self.cube = cube
         self._definition = cube.definition
         self._rows = _RowNumbers()
+        self._tables = CellTables()
         self._counts: Codes = np.zeros(0, dtype=np.int64)
         self._keyed: Codes = np.zeros(0, dtype=np.int64)
         self._keys: Codes = np.zeros(0, dtype=np.int64)
@@ -130,6 +132,7 @@ class CubeCells:
                 self._changed[row] = False
                 self._updates[row] = None
                 self._dims[row] = ()
+            self._tables.drop(code)
             del self._scopes[code], self._scope_codes[scope]
 
     def take_rows(self, taken: list[StateRow], people: list[PeopleRow]) -> None:
@@ -214,6 +217,7 @@ class CubeCells:
         dims = self._dimensions([self._dims[row] for row in rows.tolist()], coding).codes(self.cube.dims)
         keys = (self._keys[rows] >> _SCOPE_SHIFT) << _SCOPE_SHIFT | dims
         self._keys[rows] = keys
+        self._tables.clear()
         self._rows.clear()
         self._rows.update(zip(keys.tolist(), rows.tolist(), strict=True))
 
@@ -224,26 +228,33 @@ class CubeCells:
         self, dimensions: Dimensions, scope_codes: Codes, dims: Codes, selected: Codes | None
     ) -> Codes:
         """Return the row of every selected event; make the rows that are missing."""
-        keys = scope_codes << _SCOPE_SHIFT | dims
         if selected is not None:
-            keys = keys[selected]
+            scope_codes, dims = scope_codes[selected], dims[selected]
+        rows = self._tables.find(scope_codes, dims)
+        unknown = np.flatnonzero(rows < 0)
+        if not len(unknown):
+            return rows
+        scopes, codes = scope_codes[unknown], dims[unknown]
+        keys = scopes << _SCOPE_SHIFT | codes
         self._rows.fresh.clear()
-        rows = np.fromiter(map(self._rows.__getitem__, keys.tolist()), dtype=np.int64, count=len(keys))
+        found = np.fromiter(map(self._rows.__getitem__, keys.tolist()), dtype=np.int64, count=len(keys))
+        rows[unknown] = found
+        self._tables.note(scopes, codes, found)
         fresh = self._rows.fresh
         if not fresh:
             return rows
         self._reserve(self._rows.size)
-        distinct, first = np.unique(rows, return_index=True)
+        distinct, first = np.unique(found, return_index=True)
         first = first[np.isin(distinct, fresh, assume_unique=True)]
-        events = first if selected is None else selected[first]
-        opened = rows[first]
+        events = unknown[first]
+        opened = found[first]
         self._keys[opened] = keys[first]
         self._counts[opened] = 0
         self._keyed[opened] = 0
         for row, scope, values in zip(
             opened.tolist(),
-            scope_codes[events].tolist(),
-            dimensions.texts(self.cube.dims, events),
+            scopes[first].tolist(),
+            dimensions.texts(self.cube.dims, events if selected is None else selected[events]),
             strict=True,
         ):
             self._dims[row] = values
