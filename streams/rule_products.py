@@ -58,6 +58,7 @@ def find_slow_sellers(context: RuleContext) -> Iterable[Reading]:
     ]
     if not rows:
         return
+    rate = sum(row["items_sold"] for row in rows) / sum(row["product_impressions"] for row in rows)
     rows.sort(key=lambda row: (row["items_sold"], -row["product_impressions"], row["product"]))
     shown = sorted(row["product_impressions"] for row in rows)
     median = (shown[(len(shown) - 1) // 2] + shown[len(shown) // 2]) / 2
@@ -66,8 +67,8 @@ def find_slow_sellers(context: RuleContext) -> Iterable[Reading]:
     cards = context.columns.products(shop_id)
     for place, row in enumerate(rows):
         product_id, impressions = row["product"], row["product_impressions"]
-        card = cards.get(product_id)
-        if len(rows) < numbers.slow_min_products or impressions < numbers.slow_min_impressions:
+        card, expected = cards.get(product_id), impressions * rate
+        if len(rows) < numbers.slow_min_products or expected < numbers.slow_min_expected:
             judgement = Judgement.THIN
         elif place < bottom and impressions > median:
             judgement = Judgement.FIRES
@@ -82,8 +83,8 @@ def find_slow_sellers(context: RuleContext) -> Iterable[Reading]:
             judgement=judgement,
             value=row["items_sold"],
             threshold=threshold,
-            volume=impressions,
-            minimum=numbers.slow_min_impressions,
+            volume=expected,
+            minimum=numbers.slow_min_expected,
             figures={
                 "items_sold": row["items_sold"],
                 "impressions": impressions,
@@ -97,9 +98,9 @@ def find_slow_sellers(context: RuleContext) -> Iterable[Reading]:
 def _slow_text(reading: Reading, _: RuleContext) -> str:
     figures = reading.figures
     return (
-        f"{reading.entity.name} hardly sells: {figures['items_sold']:,} sold from {figures['impressions']:,} showings "
-        f"in the campaign, number {figures['place_from_below']} from below of {figures['products']:,} products; the "
-        f"median product was shown {figures['median_impressions']:,.0f} times."
+        f"{reading.entity.name} sells slowly: {figures['items_sold']:,} sold from {figures['impressions']:,} showings "
+        f"in the campaign, where ~{reading.volume or 0:,.0f} is usual; number {figures['place_from_below']} from "
+        f"below of {figures['products']:,} products."
     )
 
 
@@ -244,7 +245,10 @@ SLOW_SELLER: Final = Rule(
         "items_sold in the bottom rules.slow_share of the campaign's products that were shown, and "
         "product_impressions above their median; both since the campaign's first day"
     ),
-    minimum="rules.slow_min_products such products, rules.slow_min_impressions of this one",
+    minimum=(
+        "rules.slow_min_products such products; showings of this one that should have sold rules.slow_min_expected "
+        "units at the rate of all of them"
+    ),
     clears="outside the bottom rules.slow_clear_share, or shown no more than the median product",
     unit="units",
     hold_ms=15 * MINUTE_MS,
@@ -259,7 +263,7 @@ SLOW_SELLER: Final = Rule(
         "rules.slow_share",
         "rules.slow_clear_share",
         "rules.slow_min_products",
-        "rules.slow_min_impressions",
+        "rules.slow_min_expected",
     ),
     sources=("S3-36",),
 )

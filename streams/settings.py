@@ -212,7 +212,7 @@ class RuleSettings:
         slow_share: A-76 looks at this share of the campaign's products, those that sold least.
         slow_clear_share: and closes outside of this share.
         slow_min_products: of which impressions are known; with fewer there is no bottom to speak of.
-        slow_min_impressions: of the product.
+        slow_min_expected: units that the product's showings should have sold at the rate of all of them.
         stop_window_ms: A-77 holds the orders of so long against those of `stop_baseline_ms` before.
         stop_baseline_ms: see `stop_window_ms`.
         stop_chance: so few orders must be less likely than this (Poisson).
@@ -249,7 +249,7 @@ class RuleSettings:
     slow_share: float = 0.1
     slow_clear_share: float = 0.2
     slow_min_products: int = 10
-    slow_min_impressions: int = 500
+    slow_min_expected: float = 10.0
     stop_window_ms: int = 10 * MINUTE_MS
     stop_baseline_ms: int = 2 * HOUR_MS
     stop_chance: float = 0.0001
