@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from streams import sketches
+from streams import sketches, theta
 from streams.errors import QueryError
 from streams.frames import SLOT
 
@@ -69,6 +69,7 @@ class CubeColumns:
         self._forgotten: set[int] = set()
         self._frame: pl.DataFrame | None = None
         self._unions: OrderedDict[Hashable, _Union] = OrderedDict()
+        self._overlaps: dict[tuple[int, int], tuple[int, theta.Overlap]] = {}
 
     def put(self, partition: int, row: StateRow) -> None:
         """Take the newest row of a cell of one partition in; without a count the cell is forgotten there."""
@@ -135,7 +136,7 @@ class CubeColumns:
         """
         if not len(slots):
             return 0.0
-        if self._cube.lg_k is None:
+        if self._cube.lg_k is None or self._cube.sketch == "theta":
             what = f"The cube {self._cube.name} keeps no people."
             raise QueryError(what, reason="no_cube")
         slots = np.sort(slots)
@@ -160,6 +161,26 @@ class CubeColumns:
         if len(self._unions) > CACHED_UNIONS:
             self._unions.popitem(last=False)
         return union.estimate
+
+    def overlap(self, crowd: int, other: int | None) -> theta.Overlap:
+        """Return how many people of a cell are in another one too, of a cube with theta sketches.
+
+        Kept until one of the two changes, so that asking about every product again costs what changed.
+
+        Args:
+            crowd: slot of the cell.
+            other: of the other one; None: nobody.
+        """
+        if self._cube.lg_k is None or self._cube.sketch != "theta":
+            what = f"The cube {self._cube.name} cannot tell who is in two crowds."
+            raise QueryError(what, reason="no_cube")
+        slots = (crowd, -1 if other is None else other)
+        changes = int(max(self._changed[slot] for slot in slots if slot >= 0))
+        found = self._overlaps.get(slots)
+        if found is None or found[0] < changes:
+            images = [list(self._of(np.array([slot]), -1)) if slot >= 0 else [] for slot in slots]
+            found = self._overlaps[slots] = (changes, theta.overlap(self._cube.lg_k, *images))
+        return found[1]
 
     def _of(self, slots: NDArray[np.uint32], since: NDArray[np.int64] | int) -> Iterable[bytes]:
         """Yield the images of cells, large ones only where they changed after `since`."""

@@ -15,6 +15,7 @@ from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS, QUARTER_MS
 from streams.errors import StateError
 from streams.settings import FoldSettings
 from streams.state import PeopleRow, RowKey, StateRow
+from streams.theta_cells import ThetaCells
 from streams.validation import Admission
 
 _SHOP_SHIFT: Final = 40
@@ -43,7 +44,9 @@ class CubeSet:
     def __init__(
         self, cubes: Sequence[Cube], coding: Coding, admission: Admission, settings: FoldSettings
     ) -> None:
-        self._cells = [CubeCells(cube) for cube in cubes]
+        self._cells: list[CubeCells | ThetaCells] = [
+            ThetaCells(cube) if cube.sketch == "theta" else CubeCells(cube) for cube in cubes
+        ]
         self._grains = sorted({cube.grain for cube in cubes})
         self._coding = coding
         self._admission = admission
@@ -134,7 +137,7 @@ class CubeSet:
             days[rows] = self._admission.calendar(self._coding.shops[code]).days_of(occurred[rows])
         return days
 
-    def _scope_code(self, cells: CubeCells, packed: int) -> int:
+    def _scope_code(self, cells: CubeCells | ThetaCells, packed: int) -> int:
         """Return the cube's code of a packed scope, -1 when the cube does not take it (any more)."""
         cube = cells.cube
         event_type = TRAFFIC[packed >> _TYPE_SHIFT & _TYPE_MASK]

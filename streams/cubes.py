@@ -49,6 +49,7 @@ class Cube:
         lg_k: size of the sketches of people (log2 of registers); None: no sketches, people are not kept here.
         keep: the setting of `FoldSettings` that says for how long rows are kept.
         event_types: the traffic that feeds it.
+        sketch: HLL counts people; theta also tells who is in two crowds at once, and is kept for that alone.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Cube:
     lg_k: int | None
     keep: Literal["hot_days", "minute_hours"]
     event_types: tuple[str, ...] = TRAFFIC
+    sketch: Literal["hll4", "theta"] = "hll4"
 
     @property
     def definition(self) -> str:
@@ -67,7 +69,7 @@ class Cube:
                 self.name,
                 ",".join(self.dims),
                 self.grain.value,
-                f"hll4:{self.lg_k}",
+                f"{self.sketch}:{self.lg_k}",
                 ",".join(self.event_types),
             )
         )
@@ -88,6 +90,15 @@ SUB_CAMPAIGN_DAY: Final = Cube("sub_campaign_day", ("sub_campaign", "atom"), Gra
 TERRITORY_DAY: Final = Cube(
     "territory_day", ("territory",), Grain.DAY, 12, "hot_days", ("product_impression",)
 )
+PRODUCT_THETA: Final = Cube(
+    "product_theta",
+    ("product",),
+    Grain.DAY,
+    12,
+    "hot_days",
+    ("product_page_view", "add_to_cart"),
+    sketch="theta",
+)
 
 CUBES: Final = (
     SHOP_QUARTER,
@@ -98,8 +109,10 @@ CUBES: Final = (
     CREATOR_DAY,
     SUB_CAMPAIGN_DAY,
     TERRITORY_DAY,
+    PRODUCT_THETA,
 )
 """What a worker keeps. Sketches of the shop are large (lg_k 14, error 0.65 %), those below small (lg_k 12, 1.3 %);
-content, creator and sub-campaign cells are per product or atom and far too many for large ones (docs/STATE.md)."""
+content, creator and sub-campaign cells are per product or atom and far too many for large ones (docs/STATE.md).
+Theta sketches of lg_k 12 are for `atc_rate_pdp` alone (ADR 12)."""
 
 CUBE_BY_NAME: Final[dict[str, Cube]] = {cube.name: cube for cube in CUBES}

@@ -190,6 +190,13 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
+class AdderFigure:
+    """A figure of a product's page viewers who add it to the cart: `rate` or `flag`."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class StockFigure:
     """A figure of the stock table: `column` of `streams.query_figures`."""
 
@@ -211,7 +218,9 @@ class FreshnessFigure:
 
 
 Additive = Total | DailyMean
-Formula = Total | Ratio | Share | DailyMean | Recent | StockFigure | GoalFigure | FreshnessFigure
+Formula = (
+    Total | Ratio | Share | DailyMean | Recent | AdderFigure | StockFigure | GoalFigure | FreshnessFigure
+)
 
 
 def measures_of(formula: Formula) -> Iterator[Measure]:
@@ -240,6 +249,10 @@ def describe(formula: Formula) -> str:
         return f"mean over finished days of {_bracket(formula.of)}"
     if isinstance(formula, Recent):
         return f"{_bracket(formula.of)} over the last {formula.minutes} minutes"
+    if isinstance(formula, AdderFigure):
+        viewers = "page_views people"
+        rate = f"({viewers} and add_to_carts people of a product and day) / {viewers} of it"
+        return rate if formula.column == "rate" else f"top part of the shop by {rate}"
     if isinstance(formula, StockFigure):
         return f"stock table: {formula.column}"
     if isinstance(formula, GoalFigure):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from streams.formulas import (
+    AdderFigure,
     AddsOver,
     DailyMean,
     Formula,
@@ -43,6 +44,9 @@ NULL_REASONS: Final = {
     "zero_divisor": "the divisor is 0",
     "catching_up": "the rate's topics are more than a minute apart; their numbers do not belong together yet",
     "source_gives_no_people": "the events carry no user_key, so people cannot be counted",
+    "partly_kept": "an earlier version folded a part of the row's days and did not keep what this metric needs",
+    "too_uncertain": "the bounds of the estimate (two standard deviations) are further apart than 30 % of it",
+    "below_minimum": "fewer people than the settings ask for before anything is said",
     "no_finished_day": "the window has no day over which a mean could be taken",
     "no_target": "the campaign has no goal, or there is no campaign",
     "no_stock_record": "no stock record of the SKU is known",
@@ -121,7 +125,7 @@ class Metric:
     @property
     def is_rate(self) -> bool:
         """Whether numerator and divisor may come from topics that are not equally far."""
-        return isinstance(self.formula, (Ratio, Share))
+        return isinstance(self.formula, (Ratio, Share, AdderFigure))
 
     @property
     def counts_people(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.formulas import Additive, DailyMean, Ratio, Share, Total
+from streams.formulas import AdderFigure, Additive, DailyMean, Ratio, Share, Total
 from streams.metric import Metric, Unit, metric_of
 from streams.metrics_sales import CUSTOMERS, SKU_ORDERS
 
@@ -21,6 +21,16 @@ ADDERS: Final = Total(("add_to_carts_people",))
 
 PEOPLE: Final = (
     "Events without user_key (their share is the answer's coverage); an estimate with a stated error."
+)
+
+
+ADDER_REASONS: Final = (
+    "no_source",
+    "zero_divisor",
+    "catching_up",
+    "source_gives_no_people",
+    "partly_kept",
+    "too_uncertain",
 )
 
 
@@ -145,6 +155,36 @@ TRAFFIC_METRICS: Final[tuple[Metric, ...]] = (
     ),
     _rate("atc_rate", "Add-to-cart rate", "atc_count / product_clicks.", CARTS, CLICKS, "S1-32 S1-33 X-01"),
     _rate("unique_atc_rate", "Unique ATC rate", "atc_users / unique_clicks.", ADDERS, CLICKERS, "S1-63 X-01"),
+    metric_of(
+        "atc_rate_pdp",
+        "Add-to-cart rate (per page viewer)",
+        "People of a product and shop-day who both viewed the detail page and added / people who viewed it; over "
+        "several days both are summed first. Null where its bounds are further apart than 30 % of it.",
+        Unit.RATE,
+        AdderFigure("rate"),
+        "S4-56 S4-57 X-01",
+        not_counted=f"People who add without viewing the page, in a LIVE for example. {PEOPLE}",
+        advice="Viewed but not added: check price, pictures, variants and reviews on the detail page.",
+        dims=("day", "product"),
+        topics=("page_views", "add_to_cart"),
+        owner="streams.page_adders",
+        null_reasons=ADDER_REASONS,
+    ),
+    metric_of(
+        "demand_flag",
+        "High demand",
+        "high when the product's atc_rate_pdp is in the top part of the shop (stock.demand_top_share) among products "
+        "with stock.demand_min_viewers, else usual. Ask stock_status beside it.",
+        Unit.STATUS,
+        AdderFigure("flag"),
+        "S4-57",
+        not_counted="Products whose rate is null or whose page too few people viewed.",
+        advice="In high demand and at risk: add stock before you promote it further.",
+        dims=("product",),
+        topics=("page_views", "add_to_cart"),
+        owner="streams.demand",
+        null_reasons=(*ADDER_REASONS, "below_minimum"),
+    ),
     metric_of(
         "impression_share",
         "Impression share",

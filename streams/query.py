@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer
 from streams.catalogue import METRICS, Metric, Unit
+from streams.demand import DemandFlag
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.money import major
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from streams.columns import Columns
 
 __all__ = ["Answer", "Request", "parse_request", "run"]
+
+_TEXT_RANK: Final = (*map(str, STATUS_RANK), *map(str, DemandFlag))
+"""What is text is sorted by this, first on top: the worst stock status, high demand."""
 
 _ALONE_BY: Final = {"orders_by_status": "status"}
 """A metric that, asked for alone and by nothing, is given by its own dimension."""
@@ -136,11 +140,11 @@ def _order(request: Request, series: dict[str, Series], height: int) -> list[int
 
 
 def _descending(value: Any) -> tuple[bool, float]:
-    """Sort greatest first, the worst stock status first, null last; equals keep their order by name."""
+    """Sort greatest first, text by `_TEXT_RANK`, null last; equals keep their order by name."""
     if value is None:
         return True, 0.0
     if isinstance(value, str):
-        return False, float(STATUS_RANK.index(value))
+        return False, float(_TEXT_RANK.index(value))
     return False, -value
 
 

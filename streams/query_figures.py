@@ -53,7 +53,7 @@ def stock_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figur
         figure = _STOCK[column]
         values = {key: figure(rows) for key, rows in groups.items()}
         reasons = {key: _why_null(column, groups[key]) for key, value in values.items() if value is None}
-        found[column] = (_frame(scope, values), reasons)
+        found[column] = (figure_frame(scope, values), reasons)
     return found
 
 
@@ -103,7 +103,7 @@ def goal_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figure
                 counted = row.target is not None and row.metric != "gmv"
                 values[key] = to_minor(row.target or 0, scope.shop.currency) if counted else row.target
         found[column] = (
-            _frame(scope, values),
+            figure_frame(scope, values),
             {key: "no_target" for key, value in values.items() if value is None},
         )
     return found
@@ -119,7 +119,7 @@ def freshness_values(scope: Scope, column: str) -> Figures:
                 names = {"topic": topic, "outcome": str(outcome)}
                 key = (0, *(names[dim] for dim in scope.names))
                 values[key] = values.get(key, 0) + records
-        return _frame(scope, values), reasons
+        return figure_frame(scope, values), reasons
     by_topic = bool(scope.names)
     marks: dict[str, int | None] = {}
     for topic in (topic.name for topic in SOURCE_TOPICS if topic.name not in REFERENCE_TOPICS):
@@ -135,10 +135,11 @@ def freshness_values(scope: Scope, column: str) -> Figures:
         values[key] = mark if mark is None or column == "as_of" else (scope.now_ms - mark) / 1000
         if mark is None:
             reasons[key] = "no_source"
-    return _frame(scope, values), reasons
+    return figure_frame(scope, values), reasons
 
 
-def _frame(scope: Scope, values: dict[tuple[Any, ...], Any]) -> pl.DataFrame:
+def figure_frame(scope: Scope, values: dict[tuple[Any, ...], Any]) -> pl.DataFrame:
+    """Return values as key columns and `value`; a key is the row's time and the dimensions of its names."""
     columns: dict[str, Any] = {TIME: [key[0] for key in values]}
     for index, dim in enumerate(scope.names, start=1):
         columns[dim] = [key[index] for key in values]

@@ -140,6 +140,7 @@ def _able(needs: frozenset[str], grain: TimeGrain | None, measure: Measure) -> I
         holds = needs <= set(cube.dims) and (PARTIAL_DIMS & set(cube.dims)) <= needs
         if (
             holds
+            and cube.sketch != "theta"
             and measure.column in cube.event_types
             and _FINENESS[cube.grain] >= _NEEDED[grain]
             and not (measure.people and cube.lg_k is None)

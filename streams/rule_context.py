@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from streams.alerts import Alert, AlertState, ShopClock
+from streams.demand import flagged_products
 from streams.goals import GoalProgress, goal_progress
 from streams.page_facts import page_minimum, sold_by
 from streams.staleness import stale_topics
@@ -91,7 +92,7 @@ class RuleContext:
     @cached_property
     def demanded(self) -> frozenset[str]:
         """Products in high demand (demand_flag)."""
-        return frozenset()
+        return flagged_products(self.columns, self.shop, self.settings.stock, self.now_ms)
 
     @cached_property
     def goals(self) -> list[GoalProgress]:

@@ -13,6 +13,7 @@ import polars as pl
 from streams.catalogue import Metric
 from streams.days import MINUTE_MS
 from streams.formulas import (
+    AdderFigure,
     DailyMean,
     FreshnessFigure,
     GoalFigure,
@@ -25,6 +26,7 @@ from streams.formulas import (
     measures_of,
 )
 from streams.formulas import Frame as Source
+from streams.query_adders import adder_values
 from streams.query_facts import fact_values
 from streams.query_figures import Figures, freshness_values, goal_values, stock_values
 from streams.query_traffic import first_and_last_ms, traffic_values
@@ -108,7 +110,7 @@ class Cells:
     def series(self, metric: Metric) -> Series:
         """Return a metric's value in every row, null where it has none, with the reason."""
         formula = metric.formula
-        if isinstance(formula, (StockFigure, GoalFigure, FreshnessFigure)):
+        if isinstance(formula, (AdderFigure, StockFigure, GoalFigure, FreshnessFigure)):
             series = self._figure(metric, formula)
         elif isinstance(formula, (Ratio, Share)):
             series = self._ratio(formula)
@@ -185,6 +187,13 @@ class Cells:
             values = goal_values(self.scope, list(goals.values()))
             found |= {name: values[column] for name, column in goals.items()}
         for metric in self._metrics:
+            if isinstance(metric.formula, AdderFigure):
+                adders = adder_values(self.scope, metric)
+                found[metric.id] = adders.figures
+                if adders.coverage is not None:
+                    self.coverage[metric.id] = adders.coverage
+                if adders.relative_error:
+                    self.relative_error[metric.id] = adders.relative_error
             if isinstance(metric.formula, FreshnessFigure):
                 found[metric.id] = freshness_values(self.scope, metric.formula.column)
         return found
@@ -315,7 +324,9 @@ class Cells:
                 values.append(top / bottom)
         return Series(values, reasons, up.partial | down.partial)
 
-    def _figure(self, metric: Metric, formula: StockFigure | GoalFigure | FreshnessFigure) -> Series:
+    def _figure(
+        self, metric: Metric, formula: AdderFigure | StockFigure | GoalFigure | FreshnessFigure
+    ) -> Series:
         frame, why = self._figures[metric.id]
         keys = list(self.scope.keys)
         if frame.height == 0:
@@ -326,6 +337,8 @@ class Cells:
         if isinstance(formula, FreshnessFigure) and formula.column == "records":
             values = [value or 0 for value in values]
         missing = "no_target" if isinstance(formula, GoalFigure) else "not_in_stock_feed"
+        if isinstance(formula, AdderFigure):
+            missing = "zero_divisor"
         rows = self._index.rows()
         reasons = {
             index: why.get(rows[index], missing) for index, value in enumerate(values) if value is None

@@ -41,8 +41,8 @@ class StateRow(NamedTuple):
     Attributes:
         events: events counted, >= 0; None when the row has left its cube's retention and is to be forgotten.
         keyed: those of them that carry a `user_key`; coverage of the figures of people is keyed / events.
-        sketch: a compact HLL image of the people who came since the cell's `PeopleRow` was written, of all people
-            while it has none; None without any and in cubes without sketches.
+        sketch: a compact image (HLL, or theta where the cube says so) of the people who came since the cell's
+            `PeopleRow` was written, of all people while it has none; None without any and in cubes without sketches.
     """
 
     key: RowKey
@@ -59,7 +59,7 @@ class PeopleRow(NamedTuple):
 
     Attributes:
         key: of the cell.
-        image: a compact HLL image; None when the cell is to be forgotten.
+        image: of the same kind; None when the cell is to be forgotten.
     """
 
     key: RowKey

@@ -192,6 +192,8 @@ def _add(event: dict[str, Any], zone: ZoneInfo, cells: dict[tuple[Any, ...], lis
     ]
     if event["event_type"] == "product_impression":
         keys.append(("territory_day", day, (event.get("territory"),)))
+    if event["event_type"] in {"product_page_view", "add_to_cart"}:
+        keys.append(("product_theta", day, (product,)))
     for cube, bucket, dims in keys:
         if None in dims:
             continue

@@ -11,8 +11,8 @@ from typing import Any, Final
 import xxhash
 from hypothesis import strategies as st
 
-from streams import sketches, wire
-from streams.cubes import CUBE_BY_NAME
+from streams import sketches, theta, wire
+from streams.cubes import CUBE_BY_NAME, TRAFFIC, Cube
 from streams.fold import PartitionState
 from streams.records import RecordBatch
 from streams.settings import FoldSettings, ShopSettings
@@ -72,6 +72,7 @@ SOURCES: Final = (
 TOPIC_OF: Final = {
     "product_impression": "impressions",
     "product_click": "clicks",
+    "product_page_view": "page_views",
     "add_to_cart": "add_to_cart",
     "order_paid": "orders",
     "order_status": "orders",
@@ -129,7 +130,7 @@ def traffic_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
     event = impression(
         BEGIN_MS + draw(st.sampled_from(OCCURRED_MS)),
         f"e{number}",
-        event_type=draw(st.sampled_from(("product_impression", "product_click", "add_to_cart"))),
+        event_type=draw(st.sampled_from(TRAFFIC)),
         shop_id=draw(st.sampled_from(("s1", "s1", "s1", "s 2"))),
         product_id=draw(st.sampled_from(("p1", "p2", "Tee é"))),
     )
@@ -315,7 +316,7 @@ class Board:
             (key.cube, key.shop_id, key.bucket, key.event_type, key.dims): (
                 sum(row.events or 0 for row in rows),
                 sum(row.keyed for row in rows),
-                people(self.images(rows), CUBE_BY_NAME[key.cube].lg_k),
+                people(self.images(rows), CUBE_BY_NAME[key.cube]),
             )
             for key, rows in merged.items()
         }
@@ -326,8 +327,13 @@ class Board:
         }
 
 
-def people(images: Sequence[bytes], lg_k: int | None) -> bytes:
-    return b"" if lg_k is None else sketches.canonical_images(images, lg_k)
+def people(images: Sequence[bytes], cube: Cube) -> bytes:
+    """Return bytes that are equal for equal people of a cell."""
+    if cube.lg_k is None:
+        return b""
+    if cube.sketch == "theta":
+        return theta.unite(cube.lg_k, images)
+    return sketches.canonical_images(images, cube.lg_k)
 
 
 def folded(records: Sequence[Sent], cuts: Sequence[int] = (), flush_every: int = 0) -> Board:
@@ -353,7 +359,7 @@ def assert_same(board: Board, expected: Expected) -> None:
     """Compare with the oracle: outcomes, cells and people, winners with copies and least R."""
     assert board.outcomes() == expected.outcomes
     assert board.cells() == {
-        key: (events, keyed, _people_of(users, CUBE_BY_NAME[key[0]].lg_k))
+        key: (events, keyed, _people_of(users, CUBE_BY_NAME[key[0]]))
         for key, (events, keyed, users) in expected.cells.items()
     }
     winners = {
@@ -372,14 +378,15 @@ def assert_same(board: Board, expected: Expected) -> None:
         assert sent == {name: value for name, value in body.items() if name not in {"lines", "currency"}}
 
 
-def _people_of(users: set[str], lg_k: int | None) -> bytes:
+def _people_of(users: set[str], cube: Cube) -> bytes:
     """Return canonical people of a set, in a sketch of their own, in an order of their own."""
-    if lg_k is None:
+    if cube.lg_k is None:
         return b""
-    sketch = sketches.new(lg_k)
+    crowd, apart = sketches.new(cube.lg_k), theta.new(cube.lg_k)
     for user in sorted(users, reverse=True):
-        sketch.update(user)
-    return sketches.canonical(sketch)
+        crowd.update(user)
+        apart.update(user)
+    return theta.unite(cube.lg_k, [], apart) if cube.sketch == "theta" else sketches.canonical(crowd)
 
 
 def assert_equal(left: Board, right: Board) -> None:

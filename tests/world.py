@@ -21,8 +21,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from agents import topics
 from agents.restore import read_stored
-from streams import sketches
-from streams.cubes import CUBE_BY_NAME
+from streams import sketches, theta
+from streams.cubes import CUBE_BY_NAME, Cube
 from streams.fold import PartitionState
 from streams.outcomes import Outcome
 from streams.records import RecordBatch
@@ -192,14 +192,23 @@ def merge(parts: Iterable[Iterable[object]]) -> Merged:
             elif isinstance(record, Position):
                 merged.outcomes.setdefault(record.topic, Counter()).update(record.outcomes)
     for key, copies in rows.items():
-        lg_k = CUBE_BY_NAME[key.cube].lg_k
+        cube = CUBE_BY_NAME[key.cube]
         images = [*people[key], *(row.sketch for row in copies if row.sketch is not None)]
         merged.rows[key] = (
             sum(row.events or 0 for row in copies),
             sum(row.keyed for row in copies),
-            sketches.canonical_images(images, lg_k) if images and lg_k is not None else b"",
+            _canonical(images, cube) if images else b"",
         )
     return merged
+
+
+def _canonical(images: list[bytes], cube: Cube) -> bytes:
+    """Return bytes that are equal for equal people, in whatever pieces they are kept."""
+    if cube.lg_k is None:
+        return b""
+    if cube.sketch == "theta":
+        return theta.unite(cube.lg_k, images)
+    return sketches.canonical_images(images, cube.lg_k)
 
 
 def differences(found: Merged, wanted: Merged) -> dict[str, object]:

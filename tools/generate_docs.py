@@ -67,6 +67,8 @@ def cubes_table() -> str:
     ]
     for cube in CUBES:
         people = "not kept" if cube.lg_k is None else f"sketch of 2^{cube.lg_k} registers"
+        if cube.lg_k is not None and cube.sketch == "theta":
+            people = f"theta sketch of 2^{cube.lg_k} hashes"
         traffic = (
             "all" if cube.event_types == TRAFFIC else ", ".join(f"`{name}`" for name in cube.event_types)
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.catalogue import DIMENSIONS, GROUPS, METRICS, NULL_REASONS, Metric
-from streams.cubes import CUBES
+from streams.cubes import CUBES, TRAFFIC
 from streams.formulas import MEASURES, describe, measures_of
 from streams.metrics_now import FRESHNESS_METRICS, GOAL_METRICS, STOCK_METRICS
 from streams.metrics_sales import CUSTOMER_METRICS, REFUND_METRICS, SALES
@@ -72,7 +72,8 @@ _ROWS: Final = """\
 Time rows are continuous from the first to the last record of the topics read in the window, 0 where a source
 exists. Slices and leaves always have all eight rows. Rows by product, SKU, creator and the like are those in
 which anything was counted, also when time is asked for beside them. The order is time, then names by code
-point; with `sort` the metric descending (null last, the worst stock status first), ties by time and name.
+point; with `sort` the metric descending (null last, the worst stock status and high demand first), ties by
+time and name.
 """
 
 _CUBES: Final = """\
@@ -150,8 +151,10 @@ def _cubes() -> str:
     ]
     for cube in CUBES:
         people = "no" if cube.lg_k is None else f"1 sigma {1.04 / 2 ** (cube.lg_k / 2):.1%}"
+        if cube.lg_k is not None and cube.sketch == "theta":
+            people = f"in both crowds, exact up to {1 << cube.lg_k:,}"
         dims = ", ".join("slice or leaf" if dim == "atom" else dim for dim in cube.dims)
-        only = "" if len(cube.event_types) > 1 else f" (only {cube.event_types[0]})"
+        only = "" if cube.event_types == TRAFFIC else f" (only {' and '.join(cube.event_types)})"
         lines.append(f"| `{cube.name}`{only} | {dims} | {cube.grain.value} | {people} | `{cube.keep}` |")
     return "\n".join([*lines, ""])
 

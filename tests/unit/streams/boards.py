@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams import sketches
+from streams import sketches, theta
 from streams.atoms import NO_SOURCE_ATOM, atom_of
 from streams.columns import Columns
-from streams.cubes import CUBES, Grain
+from streams.cubes import CUBE_BY_NAME, CUBES, Grain
 from streams.days import MINUTE_MS, QUARTER_MS, BusinessCalendar
 from streams.events import (
     FACT_IDS,
@@ -224,16 +224,16 @@ def cells(events: Iterable[Traffic], zone: str) -> list[StateRow]:
             people[RowKey(cube.name, cube.definition, SHOP, bucket, event.event_type, texts)].append(
                 None if event.user_key is None else str(event.user_key)
             )
-    sizes = {cube.name: cube.lg_k for cube in CUBES}
     rows = []
     for key, users in people.items():
         known = [user for user in users if user is not None]
-        image, lg_k = None, sizes[key.cube]
-        if known and lg_k is not None:
-            sketch = sketches.new(lg_k)
+        image, cube = None, CUBE_BY_NAME[key.cube]
+        if known and cube.lg_k is not None:
+            crowd, apart = sketches.new(cube.lg_k), theta.new(cube.lg_k)
             for user in known:
-                sketch.update(user)
-            image = sketches.dump(sketch)
+                crowd.update(user)
+                apart.update(user)
+            image = theta.unite(cube.lg_k, [], apart) if cube.sketch == "theta" else sketches.dump(crowd)
         rows.append(StateRow(key, len(users), len(known), image))
     return rows
 

@@ -16,6 +16,7 @@ DEFINITIONS = {
     "creator_day": "caa0ea38",
     "sub_campaign_day": "0b75fc61",
     "territory_day": "c0e1ef5b",
+    "product_theta": "3f3fe2a5",
 }
 """Golden: a change here refuses the state of every running worker, and belongs into the changelog as breaking."""
 
@@ -32,6 +33,7 @@ def test_every_part_of_a_rows_meaning_changes_its_definition() -> None:
         dataclasses.replace(PRODUCT_DAY, lg_k=14),
         dataclasses.replace(PRODUCT_DAY, lg_k=None),
         dataclasses.replace(PRODUCT_DAY, event_types=("product_click",)),
+        dataclasses.replace(PRODUCT_DAY, sketch="theta"),
     ]
     definitions = {cube.definition for cube in (PRODUCT_DAY, *others)}
     assert len(definitions) == len(others) + 1
