@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams import rule_feeds, rule_goals, rule_sales, rule_stock
+from streams import rule_feeds, rule_goals, rule_products, rule_sales, rule_stock
 
 if TYPE_CHECKING:
     from streams.rule import Rule
@@ -14,6 +14,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *rule_stock.RULES,
     *rule_goals.RULES,
     *rule_sales.RULES,
+    *rule_products.RULES,
     *rule_feeds.RULES,
 )
 """By concern; inside a concern a rule that asks for another one's incident comes after it."""
