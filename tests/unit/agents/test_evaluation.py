@@ -22,7 +22,7 @@ from tests.unit.streams.test_stock import NOW, campaign, sales
 DAY: list[Fact] = [
     *sales("A1", 60, 24),
     stock("A1", 60, NOW),
-    campaign(NOW + 12 * HOUR_MS, "A", target_value=8_000.0),
+    campaign(NOW + 12 * HOUR_MS, "A", target_value=10_000.0),
     heartbeat(["orders", "stock"], NOW),
 ]
 """Sixty an hour and sixty left: out in an hour."""
@@ -107,7 +107,7 @@ async def test_projections_progress_and_pages_are_published(board: FakeBoard, si
     evaluator = Evaluator(board, sink)
     assert await evaluator.step()
     assert [(row.sku_id, row.status, row.on_hand) for row in sink.stocks] == [("A1", StockStatus.AT_RISK, 60)]
-    assert [(goal.campaign_id, goal.target) for goal in sink.goal_rows] == [("c1", 800_000)]
+    assert [(goal.campaign_id, goal.target) for goal in sink.goal_rows] == [("c1", 1_000_000)]
     assert sink.said == []
     await on(evaluator, board, MINUTE_MS)
     (alert,) = sink.said
