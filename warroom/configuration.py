@@ -43,6 +43,11 @@ def load(config: Path | None = None, *, environment: Mapping[str, str] | None = 
         ("kafka.sasl_password_file", settings.kafka.sasl_password_file),
         ("notify.slack_webhook_file", settings.notify.slack_webhook_file),
         ("notify.webhook_url_file", settings.notify.webhook_url_file),
+        ("notify.pagerduty_key_file", settings.notify.pagerduty_key_file),
+        *(
+            (f"notify.slack_owner_files.{owner}", file)
+            for owner, file in settings.notify.slack_owner_files.items()
+        ),
     ):
         secret_from(file_name, key=key)
     return settings

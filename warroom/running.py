@@ -20,9 +20,11 @@ from agents.board import KafkaBoard
 from agents.evaluation import Evaluator, Sink
 from agents.lease import Lease, lease_name
 from agents.outputs import Outputs
-from dashboards.notifiers import notifiers_of
+from dashboards.desk import Desk
 from dashboards.outbox import Outbox
+from dashboards.routes import notifiers_of
 from dashboards.server import Extras, build_app
+from dashboards.store import stores_beside
 from streams.board import Board
 from streams.errors import SettingsError, UnavailableError
 from streams.settings import Settings
@@ -95,8 +97,11 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         notifiers = notifiers_of(settings.notify, session)
-        outbox = Outbox.beside(board, notifiers)
-        stack.callback(outbox.close)
+        kept, shared = stores_beside(board)
+        desk = Desk(shared)
+        stack.push_async_callback(desk.close)
+        outbox = Outbox(kept, desk, notifiers, settings.notify, replay_id=board.replay_id)
+        stack.push_async_callback(outbox.close)
         delivering = bool(notifiers) and not board.replay_id
         may = await _lease(settings, stack)
         evaluator = Evaluator(board, sink, may=may)

@@ -1,82 +1,43 @@
-"""The outbox against receivers that are slow, busy, broken, hanging or down."""
+"""The outbox against receivers that are slow, busy, broken, hanging or down; on each kind of store."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from dashboards import notifiers
-from dashboards.notifiers import HttpNotifier, Notifier, escape_slack, notifiers_of, slack_body, webhook_body
-from dashboards.outbox import GROUP_MS, HEARD_LIFE_MS, NOTICE_LIFE_MS, Outbox, Status
-from streams.alerts import Alert, AlertRoute, AlertState, SoldBy
+from dashboards.delivery import Status
+from dashboards.desk import Desk
+from dashboards.ledger import HEARD_LIFE_MS
+from dashboards.messages import escape_slack, slack_body, webhook_body
+from dashboards.notifiers import GROUP_MS, HttpNotifier, Notifier
+from dashboards.outbox import Outbox
+from dashboards.routes import notifiers_of
+from dashboards.store import Store, stores_beside
+from streams.alerts import Alert, AlertState, SoldBy
 from streams.board import Board
 from streams.errors import SettingsError
+from streams.incidents import NOTICE_LIFE_MS
 from streams.settings import BoardSettings, NotifySettings, Settings
+from tests.unit.dashboards.receivers import Clock, Receiver, Recorder, page, receiving, resolved, telling
+from tests.unit.dashboards.stores import KINDS, store_maker
 
 Make = Callable[..., Outbox]
 SETTINGS = NotifySettings(retry_first_ms=1_000, retry_most_ms=8_000)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_ms = 1_732_900_000_000
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
-class Receiver:
-    """A local HTTP server that answers as it is told and remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self.keys: list[str] = []
-        self.answers: list[web.Response] = []
-        self.hang: asyncio.Event | None = None
-        self.arrived = asyncio.Event()
-        self.url = ""
-
-    async def handle(self, request: web.Request) -> web.Response:
-        self.bodies.append(json.loads(await request.read()))
-        self.keys.append(request.headers["Idempotency-Key"])
-        self.arrived.set()
-        if self.hang is not None:
-            await self.hang.wait()
-        return self.answers.pop(0) if self.answers else web.Response(text="ok")
-
-    def told(self) -> list[tuple[str, str]]:
-        """Return (alert id, state) of every alert in every body, as received."""
-        return [
-            (alert["alert_id"], alert["state"])
-            for body in self.bodies
-            for alert in [*body["alerts"], *body["more"]]
-        ]
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application(client_max_size=1 << 26)
-    app.router.add_post("/hook", receiver.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    receiver.url = f"http://127.0.0.1:{port}/hook"
-    yield receiver
-    if receiver.hang is not None:
-        receiver.hang.set()
-    await runner.cleanup()
+    async with receiving() as one:
+        yield one
 
 
 @pytest.fixture
@@ -90,45 +51,23 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def make(tmp_path: Path, clock: Clock) -> Iterator[Make]:
-    made: list[Outbox] = []
+@pytest.fixture(params=KINDS)
+async def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Make]:
+    stores: list[Store] = []
+    new_store = store_maker(request, tmp_path)
 
-    def build(*routes: Notifier, replay_id: str = "", name: str = "outbox.sqlite3") -> Outbox:
-        box = Outbox(tmp_path / name, routes, SETTINGS, replay_id=replay_id, clock=clock)
-        made.append(box)
-        return box
+    def build(*routes: Notifier, replay_id: str = "") -> Outbox:
+        kept, shared = new_store("outbox"), new_store("desk")
+        stores.extend((kept, shared))
+        return Outbox(kept, Desk(shared), routes, SETTINGS, replay_id=replay_id, clock=clock)
 
     yield build
-    for box in made:
-        box.close()
-
-
-def page(
-    number: int = 1, state: AlertState = AlertState.OPEN, at_ms: int = 1_732_900_000_000, **more: Any
-) -> Alert:
-    alert = Alert(
-        alert_id=f"s1/c1/A-01/sku-{number}/2024-11-29",
-        rule="A-01",
-        shop_id="s1",
-        state=state,
-        route=AlertRoute.PAGE,
-        opened_at_ms=at_ms,
-        updated_at_ms=at_ms,
-        timezone="UTC",
-        currency="USD",
-        sku_id=f"sku-{number}",
-        message=f"Dress {number} runs out ~21:40.",
-    )
-    return dataclasses.replace(alert, **more)
-
-
-def resolved(number: int = 1) -> Alert:
-    return page(number, AlertState.RESOLVED)
+    for store in stores:
+        await store.close()
 
 
 def webhook(receiver: Receiver, session: aiohttp.ClientSession, route: str = "webhook") -> HttpNotifier:
-    return HttpNotifier(route, receiver.url, session, webhook_body)
+    return HttpNotifier(route, receiver.url, session, webhook_body, per_alert=True)
 
 
 async def offer(box: Outbox, *alerts: Alert, clock: Clock) -> int:
@@ -167,7 +106,7 @@ async def test_a_restart_neither_loses_nor_repeats(
     await offer(first, page(1), clock=clock)
     await first.deliver_due()
     await offer(first, page(2), clock=clock)
-    first.close()
+    await first.close()
 
     clock.now_ms += GROUP_MS
     second = make(webhook(receiver, session))
@@ -187,11 +126,11 @@ async def test_a_kill_between_the_answer_and_our_note_repeats_under_the_same_key
             await super().send(body, key=key, now_ms=now_ms)
             raise KilledError
 
-    first = make(Dying("webhook", receiver.url, session, webhook_body))
+    first = make(Dying("webhook", receiver.url, session, webhook_body, per_alert=True))
     await offer(first, page(), clock=clock)
     with pytest.raises(KilledError):
         await first.deliver_due()
-    first.close()
+    await first.close()
 
     second = make(webhook(receiver, session))
     # What opens after the restart must not change what the repeated request says.
@@ -270,12 +209,14 @@ async def test_a_receiver_that_is_down_gets_the_page_when_it_is_back(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    down = make(HttpNotifier("webhook", f"http://127.0.0.1:{port}/hook", session, webhook_body))
+    down = make(
+        HttpNotifier("webhook", f"http://127.0.0.1:{port}/hook", session, webhook_body, per_alert=True)
+    )
     await offer(down, page(), clock=clock)
     assert await down.deliver_due() == 0
     entry = (await down.log())[0]
     assert (entry.status, entry.attempts, entry.error) == (Status.PENDING, 1, "ClientConnectorError")
-    down.close()
+    await down.close()
 
     clock.now_ms += 1_000
     back = make(webhook(receiver, session))
@@ -294,25 +235,20 @@ async def test_a_hanging_receiver_holds_up_neither_the_other_route_nor_new_alert
     receiver.hang = asyncio.Event()
     told_slack = asyncio.Event()
 
-    class Quick:
-        route = "slack"
-
-        def render(self, alerts: Sequence[Alert]) -> bytes:
-            return b",".join(alert.alert_id.encode() for alert in alerts)
-
+    class Quick(Recorder):
         async def send(self, body: bytes, *, key: str, now_ms: int) -> notifiers.Reply:
             told_slack.set()
-            return notifiers.Reply(notifiers.Verdict.DELIVERED, "")
+            return await super().send(body, key=key, now_ms=now_ms)
 
-    box = make(webhook(receiver, session), Quick())
+    box = make(webhook(receiver, session), Quick("slack", per_alert=True))
     await offer(box, page(1), clock=clock)
     delivering = asyncio.create_task(box.deliver_due())
     await asyncio.gather(receiver.arrived.wait(), told_slack.wait())
     # The webhook hangs at this point; writing down goes on.
-    assert await offer(box, page(2), clock=clock) == 2
+    assert await offer(box, page(2), clock=clock) == 1
     assert not delivering.done()
     await delivering
-    by_route = {entry.route: entry for entry in await box.log() if entry.alert.sku_id == "sku-1"}
+    by_route = {entry.route: entry for entry in await box.log() if entry.subject == page(1).alert_id}
     assert by_route["slack"].status is Status.SENT
     assert by_route["webhook"].status is Status.PENDING
     assert by_route["webhook"].error.startswith("no answer")
@@ -330,18 +266,34 @@ async def test_five_thousand_skus_at_once_are_at_most_three_messages(
     assert len(set(receiver.told())) == len(receiver.told()) == 5_000
 
 
-def test_a_slack_message_of_many_names_some_and_counts_the_rest() -> None:
-    text = json.loads(slack_body([page(number) for number in range(5_000)]))["text"]
-    assert text.startswith("s1: 5,000 stock alerts, 0 closed\n")
-    assert text.count("runs out") == 10
+def test_a_slack_message_of_a_group_names_some_and_counts_the_rest() -> None:
+    text = json.loads(slack_body([telling(*(page(number) for number in range(5_000)))]))["text"]
+    assert text.startswith("5,000 alerts at once. SKU runs out (A-01), s1, campaign c1.\n")
+    assert text.count("runs out ~") == 10
     assert text.endswith("and 4,990 more")
+
+
+def test_a_slack_message_of_many_incidents_names_some_and_counts_the_rest() -> None:
+    text = json.loads(slack_body([telling(page(number)) for number in range(40)]))["text"]
+    assert text.startswith("s1: 40 alerts, 0 closed\n")
+    assert text.count("runs out") == 10
+    assert text.endswith("and 30 more")
+
+
+def test_a_slack_message_of_long_names_ends_before_slack_cuts_it() -> None:
+    long = [telling(page(number, message="<" * 900)) for number in range(10)]
+    text = json.loads(slack_body(long))["text"]
+    assert len(text) < 4_000
+    assert "more lines" in text
 
 
 def test_a_hostile_name_cannot_ring_everybody_in_slack() -> None:
     assert escape_slack("<!channel> a & b") == "&lt;!channel&gt; a &amp; b"
-    body = json.loads(slack_body([page(message="<!channel> <https://evil|click> runs out")]))
-    assert "<" not in body["text"]
-    assert body["mrkdwn"] is False
+    hostile = page(message="<!channel> <https://evil|click> runs out", title="<!here>")
+    for said in ([telling(hostile)], [telling(hostile, hostile)], [telling(hostile), telling(page(2))]):
+        body = json.loads(slack_body(said))
+        assert "<" not in body["text"]
+        assert body["mrkdwn"] is False
 
 
 async def test_an_opening_that_nobody_tried_to_send_is_obsolete_once_it_closed(
@@ -358,8 +310,8 @@ async def test_an_opening_that_nobody_tried_to_send_is_obsolete_once_it_closed(
         await box.deliver_due()
         clock.now_ms += GROUP_MS
     assert {alert_id for alert_id, _ in receiver.told()} == {page(1).alert_id}
-    statuses = {entry.alert.sku_id: entry.status for entry in await box.log()}
-    assert statuses["sku-2"] is Status.OBSOLETE
+    statuses = {entry.subject: entry.status for entry in await box.log()}
+    assert statuses[page(2).alert_id] is Status.OBSOLETE
 
 
 async def test_a_closing_is_told_when_the_opening_may_have_arrived(
@@ -420,9 +372,9 @@ async def test_a_body_that_is_refused_five_times_no_longer_holds_back_the_next_p
     await offer(box, page(2), clock=clock)
     await box.deliver_due()
     assert receiver.told()[-1] == (page(2).alert_id, "open")
-    assert {entry.alert.sku_id: entry.status for entry in await box.log()} == {
-        "sku-1": Status.REFUSED,
-        "sku-2": Status.SENT,
+    assert {entry.subject: entry.status for entry in await box.log()} == {
+        page(1).alert_id: Status.REFUSED,
+        page(2).alert_id: Status.SENT,
     }
 
 
@@ -444,9 +396,9 @@ async def test_a_replay_sends_nothing_and_logs_what_it_would_have_sent(
     await offer(box, resolved(), clock=clock)
     assert await box.deliver_due() == 0
     assert receiver.bodies == []
-    assert [(entry.route, entry.status, entry.alert.state) for entry in await box.log()] == [
-        ("webhook", Status.WOULD_HAVE_SENT, AlertState.RESOLVED),
-        ("webhook", Status.WOULD_HAVE_SENT, AlertState.OPEN),
+    assert [(entry.route, entry.status, entry.state) for entry in await box.log()] == [
+        ("webhook", Status.WOULD_HAVE_SENT, "resolved"),
+        ("webhook", Status.WOULD_HAVE_SENT, "open"),
     ]
 
 
@@ -456,16 +408,18 @@ async def test_a_replay_that_is_played_again_is_logged_again(tmp_path: Path, clo
         replay_id = "friday"
 
     for _ in range(2):
-        box = Outbox.beside(cast("Board", Replay()), [])
+        kept, shared = stores_beside(cast("Board", Replay()))
+        box = Outbox(kept, Desk(shared), [], SETTINGS, replay_id="friday", clock=clock)
         assert await offer(box, page(), clock=clock) == 1
         assert len(await box.log()) == 1
-        box.close()
+        await box.close()
+        await shared.close()
 
 
 async def test_without_a_route_pages_are_in_the_would_have_sent_log(make: Make, clock: Clock) -> None:
     box = make()
     await offer(box, page(), clock=clock)
-    assert [(entry.route, entry.status, entry.alert.message) for entry in await box.log()] == [
+    assert [(entry.route, entry.status, entry.text) for entry in await box.log()] == [
         ("log", Status.WOULD_HAVE_SENT, "Dress 1 runs out ~21:40.")
     ]
 
@@ -475,7 +429,7 @@ async def test_a_route_configured_later_does_not_send_what_was_only_logged(
 ) -> None:
     before = make()
     await offer(before, page(1), resolved(1), clock=clock)
-    before.close()
+    await before.close()
     after = make(webhook(receiver, session))
     await offer(after, resolved(1), clock=clock)
     await after.deliver_due()
@@ -531,11 +485,11 @@ async def test_a_file_that_is_not_there_is_refused_by_name_of_its_key(
 
 
 def test_the_documented_body_has_the_fields_that_are_sent() -> None:
-    document = (Path(__file__).parents[3] / "docs" / "ALERTS.md").read_text(encoding="utf-8")
+    document = (Path(__file__).parents[3] / "docs" / "DELIVERY.md").read_text(encoding="utf-8")
     example = json.loads(document.split("```json")[1].split("```")[0])
-    sent = json.loads(webhook_body([page(sold_by=SoldBy("LIVE", "live-1", 0.7))]))
+    sent = json.loads(webhook_body([telling(page(sold_by=SoldBy("LIVE", "live-1", 0.7)))]))
     assert example.keys() == sent.keys()
     assert example["alerts"][0].keys() == sent["alerts"][0].keys()
     assert example["alerts"][0]["sold_by"].keys() == sent["alerts"][0]["sold_by"].keys()
-    many = json.loads(webhook_body([page(number) for number in range(101)]))
+    many = json.loads(webhook_body([telling(page(number)) for number in range(101)]))
     assert example["more"][0].keys() == many["more"][0].keys()
