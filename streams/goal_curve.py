@@ -52,17 +52,18 @@ class Curve:
 
     Attributes:
         edges_ms: starts of its hours and, last, its end.
-        expected: by hour, >= 0, in the unit of the goal where `trusted`, else on any scale; their sum is above 0.
+        expected: by hour, >= 0, in the unit of the goal where `days` > 0, else on any scale; their sum is above 0.
         basis: what they follow.
         reference: the days that shaped it, as a person reads them; empty where none did.
-        trusted: these are real sales of earlier days, so that their level too is a forecast.
+        days: of how many earlier days these are the mean sales, so that their level too is a forecast; 0 where they
+            are none.
     """
 
     edges_ms: Millis
     expected: Floats
     basis: Basis
     reference: str
-    trusted: bool
+    days: float
 
     def passed(self, at_ms: int) -> Floats:
         """Return what is expected of each hour up to an instant: of the hour that holds it, the part that passed."""
@@ -80,10 +81,13 @@ def campaign_curve(columns: Columns, shop: ShopSettings, campaign: Campaign, met
     calendar = columns.calendar(shop.shop_id)
     start_ms, end_ms = campaign_period(campaign, calendar)
     shape = period_curve(columns, shop, metric, start_ms, end_ms, reference=campaign.reference or "")
-    planned = _planned(campaign.plan, shape, calendar, campaign.target_value)
-    return (
-        shape if planned is None else Curve(shape.edges_ms, planned, "plan", shape.reference, trusted=False)
-    )
+    target = target_value_of(columns, shop, campaign)
+    planned = _planned(campaign.plan, shape, calendar, target) if end_ms - start_ms <= MOST_MS else None
+    if planned is None:
+        return shape
+    # A goal is a wish: the plan says when it sells, the reference how much, where there is one.
+    planned *= shape.expected.sum() / planned.sum()
+    return Curve(shape.edges_ms, planned, "plan", shape.reference, shape.days)
 
 
 def target_value_of(columns: Columns, shop: ShopSettings, campaign: Campaign) -> float | None:
@@ -109,7 +113,7 @@ def period_curve(
     """
     calendar = columns.calendar(shop.shop_id)
     if end_ms - start_ms > MOST_MS:
-        return Curve(np.array([start_ms, end_ms]), np.ones(1), "straight", "", trusted=False)
+        return Curve(np.array([start_ms, end_ms]), np.ones(1), "straight", "", 0)
     edges = np.append(starts(calendar, "hour", start_ms, end_ms - 1), end_ms)
     days, hours = calendar.days_of(edges[:-1]), local_hours(edges[:-1], shop.timezone)
     past = _Past(columns, shop, metric, int(days[0]))
@@ -121,12 +125,12 @@ def period_curve(
             aligned = days - int(days[0])
             rows = np.vstack([table, table.mean(axis=0)])
             expected = _lifted(rows[np.minimum(aligned, len(table)), hours] * whole)
-            return Curve(edges, expected, "reference", _label(first, last), trusted=True)
+            return Curve(edges, expected, "reference", _label(first, last), 1.0)
     own = past.weekdays()
     if own is not None:
-        table, label = own
-        return Curve(edges, _lifted(table[days % 7, hours] * whole), "reference", label, trusted=True)
-    return Curve(edges, np.diff(edges).astype(np.float64), "straight", "", trusted=False)
+        table, label, seen = own
+        return Curve(edges, _lifted(table[days % 7, hours] * whole), "reference", label, seen)
+    return Curve(edges, np.diff(edges).astype(np.float64), "straight", "", 0)
 
 
 def sold_by_quarter(
@@ -174,8 +178,8 @@ class _Past:
         )
         return table
 
-    def weekdays(self) -> tuple[Floats, str] | None:
-        """Return mean sales by day of the week (ordinal modulo 7) and hour, and which days they are of."""
+    def weekdays(self) -> tuple[Floats, str, float] | None:
+        """Return mean sales by day of the week (ordinal modulo 7) and hour, of which days, and how many of each."""
         since_ms = self._columns.source_since_ms(self._shop.shop_id, "orders")
         if since_ms is None:
             return None
@@ -191,7 +195,11 @@ class _Past:
         # One further day of the mean: a weekday that was seen once has not shown how much it sells.
         seen = np.bincount(weekday, minlength=7) + 1
         level = (np.bincount(weekday, weights=totals, minlength=7) + totals.mean()) / seen
-        return np.outer(level, table.sum(axis=0) / totals.sum()), _label(first, last)
+        return (
+            np.outer(level, table.sum(axis=0) / totals.sum()),
+            _label(first, last),
+            max(len(totals) / 7, 1.0),
+        )
 
 
 def _named(
@@ -223,23 +231,20 @@ def _planned(
     A day with its own point is that much, by hour as its points by hour say, else as the shape says. What the goal
     has beyond the plan is spread over the days that the plan leaves out.
     """
-    by_day = plan_by_day(plan)
-    labels = {day: day_label(day) for day in np.unique(calendar.days_of(shape.edges_ms[:-1])).tolist()}
+    by_day, by_hour = plan_by_day(plan), _plan_by_hour(plan)
     days = calendar.days_of(shape.edges_ms[:-1])
     hours = local_hours(shape.edges_ms[:-1], calendar.timezone)
     planned = np.zeros(len(days))
     left_out = np.ones(len(days), dtype=bool)
-    for day, label in labels.items():
+    for day in np.unique(days).tolist():
+        label = day_label(day)
         if label not in by_day:
             continue
         inside = days == day
         left_out &= ~inside
-        weights = np.zeros(24)
-        for point in plan:
-            if point.date == label and point.hour is not None:
-                weights[min(point.hour, 23)] += point.value
-        of_hours = weights[hours[inside]] if weights.any() else shape.expected[inside]
-        planned[inside] = by_day[label] * of_hours / of_hours.sum() if of_hours.sum() > 0 else 0.0
+        of_hours = by_hour[label][hours[inside]] if label in by_hour else shape.expected[inside]
+        if of_hours.sum() > 0:
+            planned[inside] = by_day[label] * of_hours / of_hours.sum()
     if left_out.all():
         return None
     beyond = max((target or 0.0) - planned.sum(), 0.0)
@@ -256,6 +261,16 @@ def plan_by_day(plan: Sequence[PlanPoint]) -> dict[str, float]:
             totals[point.date] = totals.get(point.date, 0.0) + point.value
     totals.update({point.date: point.value for point in plan if point.hour is None})
     return totals
+
+
+def _plan_by_hour(plan: Sequence[PlanPoint]) -> dict[str, Floats]:
+    """Return the plan's 24 hours of each day that has any."""
+    hours: dict[str, Floats] = {}
+    for point in plan:
+        if point.hour is not None:
+            # Hour 24 of a day is its last one: spec/events.md allows it, no clock shows it.
+            hours.setdefault(point.date, np.zeros(24))[min(point.hour, 23)] += point.value
+    return {label: of_hours for label, of_hours in hours.items() if of_hours.any()}
 
 
 def _lifted(expected: Floats) -> Floats:

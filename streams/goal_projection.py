@@ -42,6 +42,12 @@ LEVEL_ERROR: Final = 0.2
 DRIFT: Final = 0.2
 """Relative error of the level of the hours to come against that so far."""
 
+STRAIGHT_DRIFT: Final = 0.8
+"""The same where nothing tells the shape: at the middle of its time a day has sold a third or two thirds."""
+
+NOTHING: Final = 1e-6
+"""Less than so many orders to come are none; their Gamma has no quantiles that a float could hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndValue:
@@ -53,7 +59,7 @@ class EndValue:
 
 
 def project_end(
-    *, sold: Floats, passed: Floats, remaining: float, basket: float, trusted: bool
+    *, sold: Floats, passed: Floats, remaining: float, basket: float, days: float, shaped: bool = True
 ) -> EndValue | None:
     """Return the value at the end of a period; None where nothing tells how fast it sells.
 
@@ -62,23 +68,26 @@ def project_end(
         passed: expected sales of the same bins, of the last one only the part that has passed.
         remaining: expected sales of all that is to come, on the same scale.
         basket: mean squared order over mean order, in the unit of sales; 1 for orders.
-        trusted: the expected sales are real ones of earlier days, so that their level is a forecast of this one's.
+        days: of how many earlier days what is expected is the mean; 0 where it is no real sales, and its level says
+            nothing of this one's.
+        shaped: what is expected follows a plan or earlier days; False: it is the straight line, and all sales so far
+            count alike.
     """
     value = float(sold.sum())
     if remaining <= 0:
         return EndValue(value, value, value)
     whole = float(passed.sum()) + remaining
     age = np.cumsum(passed[::-1])[::-1] - passed / 2
-    weight = np.exp2(-age / (HALF_LIFE_SHARE * whole))
+    weight = np.exp2(-age / (HALF_LIFE_SHARE * whole)) if shaped else np.ones(len(sold))
     recent, expected = float(weight @ sold), float(weight @ passed)
-    if value <= 0 and not trusted:
+    if value <= 0 and not days:
         return None
-    level, precision = _level(recent, expected, basket, trusted=trusted)
+    level, precision = _level(recent, expected, basket, days=days)
     rest = level * remaining
-    if rest <= 0:
+    if rest < NOTHING * basket:
         return EndValue(value, value, value)
     # Gamma with the variance of an unknown level and of baskets drawn around it.
-    spread = 1 / precision + DRIFT**2
+    spread = 1 / precision + (DRIFT if shaped else STRAIGHT_DRIFT) ** 2
     shape = 1 / (spread + basket / rest)
     tail = (1 - INTERVAL) / 2
     low, high = (float(rest * gammaincinv(shape, share) / shape) for share in (tail, 1 - tail))
@@ -88,14 +97,16 @@ def project_end(
     return EndValue(value + rest, value + min(low, rest), value + max(high, rest))
 
 
-def _level(recent: float, expected: float, basket: float, *, trusted: bool) -> tuple[float, float]:
+def _level(recent: float, expected: float, basket: float, *, days: float) -> tuple[float, float]:
     """Return sales over expected sales, and the precision of it: one over the squared relative error."""
     if expected <= 0:
         return 1.0, 1 / PRIOR_ERROR**2
     found = recent / expected
-    evidence = max(recent, expected if trusted else 0.0, basket)
-    precision = 1 / (basket / evidence + LEVEL_ERROR**2)
-    if not trusted:
+    evidence = max(recent, expected if days else 0.0, basket)
+    # What is expected was itself drawn in baskets, on as many days.
+    drawn = basket / (expected * days) if days else 0.0
+    precision = 1 / (basket / evidence + drawn + LEVEL_ERROR**2)
+    if not days:
         return found, precision
     deviation = (found - 1) ** 2 / (1 / precision + PRIOR_ERROR**2)
     prior = 1 / PRIOR_ERROR**2 / (1 + deviation / 4)

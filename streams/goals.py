@@ -191,7 +191,8 @@ def end_value(
         passed=passed[:begun],
         remaining=max(float(curve.expected.sum() - passed.sum()), 0.0),
         basket=_basket(columns, shop, metric, as_of_ms),
-        trusted=curve.trusted,
+        days=curve.days,
+        shaped=curve.basis != "straight",
     )
 
 

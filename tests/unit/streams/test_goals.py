@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from streams.days import DAY_MS, HOUR_MS
 from streams.events import Campaign, Fact, PlanPoint
 from streams.goals import DayGoal, GoalProgress, day_goal, gmv_of_day, goal_progress, running_campaign
 from streams.query import parse_request, run
-from streams.settings import ShopSettings
+from streams.settings import GoalSettings, ShopSettings
 from tests.unit.streams.boards import SHOP, at, board, line, order
 
 ZONE = "America/Los_Angeles"
@@ -134,6 +135,86 @@ def test_a_plan_by_hours_is_summed_over_the_day() -> None:
 def test_without_a_plan_what_remained_this_morning_is_spread_over_the_days_left() -> None:
     # 1,000.00 less 105.00 of the 28th, over the 29th and the 30th.
     assert today([campaign()]) == DayGoal("c1", DAY_29, 44_750, "straight")
+
+
+def test_without_a_plan_today_gets_its_part_of_what_remained_as_the_reference_sold() -> None:
+    """The reference sold 30.00 on its first, 60.00 on its second and 30.00 on its third day."""
+    amounts = [("2024-11-20", 3_000), ("2024-11-21", 6_000), ("2024-11-22", 3_000)]
+    reference = [
+        order(f"reference-{day}", at(f"{day} 12:00", ZONE), [line("1", "A1", cents)])
+        for day, cents in amounts
+    ]
+    columns = board([*SALES, *reference, campaign(reference="2024-11-20")], zone=ZONE)
+    # 895.00 remained; a hundredth of the shape is spread evenly, a third of it a day.
+    today_part, left = 0.99 * 0.5 + 0.01 / 3, 0.99 * 0.75 + 0.02 / 3
+    assert day_goal(columns, ShopSettings(SHOP, ZONE), as_of_ms=NOW) == DayGoal(
+        "c1", DAY_29, round(89_500 * today_part / left), "reference"
+    )
+
+
+def test_pace_is_progress_against_what_was_due_by_now() -> None:
+    """At noon of the second of three days half of the time has passed; the feed is complete up to now."""
+    (goal,) = progress([campaign()])
+    assert goal.basis == "straight"
+    assert goal.expected_share == pytest.approx(0.5)
+    assert goal.pace_pct == pytest.approx(70.0)
+
+
+def test_pace_follows_the_plan() -> None:
+    plan = [PlanPoint("2024-11-28", 100.0), PlanPoint("2024-11-29", 400.0), PlanPoint("2024-11-30", 500.0)]
+    (goal,) = progress([campaign(plan=plan)])
+    # 100 and the half of 400 of 1,000 were due, 350 were sold.
+    assert goal.basis == "plan"
+    assert goal.expected_share == pytest.approx(0.3)
+    assert goal.pace_pct == pytest.approx(350 / 300 * 100)
+
+
+def test_nothing_is_expected_of_hours_that_the_order_feed_has_not_told_yet() -> None:
+    """The last order is of 10:00: an open feed at noon says nothing of the two hours since (X-79)."""
+    columns = board([*SALES[:3], campaign()], zone=ZONE)
+    (goal,) = goal_progress(columns, ShopSettings(SHOP, ZONE), as_of_ms=NOW)
+    assert goal.complete_ms == at("2024-11-29 10:00", ZONE)
+    assert goal.expected_share == pytest.approx(34 / 72)
+
+
+def test_needed_per_hour_is_what_is_missing_over_the_hours_left() -> None:
+    assert progress([campaign()])[0].needed_per_h == pytest.approx(65_000 / 36)
+    assert progress([campaign(target_value=300.0)])[0].needed_per_h == 0
+    assert progress([campaign(target_value=None)])[0].needed_per_h is None
+
+
+def test_the_projected_end_of_a_straight_line_goes_on_as_before() -> None:
+    (goal,) = progress([campaign()])
+    assert goal.projected == pytest.approx(70_000, rel=1e-3)
+    assert goal.projected_low is not None
+    assert goal.projected_high is not None
+    assert 35_000 <= goal.projected_low < 70_000 < goal.projected_high
+
+
+def test_a_campaign_that_is_over_has_ended_where_it_ended() -> None:
+    (goal,) = progress([campaign(ends_at_ms=at("2024-11-29 11:00", ZONE))])
+    assert (goal.projected_low, goal.projected, goal.projected_high) == (35_000, 35_000, 35_000)
+    assert goal.expected_share == 1.0
+    assert goal.pace_pct == pytest.approx(35.0)
+    assert goal.needed_per_h is None
+
+
+def test_a_goal_of_the_settings_stands_in_for_one_that_the_record_does_not_name() -> None:
+    columns = board([*SALES, campaign(target_value=None)], zone=ZONE)
+    columns.settings = dataclasses.replace(
+        columns.settings, goals={SHOP: GoalSettings(campaigns={"c1": 500.0})}
+    )
+    (goal,) = goal_progress(columns, ShopSettings(SHOP, ZONE), as_of_ms=NOW)
+    assert goal.target == 50_000
+    assert goal.progress_pct == pytest.approx(70.0)
+
+
+def test_the_record_wins_over_the_settings() -> None:
+    columns = board([*SALES, campaign()], zone=ZONE)
+    columns.settings = dataclasses.replace(
+        columns.settings, goals={SHOP: GoalSettings(campaigns={"c1": 500.0})}
+    )
+    assert goal_progress(columns, ShopSettings(SHOP, ZONE), as_of_ms=NOW)[0].target == 100_000
 
 
 def test_without_a_campaign_or_a_gmv_target_there_is_no_goal_of_today() -> None:
