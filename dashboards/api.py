@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from aiohttp import web
 
 from dashboards.overview import Overview, UnknownShopError
@@ -19,7 +18,6 @@ from streams.request import parse_request
 if TYPE_CHECKING:
     from streams.board import Board
 
-MOST_ALERTS: Final = 500
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -66,11 +64,6 @@ class Api:
             return problem(
                 404, "unknown_shop", str(error), mend="Leave `shop` out, or see /api/v1/catalogue."
             )
-
-    async def alerts(self, _request: web.Request) -> web.StreamResponse:
-        """Answer `GET /api/v1/alerts`: newest first, firing and resolved."""
-        alerts: list[Any] = [msgspec.to_builtins(alert) for alert in self._board.alerts()[:MOST_ALERTS]]
-        return json_answer({"now_ms": self._board.now_ms(), "alerts": alerts})
 
     async def catalogue(self, _request: web.Request) -> web.StreamResponse:
         """Answer `GET /api/v1/catalogue`: the metrics that can be asked for, and the shops."""

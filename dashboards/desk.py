@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from dashboards.store import Store, StoreError
+from streams.alerts import AlertState
 from streams.incidents import Ack, Mute
 
 if TYPE_CHECKING:
@@ -120,3 +121,15 @@ class Desk:
     async def close(self) -> None:
         """Let go of the store."""
         await self._store.close()
+
+
+def standing(desk: Desk | None, alert: Alert, now_ms: int) -> dict[str, Any]:
+    """Return who has an alert, whether it is muted, and whether somebody may still take it on, for the page."""
+    if desk is None:
+        return {"ack": None, "muted": False, "may_ack": False}
+    ack = desk.acks.get(alert.alert_id)
+    return {
+        "ack": None if ack is None else {"by": ack.by, "at_ms": ack.at_ms},
+        "muted": desk.muted(alert, now_ms) is not None,
+        "may_ack": ack is None and alert.state is AlertState.OPEN,
+    }

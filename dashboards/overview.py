@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dashboards.desk import Desk, standing
 from streams.alerts import AlertRoute, AlertState
 from streams.board import IsJudged, ReportsLag
 from streams.catalogue import METRICS, Unit
@@ -86,6 +87,7 @@ class Overview:
         board: what is shown.
         build: changes with the page's files, so that an open page knows when to load itself again.
         delivering: whether pages really go out; else the log is of what would have been sent.
+        desk: who has which page, and what is muted; None where nobody can take one on.
         monotonic_s: a clock for what may be given again.
     """
 
@@ -95,11 +97,13 @@ class Overview:
         *,
         build: str = "",
         delivering: bool = False,
+        desk: Desk | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
         self._build = build
         self._delivering = delivering
+        self._desk = desk
         self._monotonic_s = monotonic_s
         self._feeds = FeedWatch()
         self._kept: dict[str, _Kept] = {}
@@ -303,9 +307,9 @@ class Overview:
             for alert in self._board.alerts()
             if alert.shop_id == shop_id and alert.route is AlertRoute.PAGE
         ]
-        # What eased by itself gives way to what did run out or still may; among equals the newest comes first.
+        # What eased by itself gives way to what ran out or still may; among equals the newest comes first.
         pages.sort(key=lambda alert: (_eased(alert), -alert.opened_at_ms, alert.alert_id))
-        return [_page(alert) for alert in pages[:PAGE_ROWS]]
+        return [_page(each) | standing(self._desk, each, self._board.now_ms()) for each in pages[:PAGE_ROWS]]
 
     def _strip(self, shop: ShopSettings, now_ms: int) -> Document:
         columns = self._board.columns

@@ -134,7 +134,7 @@ class Guard:
                 )
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 return answer
-        if request.method not in SAFE_METHODS and request.path != LOGIN_PATH and not _is_own(request):
+        if _changes(request) and not _is_own(request):
             return problem(
                 403,
                 "foreign_request",
@@ -175,6 +175,12 @@ class Guard:
             SESSION_COOKIE, self.session, httponly=True, samesite="Strict", secure=request.secure, path="/"
         )
         return answer
+
+
+def _changes(request: web.Request) -> bool:
+    """Return whether a request would change something; what has no handler changes nothing and is told so."""
+    found = request.match_info.http_exception is None
+    return found and request.method not in SAFE_METHODS and request.path != LOGIN_PATH
 
 
 def _is_own(request: web.Request) -> bool:

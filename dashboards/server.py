@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from dashboards.alerts_api import AlertsApi
 from dashboards.api import Api
 from dashboards.events_stream import ChangeStream
 from dashboards.exporter import Exporter
+from dashboards.goals_api import GoalsApi
 from dashboards.overview import Overview
 from dashboards.problems import problem
+from dashboards.rules_api import RulesApi
 from dashboards.security import LOGIN_PATH, PAGE_PATH, Guard, add_headers, read_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from streams.board import Board
+    from dashboards.desk import Desk
+    from streams.board import Board, PublishesCampaigns
+    from streams.rules import RuleState
 
 WEB_FOLDER: Final = Path(__file__).parent / "web"
 MOST_REQUEST_BYTES: Final = 64 * 1024
@@ -37,12 +42,18 @@ class Extras:
 
     Attributes:
         delivering: pages really go out; else the page's log says "would have been".
+        desk: acknowledgements and mutes; None where they cannot be given.
         evaluated_ms: wall time at which stock, goals and rules were last looked at; None before the first.
+        rule_state: what the rules that run beside the server remember; None while another board evaluates.
+        campaigns: puts a campaign's new record on its topic when its goal is set; None where there is no topic.
         changes: the stream of changes, when it must be made otherwise than usual (tests).
     """
 
     delivering: bool = False
+    desk: Desk | None = None
     evaluated_ms: Callable[[], int | None] = lambda: None
+    rule_state: Callable[[], RuleState | None] = lambda: None
+    campaigns: PublishesCampaigns | None = None
     changes: Callable[[Board], ChangeStream] | None = None
 
 
@@ -55,7 +66,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     extras = extras or Extras()
     settings = board.settings.board
     guard = Guard(read_token(settings), bound_host=settings.host)
-    overview = Overview(board, build=_build_of(WEB_FOLDER), delivering=extras.delivering)
+    overview = Overview(board, build=_build_of(WEB_FOLDER), delivering=extras.delivering, desk=extras.desk)
     api = Api(board, overview)
     changes = (
         extras.changes(board) if extras.changes else ChangeStream(board, most_clients=settings.sse_clients)
@@ -74,8 +85,12 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     app.router.add_get("/api/v1/query", api.query)
     app.router.add_get("/api/v1/overview", api.overview)
     app.router.add_get("/api/v1/stream", changes.handle)
-    app.router.add_get("/api/v1/alerts", api.alerts)
+    AlertsApi(board, extras.desk).add_routes(app.router)
+    GoalsApi(board, extras.campaigns).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)
+    rules = RulesApi(board, extras.rule_state)
+    app.router.add_get("/api/v1/rules", rules.rules)
+    app.router.add_get("/api/v1/rules/explain", rules.explain)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
     app.router.add_get("/metrics", exporter.handle)

@@ -20,6 +20,7 @@ from agents.board import KafkaBoard
 from agents.evaluation import Evaluator, Sink
 from agents.lease import Lease, lease_name
 from agents.outputs import Outputs
+from dashboards.alertmanager.poster import Poster, addresses
 from dashboards.desk import Desk
 from dashboards.outbox import Outbox
 from dashboards.routes import notifiers_of
@@ -102,10 +103,17 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         stack.push_async_callback(desk.close)
         outbox = Outbox(kept, desk, notifiers, settings.notify, replay_id=board.replay_id)
         stack.push_async_callback(outbox.close)
-        delivering = bool(notifiers) and not board.replay_id
+        poster = Poster(addresses(settings.notify), session, settings.notify, replay_id=board.replay_id)
+        delivering = poster.posts or (bool(notifiers) and not board.replay_id)
         may = await _lease(settings, stack)
         evaluator = Evaluator(board, sink, may=may)
-        extras = Extras(delivering=delivering, evaluated_ms=lambda: evaluator.ended_ms)
+        extras = Extras(
+            delivering=delivering,
+            desk=desk,
+            # A board without the lease evaluates nothing, and must not hide that nobody does.
+            evaluated_ms=lambda: evaluator.ended_ms if may() else None,
+            rule_state=lambda: evaluator.state,
+        )
         runner = web.AppRunner(build_app(board, extras), access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -114,7 +122,11 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         except OSError as error:
             what = f"{settings.board.host}:{settings.board.port} cannot be bound: {error.strerror}."
             raise UnavailableError(what, mend="Set board.port to a free port, or 0 for any.") from error
-        for name, work in (("evaluation", evaluator.run()), ("outbox", outbox.run(board, may=may))):
+        for name, work in (
+            ("evaluation", evaluator.run()),
+            ("outbox", outbox.run(board, may=may)),
+            ("alertmanager", poster.run(board, may=may)),
+        ):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(_complain)
             stack.push_async_callback(_cancelled, task)

@@ -1,5 +1,7 @@
 // One function per panel: overview document in, DOM out. Text enters through textContent only: names come from outside.
 
+import { ackButton } from "./acknowledge.js";
+
 const REASONS = {
   no_source: (needs) => (needs.length ? `needs ${needs.join(", ")}` : "no source feeds this"),
   loading: () => "reading state",
@@ -291,6 +293,10 @@ export function showPages(overview, formats) {
     holder.replaceChildren(element("p", "calm", "None so far. A page comes when a product that sells is about to run out within hours."));
     return;
   }
+  // A button must not be replaced under the finger that presses it.
+  const shown = JSON.stringify([rows, formats.dayKey.format(overview.now_ms)]);
+  if (holder.dataset.shown === shown && holder.querySelector(".page")) return;
+  holder.dataset.shown = shown;
   holder.replaceChildren(...rows.map((row) => page(row, overview, formats)));
 }
 
@@ -325,6 +331,9 @@ function page(row, overview, formats) {
   if (row.predicted_at_ms !== null) part("predicted ", `~${when(row.predicted_at_ms)}`, "page-predicted", row.predicted_at_ms);
   if (row.real_at_ms !== null) part("real ", `${when(row.real_at_ms)}${row.inside ? " ✓" : ""}`, "page-real", row.real_at_ms);
   else if (row.state === "resolved") part("", CLOSED[row.resolution] ?? "resolved", "page-resolved", row.resolved_at_ms);
+  if (row.ack) part("", `${row.ack.by} has it`, "page-ack", row.ack.at_ms);
+  if (row.muted) line.append(element("span", "", "muted"));
+  if (row.may_ack) line.append(ackButton(row));
   node.append(line);
   return node;
 }
