@@ -3,12 +3,14 @@
 `Projector` is the stable interface: columns of facts in, columns of answers out, so that another method can take this
 one's place without a caller noticing. `gamma_poisson` is the method in use (ADR-0007).
 
-- Speed: sales weighted by age with two half-lives, per shape-hour (`streams.shape`). The long one stands for at most
-  `LONG_UNITS` units of evidence, less where the short one contradicts it: a fast seller follows the last half hour, a
-  slow one its last day.
-- Interval: the unknown speed is Gamma(a, b), the time to sell S units at a given speed is Gamma(S, speed), so time / b
-  is BetaPrime(S, a). Units come in baskets, so both counts are divided by the mean squared basket over the mean
-  basket; and nobody knows the speed of the hours to come better than `DRIFT`.
+- Speed: order lines per shape-hour (`streams.shape`) x the mean units of a line, from three memories, each halved with
+  every half-life of age: weeks give what is usual, corrected by how the whole shop does at the moment; hours and the
+  last half hour say what is different today. A memory enters the next shorter one as at most `LONG_SALES` lines of
+  evidence, less where that one contradicts it: a fast seller follows the last half hour, a slow one its weeks.
+- Interval: the unknown speed is Gamma(a, b), the time to sell S units at a given speed is Gamma(k, speed), so time / b
+  is BetaPrime(k, a). A line takes several units, so k counts lines: for the early end as if a large one may take what
+  is left, for the late end at least one whole line more. Nobody knows the speed of the hours to come better than
+  `DRIFT`.
 - Time without stock teaches nothing: it is taken out of the exposure.
 """
 
@@ -38,22 +40,33 @@ INTERVAL: Final = 0.8
 FARTHEST_MS: Final = 90 * DAY_MS
 """An instant further ahead is not named: nobody plans by it, and the speed of today says little about it."""
 
-LONG_UNITS: Final = 6.0
-"""The long half-life counts as at most so many units: enough to steady a slow seller, too few to hold back a burst."""
+BASE_HALF_LIFE_MS: Final = 7 * DAY_MS
+BASE_LOOKBACK_MS: Final = 28 * DAY_MS
+"""The memory of what is usual."""
+
+SHOP_HALF_LIFE_MS: Final = 3 * HOUR_MS
+SHOP_PRIOR_ORDERS: Final = 6.0
+"""How the whole shop does against its usual: over which time, and drawn to "as usual" by so many orders."""
+
+LONG_SALES: Final = 6.0
+"""A memory counts as at most so many lines: enough to steady a slow seller, too few to hold back a burst."""
 
 DRIFT: Final = 0.3
 """Relative error of the speed of the hours to come that no amount of past sales removes (measured, ADR-0007)."""
 
-PRIOR_UNITS: Final = 0.5
+PRIOR_SALES: Final = 0.5
 """Jeffreys' prior of a Poisson speed; only the interval sees it."""
 
 LEAST_EXPOSURE_H: Final = 0.25
-"""A SKU on sale for a minute has not shown its speed: the exposure is at least this."""
+LEAST_USUAL_H: Final = 1.0
+"""A SKU on sale for a minute has not shown its speed, still less what is usual: the exposure is at least this."""
 
-BASKET_PRIOR_SALES: Final = 20.0
-"""A SKU's own basket sizes count against the shop's as this many sales."""
+LINE_PRIOR_SALES: Final = 3.0
+SQUARE_PRIOR_SALES: Final = 5.0
+"""A SKU's own sizes of a line, and their squares, count against the shop's as this many lines."""
 
 _LOOKBACK_HALF_LIVES: Final = 8
+_LEAST_SPEED: Final = 1e-12
 _STEP_MS: Final = 5 * MINUTE_MS
 
 
@@ -117,44 +130,43 @@ Projector = Callable[[ProjectionInput, "StockSettings"], Projection]
 
 
 def lookback_ms(settings: StockSettings) -> int:
-    """Return how far back sales matter: older ones weigh less than half a percent."""
-    return _LOOKBACK_HALF_LIVES * settings.long_half_life_ms
+    """Return how far back sales matter."""
+    return max(BASE_LOOKBACK_MS, _LOOKBACK_HALF_LIVES * settings.long_half_life_ms)
 
 
 def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
-    """Project by an exponentially weighted speed times the shape of the day (ADR-0007)."""
-    short_units, short_h = _weighted(data, settings.short_half_life_ms, settings)
-    long_units, long_h = _weighted(data, settings.long_half_life_ms, settings)
-    sells = long_units > 1e-9
-    long_rate = np.where(sells, long_units / np.maximum(long_h, LEAST_EXPOSURE_H), 1.0)
-    basket = _basket(data)
-    from_long = np.minimum(LONG_UNITS, long_units) * _agreement(short_units, long_rate * short_h, basket)
-    units = from_long + short_units
-    hours = np.maximum(from_long / long_rate + short_h, LEAST_EXPOSURE_H)
-    rate = np.where(sells, units / hours, 0.0)
+    """Project by exponentially weighted speeds times the shape of the day (ADR-0007)."""
+    lines = _lines(data)
+    found, hours, sells = _speed(data, settings, lines)
+    per_h = np.where(sells, found / hours, 0.0)
+    rate = per_h * lines.units
 
-    # Evidence in baskets, never worth more than DRIFT allows.
-    evidence = 1 / (basket / (units + PRIOR_UNITS) + DRIFT**2)
+    # Evidence in lines, never worth more than DRIFT allows.
+    evidence = 1 / (lines.spread / (found + PRIOR_SALES) + DRIFT**2)
     tail = (1 - INTERVAL) / 2
     road = _Road(data)
     to_horizon = road.shape_hours(data.horizon_end_ms)
 
     stock = np.maximum(data.on_hand, 0.0)
-    baskets_left = np.maximum(stock / basket, 1e-9)
-    wait = np.where(sells, stock / np.where(sells, rate, 1.0), np.inf)
-    # Time to sell = b x BetaPrime(baskets_left, evidence), with b = evidence / speed in baskets.
-    scale = evidence / np.where(sells, rate / basket, 1.0)
-    low, high = (
-        np.where(sells, scale * _beta_prime(baskets_left, evidence, share), np.inf)
-        for share in (tail, 1 - tail)
-    )
+    speed = np.where(sells, np.maximum(rate, _LEAST_SPEED), 1.0)
+    wait = np.where(sells, stock / speed, np.inf)
+    # A large line may take all that is left: so few lines as there are mean squared sizes in it.
+    few = np.maximum(stock / (lines.units * lines.spread), 1e-9)
+    early = wait * _beta_prime(few, evidence, tail) * evidence / few
+    # And it takes one more line at the least: the last one overshoots by half a mean squared size less half a unit.
+    needed = np.maximum((stock + (lines.units * lines.spread - 1) / 2) / lines.units, 1.0)
+    many = needed**2 / (needed + stock * (lines.spread - 1) / lines.units)
+    late = needed * lines.units / speed * _beta_prime(many, evidence, 1 - tail) * evidence / many
+    plain_late = wait * _beta_prime(few, evidence, 1 - tail) * evidence / few
+    low = np.where(stock > 0, np.where(sells, early, np.inf), 0.0)
+    high = np.where(stock > 0, np.where(sells, np.maximum(late, plain_late), np.inf), 0.0)
     slow, fast = (rate * gammaincinv(evidence, share) / evidence for share in (tail, 1 - tail))
 
     return Projection(
         velocity_per_h=rate * road.level_now,
         hours=road.clock_hours(wait),
-        hours_low=road.clock_hours(np.minimum(np.where(stock > 0, low, 0.0), wait)),
-        hours_high=road.clock_hours(np.maximum(np.where(stock > 0, high, 0.0), wait)),
+        hours_low=road.clock_hours(np.minimum(low, wait)),
+        hours_high=road.clock_hours(np.maximum(high, wait)),
         demand=rate * to_horizon,
         demand_low=slow * to_horizon,
         demand_high=fast * to_horizon,
@@ -164,13 +176,64 @@ def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
     )
 
 
-def _agreement(found: Floats, expected: Floats, basket: Floats) -> Floats:
-    """Return how far the long half-life is to be believed, 0 to 1, given what the short one found.
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Sizes of order lines per SKU, drawn towards the shop's own.
+
+    Attributes:
+        units: mean units of a line, > 0.
+        spread: mean squared units over the squared mean, >= 1: one large line says less than many small ones.
+    """
+
+    units: Floats
+    spread: Floats
+
+
+def _lines(data: ProjectionInput) -> _Lines:
+    count = _per_sku(data, np.ones(len(data.sale_sku)))
+    units, squares = _per_sku(data, data.sale_units), _per_sku(data, data.sale_units**2)
+    total = count.sum()
+    shop_mean, shop_square = (units.sum() / total, squares.sum() / total) if total else (1.0, 1.0)
+    mean = (units + LINE_PRIOR_SALES * shop_mean) / (count + LINE_PRIOR_SALES)
+    square = (squares + SQUARE_PRIOR_SALES * shop_square) / (count + SQUARE_PRIOR_SALES)
+    return _Lines(mean, np.maximum(square / mean**2, 1.0))
+
+
+def _speed(
+    data: ProjectionInput, settings: StockSettings, lines: _Lines
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return per SKU the evidence in lines, the shape-hours in which it was found, and whether it sells at all."""
+    base, base_h = _weighted(data, BASE_HALF_LIFE_MS, BASE_LOOKBACK_MS, HOUR_MS)
+    sells = base > 1e-9
+    usual = np.where(sells, base / np.maximum(base_h, LEAST_USUAL_H), 1.0)
+    shop, shop_h = _weighted(data, SHOP_HALF_LIFE_MS)
+    expected = float((usual * shop_h)[sells].sum())
+    prior = SHOP_PRIOR_ORDERS * _lines_per_order(data)
+    rate = usual * (float(shop.sum()) + prior) / (expected + prior)
+
+    evidence = np.minimum(base, LONG_SALES)
+    for half_life_ms in (settings.long_half_life_ms, settings.short_half_life_ms):
+        found, hours = _weighted(data, half_life_ms)
+        known = np.minimum(evidence, LONG_SALES) * _agreement(found, rate * hours, lines.spread)
+        evidence = known + found
+        exposure = np.maximum(known / rate + hours, LEAST_EXPOSURE_H)
+        rate = np.where(sells, np.maximum(evidence / exposure, _LEAST_SPEED), 1.0)
+    return evidence, exposure, sells
+
+
+def _lines_per_order(data: ProjectionInput) -> float:
+    """Return how many lines come at one instant: a large order of many lines is one customer's mood."""
+    recent = data.sale_at_ms[data.sale_at_ms > data.sales_until_ms - _LOOKBACK_HALF_LIVES * SHOP_HALF_LIFE_MS]
+    return len(recent) / max(len(np.unique(recent)), 1) if len(recent) else 1.0
+
+
+def _agreement(found: Floats, expected: Floats, spread: Floats) -> Floats:
+    """Return how far a longer memory is to be believed, 0 to 1, given what a shorter one found.
 
     Where the last half hour is far outside of what the day would lead one to expect (a flash sale has begun, a LIVE
     has ended), the day is about another demand. A heavy tail: one deviation costs a fifth, four cost four fifths.
     """
-    variance = basket * (found + PRIOR_UNITS) + (DRIFT * expected) ** 2
+    variance = spread * (found + PRIOR_SALES) + (DRIFT * expected) ** 2
     return np.asarray(1 / (1 + (found - expected) ** 2 / variance / 4))
 
 
@@ -182,14 +245,17 @@ def _beta_prime(shape: Floats, other: Floats, share: float) -> Floats:
     return np.asarray(below / np.maximum(above, 1e-300))
 
 
-def _weighted(data: ProjectionInput, half_life_ms: int, settings: StockSettings) -> tuple[Floats, Floats]:
-    """Return per SKU the units sold and the shape-hours on sale, both halved with every half-life of age."""
+def _weighted(
+    data: ProjectionInput, half_life_ms: int, back_ms: int | None = None, step_ms: int = _STEP_MS
+) -> tuple[Floats, Floats]:
+    """Return per SKU the lines sold and the shape-hours on sale, both halved with every half-life of age."""
     until = data.sales_until_ms
-    start = until - lookback_ms(settings)
-    age = np.maximum(until - data.sale_at_ms, 0) / half_life_ms
-    units = _per_sku(data, data.sale_units * np.exp2(-age))
+    start = until - (_LOOKBACK_HALF_LIVES * half_life_ms if back_ms is None else back_ms)
+    recent = data.sale_at_ms > start
+    age = np.maximum(until - data.sale_at_ms[recent], 0) / half_life_ms
+    lines = np.bincount(data.sale_sku[recent], weights=np.exp2(-age), minlength=len(data.on_hand))
 
-    edges = np.arange(start // _STEP_MS * _STEP_MS, until + _STEP_MS, _STEP_MS, dtype=np.int64)
+    edges = np.arange(start // step_ms * step_ms, until + step_ms, step_ms, dtype=np.int64)
     ends = np.minimum(edges, until)
     # Integral of shape x 2^-(age / half-life) up to each edge, exact inside a bin of constant shape.
     decay = np.exp2(-(until - ends) / half_life_ms) * half_life_ms / HOUR_MS / np.log(2)
@@ -201,20 +267,12 @@ def _weighted(data: ProjectionInput, half_life_ms: int, settings: StockSettings)
     on_sale = exposure[-1] - up_to(data.since_ms)
     closed = up_to(data.closed_to_ms) - up_to(np.maximum(data.closed_from_ms, data.since_ms[data.closed_sku]))
     np.subtract.at(on_sale, data.closed_sku, np.maximum(closed, 0.0))
-    return units, np.maximum(on_sale, 0.0)
+    return lines.astype(np.float64), np.maximum(on_sale, 0.0)
 
 
 def _per_sku(data: ProjectionInput, weights: Floats) -> Floats:
     """Return the sum of the weights of each SKU's sales."""
     return np.bincount(data.sale_sku, weights=weights, minlength=len(data.on_hand)).astype(np.float64)
-
-
-def _basket(data: ProjectionInput) -> Floats:
-    """Return per SKU the mean squared basket over the mean basket, drawn towards the shop's own; >= 1."""
-    units, squares = _per_sku(data, data.sale_units), _per_sku(data, data.sale_units**2)
-    total = units.sum()
-    shop = squares.sum() / total if total > 0 else 1.0
-    return np.asarray(np.maximum((squares + shop * BASKET_PRIOR_SALES) / (units + BASKET_PRIOR_SALES), 1.0))
 
 
 class _Road:

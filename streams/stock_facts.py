@@ -5,6 +5,7 @@ Source: spec/metrics.md stock_on_hand, stock_horizon_hours; X-34. Pure reading a
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
 from streams.metrics_sales import gmv_minor
 from streams.names import sku_name
 from streams.projection import ProjectionInput, lookback_ms
-from streams.shape import DayShape, local_hours, shape_of
+from streams.shape import DayShape, local_hours, shape_of, weekday_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from streams.settings import ShopSettings, StockSettings
 
 SHAPE_DAYS: Final = 7
-"""The shop's own shape is that of at most so many days before today."""
+"""The hours of the shop's own shape are those of at most so many days before today."""
+
+WEEKDAY_DAYS: Final = 28
+"""And its days of the week those of at most so many."""
 
 _LEVELS: Final = {"sku_id": pl.String, "level": pl.Int64, "from_ms": pl.Int64, "to_ms": pl.Int64}
 
@@ -83,8 +87,9 @@ class StockFacts:
         if self._reference is not None:
             shape = self._shape_of_days(self._reference, self._reference)
             if shape.basis != "flat":
-                return DayShape(shape.weights, "reference", shape.timezone)
-        return self._shape_of_days(self._today - SHAPE_DAYS, self._today - 1)
+                return dataclasses.replace(shape, basis="reference")
+        shape = self._shape_of_days(self._today - SHAPE_DAYS, self._today - 1)
+        return shape if shape.basis == "flat" else dataclasses.replace(shape, weekdays=self._weekdays())
 
     @cached_property
     def horizon_end_ms(self) -> NDArray[np.int64]:
@@ -261,13 +266,29 @@ class StockFacts:
             self._all_lines.lazy()
             .filter(pl.col("day").is_between(first, last) & (pl.col("paid_at_ms") >= since_ms))
             .group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms"))
-            .agg(pl.col("quantity").sum())
+            .agg(pl.len().alias("sales"))
             .sort("at_ms")
             .collect()
         )
         hours = local_hours(counted.get_column("at_ms").to_numpy(), self.shop.timezone)
-        units = np.bincount(hours, weights=counted.get_column("quantity").to_numpy(), minlength=24)
-        return shape_of(units.astype(np.float64), seen, "own", self.shop.timezone)
+        sales = np.bincount(hours, weights=counted.get_column("sales").to_numpy(), minlength=24)
+        return shape_of(sales.astype(np.float64), seen, "own", self.shop.timezone)
+
+    def _weekdays(self) -> tuple[float, ...]:
+        """Return the weights of the days of the week, of whole days since the order feed began."""
+        calendar = BusinessCalendar(self.shop.timezone)
+        began = calendar.day_of(self._orders_since_ms) + 1 if self._orders_since_ms is not None else 0
+        first = max(self._today - WEEKDAY_DAYS, began)
+        counted = (
+            self._all_lines.lazy()
+            .filter(pl.col("day").is_between(first, self._today - 1))
+            .group_by("day")
+            .agg(pl.len().alias("sales"))
+            .collect()
+        )
+        sales = np.zeros(max(0, self._today - first))
+        sales[counted.get_column("day").to_numpy() - first] = counted.get_column("sales").to_numpy()
+        return weekday_weights(first, sales)
 
 
 def _reference_day(campaigns: Sequence[Campaign], as_of_ms: int) -> int | None:

@@ -101,7 +101,7 @@ def test_a_fast_seller_follows_a_burst_of_the_last_half_hour() -> None:
 
 
 def test_a_slow_seller_is_not_upset_by_one_sale() -> None:
-    slow = every(2 * HOUR_MS, NOW - 2 * DAY_MS, NOW)
+    slow = every(2 * HOUR_MS, NOW - 10 * DAY_MS, NOW)
     before = project([slow], [10]).velocity_per_h[0]
     after = project([[*slow, (NOW - MINUTE_MS, 1)]], [10]).velocity_per_h[0]
     assert before == pytest.approx(0.5, rel=0.25)
@@ -145,7 +145,7 @@ def test_prime_time_ahead_brings_the_stock_out_forward() -> None:
 
 
 def test_beyond_seven_days_the_day_counts_as_its_mean() -> None:
-    slow = every(HOUR_MS, NOW - 2 * DAY_MS, NOW)
+    slow = every(HOUR_MS, NOW - 10 * DAY_MS, NOW)
     assert project([slow], [480]).hours[0] == pytest.approx(480, rel=0.1)
 
 
@@ -159,7 +159,7 @@ def test_large_baskets_widen_the_interval() -> None:
 def _simulated(rng: np.random.Generator, rate: float, drift: float, baskets: list[int]) -> tuple[Sales, Any]:
     """Return past sales of a compound Poisson process and a function from stock to the hours in which it sells."""
     mean = float(np.mean(baskets))
-    past_h = lookback_ms(SETTINGS) / HOUR_MS
+    past_h = 48.0
     count = rng.poisson(rate / mean * past_h)
     times = NOW - (rng.random(count) * past_h * HOUR_MS).astype(np.int64)
     sales = [(int(at_ms), int(rng.choice(baskets))) for at_ms in times]
