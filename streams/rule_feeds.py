@@ -164,10 +164,10 @@ RULES: Final = (
         entity="topic",
         reads=(),
         find=find_lagging,
-        condition="a required topic is processed more than `rules.lag_amber_ms` behind its feed; pages beyond"
-        " `rules.lag_red_ms`, or when it has become stale (X-82) and no campaign runs",
+        condition="a required topic is processed more than rules.lag_amber_ms behind its feed; pages beyond"
+        " rules.lag_red_ms, or when it has become stale (X-82) and no campaign runs",
         minimum="",
-        clears="less than half of `rules.lag_amber_ms` behind",
+        clears="less than half of rules.lag_amber_ms behind",
         unit="s",
         hold_ms=MINUTE_MS,
         clear_ms=2 * MINUTE_MS,
@@ -188,7 +188,7 @@ RULES: Final = (
         reads=(),
         find=find_missing,
         condition="a campaign runs, and a required topic has had neither a record nor a heartbeat for the longer of"
-        " `board.stale_after_ms` and its own 99.9 % gap at that hour (X-82)",
+        " board.stale_after_ms and its own 99.9 % gap at that hour (X-82)",
         minimum="",
         clears="a record or a heartbeat",
         unit="min",

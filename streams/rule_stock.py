@@ -280,11 +280,11 @@ RULES: Final = (
         entity="sku",
         reads=("orders", "stock"),
         find=find_forecasts,
-        condition="the late end of the 80 % interval lies within `stock.page_lead_ms`, and gmv_at_risk is at least"
-        " `stock.page_min_share` of the day's goal, else of yesterday's GMV",
-        minimum="`stock.page_min_sales` units sold in `stock.page_sales_window_ms`",
-        clears="the late end beyond the lead times `stock.page_clear_lead`, or the money below the least times"
-        " `stock.page_clear_share`; at once when it runs out or its campaign ends",
+        condition="the late end of the 80 % interval lies within stock.page_lead_ms, and gmv_at_risk is at least"
+        " stock.page_min_share of the day's goal, else of yesterday's GMV",
+        minimum="stock.page_min_sales units sold in stock.page_sales_window_ms",
+        clears="the late end beyond the lead times stock.page_clear_lead, or the money below the least times"
+        " stock.page_clear_share; at once when it runs out or its campaign ends",
         unit="hours",
         hold_ms=MINUTE_MS,
         clear_ms=10 * MINUTE_MS,
@@ -312,9 +312,9 @@ RULES: Final = (
         entity="sku",
         reads=("orders", "stock"),
         find=find_empty,
-        condition="stock_on_hand <= 0, and gmv_at_risk is at least `stock.page_min_share` of the day's goal, else of"
+        condition="stock_on_hand <= 0, and gmv_at_risk is at least stock.page_min_share of the day's goal, else of"
         " yesterday's GMV",
-        minimum="`stock.page_min_sales` units sold in `stock.page_sales_window_ms` before it ran out",
+        minimum="stock.page_min_sales units sold in stock.page_sales_window_ms before it ran out",
         clears="in stock again",
         unit="units",
         hold_ms=0,
@@ -338,9 +338,9 @@ RULES: Final = (
         reads=("orders", "stock"),
         find=find_demanded,
         condition="atc_rate_pdp in the top part of the shop (demand_flag), and its first SKU at risk runs out within"
-        " `stock.demand_lead_ms`",
+        " stock.demand_lead_ms",
         minimum="the one of demand_flag",
-        clears="the first SKU beyond the lead times `stock.page_clear_lead`, or no longer in high demand",
+        clears="the first SKU beyond the lead times stock.page_clear_lead, or no longer in high demand",
         unit="hours",
         hold_ms=5 * MINUTE_MS,
         clear_ms=30 * MINUTE_MS,
