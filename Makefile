@@ -17,7 +17,7 @@ $(INSTALLED): requirements-dev.lock pyproject.toml tools/setup.sh
 
 setup: $(INSTALLED) ## create .venv from the locked requirements and install the project into it
 
-tools: ## install what tests need beyond Python: Redis, Prometheus, Chromium, Java, Kafka's jars
+tools: ## install what tests need beyond Python: Redis, Prometheus, Alertmanager, Chromium, Java, Kafka's jars
 	@tools/install_tools.sh
 	@tools/kafka.sh
 

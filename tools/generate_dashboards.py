@@ -1,9 +1,10 @@
-"""The files of Grafana and Prometheus that are generated from the catalogue and the series."""
+"""The files of Grafana, Prometheus and Alertmanager, generated from the catalogue, the series and the alerts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from dashboards.alertmanager import generate as alertmanager
 from dashboards.grafana import generate as grafana
 from dashboards.prometheus import generate as prometheus
 
@@ -11,7 +12,10 @@ from dashboards.prometheus import generate as prometheus
 def documents(_root: Path) -> dict[str, str]:
     """Return the text of each generated file by its path from the top of the checkout."""
     top = Path(grafana.__file__).resolve().parents[2]
-    return {
-        grafana.OUTPUT.resolve().relative_to(top).as_posix(): grafana.text(),
-        prometheus.OUTPUT.resolve().relative_to(top).as_posix(): prometheus.text(),
+    made = {
+        alertmanager.CONFIG: alertmanager.text(),
+        alertmanager.TEMPLATES: alertmanager.templates(),
+        grafana.OUTPUT: grafana.text(),
+        prometheus.OUTPUT: prometheus.text(),
     }
+    return {path.resolve().relative_to(top).as_posix(): text for path, text in made.items()}

@@ -8,6 +8,8 @@ here=$(dirname -- "$0")
 needed="redis-server redis-server
 prometheus prometheus
 promtool prometheus
+prometheus-alertmanager prometheus-alertmanager
+amtool prometheus-alertmanager
 chromium chromium
 java default-jre-headless
 mvn maven"

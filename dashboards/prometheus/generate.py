@@ -22,6 +22,8 @@ OUTPUT: Final = Path(__file__).parent / "generated" / "pipeline.rules.yml"
 JOB: Final = "warroom"
 """The scrape job of `prometheus.yml`; a test holds the two together."""
 
+ALERTMANAGER_JOB: Final = "alertmanager"
+
 RUNBOOK: Final = "docs/RUNBOOK.md"
 
 NO_EVALUATION_S: Final = 120
@@ -67,6 +69,8 @@ def rules() -> list[Rule]:
     """Return all rules, most urgent first."""
     dead = _of(series.DEAD.exposed)
     records = series.READ.exposed
+    evaluated = f"max by (job) ({_of(series.EVALUATION.exposed)})"
+    failed = f'alertmanager_notifications_failed_total{{job="{ALERTMANAGER_JOB}"}}'
     stopped = f"sum by (job, instance) (increase({_of(records)}[2m])) == 0"
     return [
         Rule(
@@ -95,11 +99,29 @@ def rules() -> list[Rule]:
         ),
         Rule(
             "WarRoomNotEvaluated",
-            f"time() - {_of(series.EVALUATION.exposed)} > {NO_EVALUATION_S}",
+            # Of several boards the one that holds the lease evaluates; when it changes hands, the newest counts.
+            f"time() - {evaluated} > {NO_EVALUATION_S}",
             "0m",
             "page",
             "Stock, goals and rules are not evaluated.",
             "The last evaluation was {{ $value | humanizeDuration }} ago: no stock-out page can come.",
+        ),
+        Rule(
+            "WarRoomNobodyEvaluates",
+            # A board that does not hold the lease says nothing of evaluations, nor does one that has made none.
+            f"max by (job) ({_of('up')}) == 1 unless on (job) {evaluated}",
+            f"{NO_EVALUATION_S // 60}m",
+            "page",
+            "No board evaluates stock, goals and rules.",
+            "Boards answer, and none of them has evaluated for two minutes: it loads, or none holds the lease.",
+        ),
+        Rule(
+            "WarRoomNotificationsFail",
+            f"sum by (integration) (increase({failed}[5m])) > 0",
+            "5m",
+            "page",
+            "Alertmanager cannot tell {{ $labels.integration }}.",
+            "{{ $value | humanize }} messages failed in five minutes: pages wait. It says why in its log.",
         ),
         Rule(
             "WarRoomNotReady",

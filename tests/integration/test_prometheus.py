@@ -55,7 +55,7 @@ def configured(tmp_path: Path) -> Path:
 def test_prometheus_accepts_the_configuration_and_the_rules(configured: Path) -> None:
     checked = promtool("check", "config", "prometheus.yml", folder=configured)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "9 rules found" in checked.stdout
+    assert "11 rules found" in checked.stdout
 
 
 def test_every_alert_is_silent_before_its_time_and_says_its_text_after(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from dashboards import series
+from dashboards.alertmanager import generate as alertmanager
 from dashboards.grafana import generate as grafana
 from dashboards.prometheus import generate as prometheus
 from dashboards.server import WEB_FOLDER
@@ -31,8 +32,16 @@ COMPOSE = document("docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
-def test_compose_has_kafka_topics_worker_board_prometheus_and_grafana() -> None:
-    assert list(SERVICES) == ["kafka", "topics", "worker", "board", "prometheus", "grafana"]
+def test_compose_has_everything_on_one_machine() -> None:
+    assert list(SERVICES) == [
+        "kafka",
+        "topics",
+        "worker",
+        "board",
+        "prometheus",
+        "alertmanager",
+        "grafana",
+    ]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -49,7 +58,7 @@ def test_every_image_is_pinned_and_every_service_comes_back(name: str) -> None:
     assert service["restart"] in {"unless-stopped", "always", "on-failure"}
 
 
-@pytest.mark.parametrize("name", ["kafka", "board", "prometheus", "grafana"])
+@pytest.mark.parametrize("name", ["kafka", "board", "prometheus", "alertmanager", "grafana"])
 def test_what_serves_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
@@ -61,7 +70,7 @@ def test_services_wait_for_what_they_need() -> None:
 
 
 def test_every_file_and_volume_that_compose_names_is_there() -> None:
-    made_by_the_user = {"./warroom.toml", "./.warroom/board-token"}
+    made_by_the_user = {"./warroom.toml", "./.warroom/board-token", "./.warroom/alertmanager"}
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
@@ -111,6 +120,18 @@ def test_prometheus_scrapes_the_board_with_the_token_and_loads_our_rules() -> No
     assert job["sample_limit"] >= BoardSettings().series_budget
     assert "./dashboards/prometheus/generated:/etc/prometheus/rules:ro" in SERVICES["prometheus"]["volumes"]
     assert config["rule_files"] == ["rules/*.rules.yml"]
+
+
+def test_prometheus_and_board_tell_the_alertmanager_that_runs_our_configuration() -> None:
+    config = document("dashboards/prometheus/prometheus.yml")
+    (peers,) = config["alerting"]["alertmanagers"]
+    assert peers["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    (job,) = [job for job in config["scrape_configs"] if job["job_name"] == prometheus.ALERTMANAGER_JOB]
+    assert job["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert SERVICES["board"]["environment"]["WARROOM_NOTIFY_ALERTMANAGER_URL"] == "http://alertmanager:9093"
+    mounted = {volume.rsplit(":", 1)[0] for volume in SERVICES["alertmanager"]["volumes"]}
+    assert f"./{alertmanager.FOLDER.relative_to(ROOT)}:/etc/alertmanager" in mounted
+    assert f"./.warroom/alertmanager:{alertmanager.SECRETS}" in mounted
 
 
 def test_grafana_is_given_the_datasource_and_the_generated_folder() -> None:
