@@ -1,4 +1,7 @@
-"""Publish what the evaluation finds: projections, progress and alerts, each on its compacted topic, newest per key."""
+"""Publish what the evaluation finds: projections, progress and alerts, each on its compacted topic, newest per key.
+
+And a campaign's record when somebody sets its goal at the board.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,21 @@ from aiokafka.errors import KafkaError
 from agents.clients import client_options
 from streams.alerts import Alert, decode_alert, encode_alert
 from streams.errors import UnavailableError
-from streams.topics import ALERTS, GOAL_PROGRESS, STOCK_PROJECTIONS, Topic, full_name
+from streams.topics import (
+    ALERTS,
+    GOAL_PROGRESS,
+    REPLAY_HEADER,
+    STOCK_PROJECTIONS,
+    TOPIC_OF_TYPE,
+    Topic,
+    full_name,
+    replay_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streams.events import Campaign
     from streams.goals import GoalProgress
     from streams.settings import KafkaSettings
     from streams.stock import SkuStock
@@ -79,6 +92,32 @@ class Outputs:
             UnavailableError: the broker did not take them; publish them again.
         """
         await self._publish(ALERTS, [(alert.alert_id, encode_alert(alert)) for alert in alerts])
+
+    async def publish_campaign(self, campaign: Campaign) -> None:
+        """Put a new version of a campaign's record on its topic and return when it is durable.
+
+        Raises:
+            UnavailableError: the broker did not take it.
+        """
+        if self._producer is None:
+            what = "The campaigns topic is not connected."
+            raise UnavailableError(what)
+        prefix = self._kafka.prefix
+        name = full_name(prefix, TOPIC_OF_TYPE[campaign.event_type])
+        replay_id = replay_of(prefix)
+        try:
+            # On a replay the record belongs to its world and to its time, or the fold refuses it.
+            delivery = await self._producer.send(
+                name,
+                msgspec.json.encode(campaign),
+                key=str(campaign.campaign_id).encode(),
+                timestamp_ms=campaign.occurred_at_ms if replay_id else None,
+                headers=[(REPLAY_HEADER, replay_id.encode())] if replay_id else None,
+            )
+            await delivery
+        except KafkaError as error:
+            what = f"Topic {name} did not take the campaign's record: {error!r}."
+            raise UnavailableError(what, mend="Set the goal again.") from error
 
     async def _publish(self, topic: Topic, rows: list[tuple[str, bytes]]) -> None:
         if self._producer is None:

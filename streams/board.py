@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from streams.alerts import Alert
     from streams.columns import Columns
+    from streams.events import Campaign
     from streams.settings import Settings
 
 
@@ -65,6 +66,19 @@ class Board(Protocol):
 
     async def changed(self, since: int) -> int:
         """Wait until `columns.version` exceeds `since`, and return it."""
+        ...
+
+
+@runtime_checkable
+class PublishesCampaigns(Protocol):
+    """What can put a new version of a campaign's record on its topic: how a goal is set while the board runs."""
+
+    async def publish_campaign(self, campaign: Campaign) -> None:
+        """Return when the record is durable; the fold takes it in like any other.
+
+        Raises:
+            UnavailableError: the broker did not take it.
+        """
         ...
 
 

@@ -218,6 +218,15 @@ class PeriodGoal(Struct, frozen=True, omit_defaults=True):
     value: Annotated[float, Meta(ge=0)]
 
 
+class TargetChange(Struct, frozen=True, omit_defaults=True):
+    """A goal that a campaign had: what it was, from when, and who set it."""
+
+    metric: Literal["gmv", "orders", "items_sold"]
+    value: Annotated[float, Meta(ge=0, le=1e15)] | None = None
+    changed_at_ms: Millis | None = None
+    changed_by: Text | None = None
+
+
 class Campaign(Fact, frozen=True, omit_defaults=True, kw_only=True):
     """The configuration of a mega campaign; the highest version wins."""
 
@@ -232,6 +241,8 @@ class Campaign(Fact, frozen=True, omit_defaults=True, kw_only=True):
     target_metric: Literal["gmv", "orders", "items_sold"] | None = None
     target_value: Annotated[float, Meta(ge=0, le=1e15)] | None = None
     target_changed_at_ms: Millis | None = None
+    target_changed_by: Text | None = None
+    target_history: Annotated[list[TargetChange], Meta(max_length=1_000)] = []
     plan: Annotated[list[PlanPoint], Meta(max_length=10_000)] = []
     reference: Text | None = None
     period_goals: Annotated[list[PeriodGoal], Meta(max_length=100)] = []

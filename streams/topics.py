@@ -103,6 +103,11 @@ def short_name(prefix: str, full: str) -> str | None:
     return full[len(prefix) :] if full.startswith(prefix) else None
 
 
+def replay_of(prefix: str) -> str:
+    """Return the id of the replay whose prefix this is; empty for a live one."""
+    return prefix.removeprefix("replay.").removesuffix(".") if prefix.startswith("replay.") else ""
+
+
 def replay_prefix(replay_id: str) -> str:
     """Return the prefix of a replay's own world (X-81)."""
     return f"replay.{replay_id}."

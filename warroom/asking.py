@@ -10,10 +10,11 @@ import aiohttp
 
 from replay.direct import load_columns
 from replay.recording import Recording
+from streams.columns import Columns
 from streams.errors import QueryError, UnavailableError
 from streams.query import run
 from streams.request import parse_request
-from streams.settings import Settings
+from streams.settings import Settings, ShopSettings
 from warroom.configuration import secret_from
 
 TIMEOUT_S = 60
@@ -32,6 +33,25 @@ def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form
     recording = Recording.open(path)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
     return run(columns, request, now_ms=words["at"] or columns.vouched_ms).text(request.format)
+
+
+def opened(
+    path: Path, settings: Settings, *, at: int | None, shop: str | None
+) -> tuple[Columns, ShopSettings]:
+    """Return a recording's columns as known at an instant, and the shop that is asked for, or its only one.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+        QueryError: no such shop, or one of several must be named.
+    """
+    recording = Recording.open(path)
+    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=at)
+    shops = columns.shops()
+    shop_id = shop or (shops[0] if len(shops) == 1 else "")
+    if shop_id not in shops:
+        what = f"There is no shop {shop_id!r}." if shop_id else "There are several shops."
+        raise QueryError(what, reason="unknown_shop", mend=f"Name one with --shop: {', '.join(shops)}.")
+    return columns, columns.shop(shop_id)
 
 
 async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form: str) -> str:
