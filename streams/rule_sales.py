@@ -106,6 +106,7 @@ class _Flow:
     clicks: int
     orders: int
     gmv_minor: int
+    last_order_ms: int | None
 
 
 def find_sales_stop(context: RuleContext) -> Iterable[Reading]:
@@ -167,6 +168,7 @@ def find_sales_stop(context: RuleContext) -> Iterable[Reading]:
             "expected_orders": expected,
             "chance": chance,
             "window_end_ms": end_ms,
+            "last_order_ms": before.last_order_ms if now.last_order_ms is None else now.last_order_ms,
             "orders_before": before.orders,
             "clicks_before": before.clicks,
         },
@@ -195,20 +197,19 @@ def _flow(context: RuleContext, from_ms: int, to_ms: int) -> _Flow:
         int(clicks.get_column("count").sum()),
         lines.get_column("order_id").n_unique(),
         int(lines.select(gmv_minor(context.shop).sum()).item()),
+        lines.select(pl.col("paid_at_ms").max()).item(),
     )
 
 
 def _stop_text(reading: Reading, context: RuleContext) -> str:
-    figures = reading.figures
-    end_ms = int(figures["window_end_ms"] or 0)
+    figures, clock = reading.figures, context.clock
+    end_ms, last_ms = (int(figures[name] or 0) for name in ("window_end_ms", "last_order_ms"))
     minutes = context.settings.rules.stop_window_ms // MINUTE_MS
     money = compact_money(reading.money_minor, context.shop.currency)
-    lost = f" About {money} not sold." if reading.money_minor else ""
-    orders = int(figures["orders"] or 0)
     return (
-        f"Orders have stopped: {orders:,} in the {minutes} minutes to "
-        f"{context.clock.time(end_ms)}, ~{figures['expected_orders']:,.0f} expected from "
-        f"{figures['clicks']:,} clicks. The order feed is alive.{lost}"
+        f"Clicks go on and orders stop: {figures['orders']:,} orders in the {minutes} minutes to {clock.time(end_ms)}, "
+        f"~{reading.volume or 0:,.0f} expected from {figures['clicks']:,} clicks. The last one came at "
+        f"{clock.time(last_ms)}, and the order feed is alive. About {money} not sold."
     )
 
 
