@@ -11,13 +11,12 @@ from streams.days import HOUR_MS, MINUTE_MS, BusinessCalendar
 from streams.errors import QueryError
 from streams.rule_context import RuleContext
 from streams.rule_explain import Explanation, explain
-from streams.rulebook import RULES, rule_of, rules_of
+from streams.rulebook import RULES, beside, rule_of, rules_of
 from streams.rules import RuleState, evaluate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from streams.rule import Rule
     from streams.settings import Settings, ShopSettings
 
 FAR_STEP_MS: Final = 5 * MINUTE_MS
@@ -53,22 +52,13 @@ def explain_recording(
     shop = _shop(known, recording, shop_id)
     at_ms = recording.span_ms()[1] if at is None else _instant(at, shop)
     state = RuleState()
-    rules = _asked_about(rule, known)
+    rules = beside((rule.number,), rules_of(known))
     context = None
     for now_ms, columns in columns_at(recording, known, _instants(at_ms, shop)):
         context = RuleContext(columns, shop, known, now_ms, state.incidents)
         evaluate(state, rules, context)
     assert context is not None  # noqa: S101 # `_instants` ends in at_ms
     return explain(rule, entity, context, state)
-
-
-def _asked_about(rule: Rule, settings: Settings) -> tuple[Rule, ...]:
-    """Return the rule with those of its kind that it may ask for their incidents."""
-    return tuple(
-        one
-        for one in rules_of(settings)
-        if one is rule or (one.entity, one.reads) == (rule.entity, rule.reads)
-    )
 
 
 def _instants(at_ms: int, shop: ShopSettings) -> list[int]:

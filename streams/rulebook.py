@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from streams import rule_feeds, rule_goals, rule_products, rule_sales, rule_stock
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from streams.rule import Rule
     from streams.settings import Settings
 
@@ -28,3 +30,9 @@ def rules_of(settings: Settings) -> tuple[Rule, ...]:
 def rule_of(name: str) -> Rule | None:
     """Return a rule by its number or key, `A-41` or `goal_behind`; None when no rule is called so."""
     return next((rule for rule in RULES if name.casefold() in (rule.number.casefold(), rule.key)), None)
+
+
+def beside(numbers: Collection[str], rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Return the rules with these numbers and those whose incidents they may ask for: of the same kind of entity."""
+    kinds = {rule.entity for rule in RULES if rule.number in numbers}
+    return tuple(rule for rule in rules if rule.entity in kinds)

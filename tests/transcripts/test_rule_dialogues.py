@@ -17,7 +17,8 @@ A dialogue is read by a seller: "sold one every two minutes, 30 left; at 20:05 a
     send      { event_type = "...", ... }             any other event, its fields as on the wire
     silent    ["orders"]                              from now on no heartbeat of these topics; [] ends it
     lagging   ["orders"]                              records of these topics wait to be folded; [] ends it
-    until     "20:05"                                 the clock goes on, the rules look once a minute and at this time
+    until     "20:05"                                 the clock goes on; the rules look once a minute in the last hour
+                                                      before it, and on the hour before that
     restart   true                                    another process goes on with what was published
     expect    [{ state = "open", entity = "dress-M", at = "20:01", says = ["38 left", "Do: add stock"] }]
     judged    { entity = "dress-M", is = "thin", volume = 4 }
@@ -52,10 +53,10 @@ import pytest
 
 from streams.alerts import Alert, decode_alert, encode_alert
 from streams.columns import Columns
-from streams.days import MINUTE_MS
+from streams.days import HOUR_MS, MINUTE_MS
 from streams.events import FACT_TYPES, TRAFFIC_TYPES, Event, OrderPaid, OrderStatusChanged, Source
 from streams.rule_context import RuleContext
-from streams.rulebook import RULES, rule_of, rules_of
+from streams.rulebook import RULES, beside, rule_of, rules_of
 from streams.rules import RuleState, evaluate
 from streams.settings import Settings, ShopSettings
 from streams.settings_check import checked_settings
@@ -145,6 +146,7 @@ class Room:
         self.columns = Columns(self.settings)
         self.state = RuleState()
         self.numbers = numbers_of(dialogue)
+        self.rules = beside(self.numbers, rules_of(self.settings))
         self.now_ms = instant("00:00")
         self.ahead: list[Event] = []
         self.said: list[Alert] = []
@@ -166,13 +168,12 @@ class Room:
         assert at_ms >= self.now_ms, "the clock never goes back"
         while self.now_ms < at_ms:
             self.now_ms = min(at_ms, self.now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS)
-            # Hours in which nothing is said cost a look every quarter hour only.
-            if at_ms - self.now_ms < 60 * MINUTE_MS or self.now_ms % (15 * MINUTE_MS) == 0:
+            if at_ms - self.now_ms < HOUR_MS or self.now_ms % HOUR_MS == 0:
                 self._look()
 
     def _look(self) -> None:
         self._take()
-        alerts = evaluate(self.state, rules_of(self.settings), self._context())
+        alerts = evaluate(self.state, self.rules, self._context())
         self.published += alerts
         self.said += [alert for alert in alerts if alert.rule in self.numbers]
 
