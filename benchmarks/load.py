@@ -52,6 +52,7 @@ CAMPAIGN_MIX: Final = (
 TOPIC_OF: Final = {
     "product_impression": "impressions",
     "product_click": "clicks",
+    "product_page_view": "page_views",
     "add_to_cart": "add_to_cart",
     "order_paid": "orders",
 }

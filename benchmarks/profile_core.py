@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import sys
 import time
@@ -41,6 +42,7 @@ from streams.fold import PartitionState
 from streams.outcomes import Outcome
 from streams.repeats import RepeatWindow
 from streams.settings import FoldSettings
+from streams.theta_cells import ThetaCells
 from streams.validation import Admission
 
 PARTITIONS: Final = 4
@@ -163,9 +165,9 @@ def profile(fetches: Sequence[Fetched], cubes: Sequence[Cube]) -> dict[str, Any]
             if owner is not None:
                 timed = watch.timed(name, getattr(owner, attribute))
                 stack.enter_context(mock.patch.object(owner, attribute, timed))
-        for attribute in ("add", "take_rows"):
-            own = by_cube(getattr(CubeCells, attribute), cube_seconds)
-            stack.enter_context(mock.patch.object(CubeCells, attribute, own))
+        for kind, attribute in itertools.product((CubeCells, ThetaCells), ("add", "take_rows")):
+            own = by_cube(getattr(kind, attribute), cube_seconds)
+            stack.enter_context(mock.patch.object(kind, attribute, own))
         tune_collector()
         began_cpu, began_wall = time.process_time(), time.perf_counter()
         with watch.stage("rest"):
@@ -218,9 +220,9 @@ def profile(fetches: Sequence[Fetched], cubes: Sequence[Cube]) -> dict[str, Any]
 
 
 def by_cube(function: Callable[..., Any], seconds: dict[str, float]) -> Callable[..., Any]:
-    """Return a method of `CubeCells`, its processor time booked under the cube's name, stages within included."""
+    """Return a method of cells, its processor time booked under the cube's name, stages within included."""
 
-    def wrapper(cells: CubeCells, *args: Any) -> Any:
+    def wrapper(cells: CubeCells | ThetaCells, *args: Any) -> Any:
         began = time.process_time()
         result = function(cells, *args)
         seconds[cells.cube.name] += time.process_time() - began

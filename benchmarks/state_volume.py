@@ -35,9 +35,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from agents.worker import tune_collector
 from benchmarks.load import CAMPAIGN_DAY_EVENTS
 from benchmarks.shop_day import PARTITIONS, Kept, ShopDay, new_partition
-from streams import sketches
-from streams.cube_cells import RECENT_SHARE
-from streams.cubes import CUBE_BY_NAME, CUBES, Grain
+from streams import cube_cells, sketches, theta, theta_cells
+from streams.cubes import CUBE_BY_NAME, CUBES, Cube, Grain
 from streams.days import DAY_MS
 from streams.fold import PartitionState
 from streams.repeats import RepeatWindow
@@ -140,26 +139,41 @@ def measure(
 def _dense(kept: Kept) -> Kept:
     """Give every cell the largest sketch of its cube, and people since then who are on average half of what may be."""
     draw = np.random.default_rng(14)
-    whole: dict[int, bytes] = {}
-    recent: dict[int, list[bytes]] = {}
-    for lg_k in sorted({cube.lg_k for cube in CUBES if cube.lg_k is not None}):
-        sketch = sketches.new(lg_k)
-        for number in range(DENSE_PEOPLE_FACTOR << lg_k):
-            sketch.update(f"d_{number}")
-        whole[lg_k] = sketches.dump(sketch)
-        some, recent[lg_k] = sketches.new(lg_k), []
-        while len(image := sketches.dump(some)) <= len(whole[lg_k]) // RECENT_SHARE:
-            recent[lg_k].append(image)
-            some.update(f"r_{len(recent[lg_k])}")
+    whole: dict[str, bytes] = {}
+    recent: dict[str, list[bytes]] = {}
+    for cube in CUBES:
+        if cube.lg_k is None:
+            continue
+        crowd = _image(cube, [f"d_{number}" for number in range(DENSE_PEOPLE_FACTOR << cube.lg_k)])
+        most = len(crowd) // (theta_cells.RECENT_SHARE if cube.sketch == "theta" else cube_cells.RECENT_SHARE)
+        newcomers: list[str] = []
+        whole[cube.name], recent[cube.name] = crowd, []
+        while len(image := _image(cube, newcomers)) <= most:
+            recent[cube.name].append(image)
+            newcomers.append(f"r_{len(newcomers)}")
     rows, people = [], []
     for row in kept.rows:
-        size = CUBE_BY_NAME[row.key.cube].lg_k
-        if size is None:
+        name = row.key.cube
+        if name not in whole:
             rows.append(row)
         else:
-            rows.append(row._replace(sketch=recent[size][draw.integers(len(recent[size]))]))
-            people.append(PeopleRow(row.key, whole[size]))
+            rows.append(row._replace(sketch=recent[name][draw.integers(len(recent[name]))]))
+            people.append(PeopleRow(row.key, whole[name]))
     return dataclasses.replace(kept, rows=rows, people=people)
+
+
+def _image(cube: Cube, people: Sequence[str]) -> bytes:
+    """Return the image of a crowd in the cube's kind of sketch."""
+    lg_k = cube.lg_k or 0
+    if cube.sketch == "theta":
+        counted = theta.new(lg_k)
+        for user in people:
+            counted.update(user)
+        return theta.unite(lg_k, [], counted)
+    sketch = sketches.new(lg_k)
+    for user in people:
+        sketch.update(user)
+    return sketches.dump(sketch)
 
 
 def _restored(kept: Kept, other: Kept, volumes: dict[str, Volume]) -> tuple[PartitionState, dict[str, Any]]:

@@ -66,6 +66,23 @@ class GeneratedDay:
     lines: pl.DataFrame
     refunds: pl.DataFrame
 
+    def adders(self) -> dict[str, tuple[int, int]]:
+        """Return product -> person-days that viewed its page, and those of them that added it too."""
+        crowds = {
+            kind: set(
+                self.traffic.filter(pl.col("event_type") == kind)
+                .select("product", pl.col("at").dt.date(), "user")
+                .drop_nulls()
+                .iter_rows()
+            )
+            for kind in ("product_page_view", "add_to_cart")
+        }
+        found: dict[str, tuple[int, int]] = {}
+        for person in crowds["product_page_view"]:
+            viewers, both = found.get(person[0], (0, 0))
+            found[person[0]] = (viewers + 1, both + (person in crowds["add_to_cart"]))
+        return found
+
     def figures(self, by: tuple[str, ...]) -> Rows:
         """Return every metric per combination of `by` that occurs; people are exact."""
         rows: Rows = {}

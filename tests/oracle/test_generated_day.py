@@ -66,6 +66,16 @@ def test_people_are_within_three_sigma_of_the_exact_sets(
     assert not faults, f"{len(faults)} differ:\n" + "\n".join(faults[:20])
 
 
+def test_page_viewers_who_add_are_those_of_the_exact_sets(day: tuple[GeneratedDay, Columns]) -> None:
+    """No product of this day has more viewers than a theta sketch holds, so every rate is exact."""
+    oracle, columns = day
+    exact = oracle.adders()
+    found = {row["product"]: row["atc_rate_pdp"] for row in ask(columns, ("atc_rate_pdp",), ("product",))}
+    assert found == {product: pytest.approx(both / viewers) for product, (viewers, both) in exact.items()}
+    assert max(viewers for viewers, _ in exact.values()) > 100
+    assert sum(both for _, both in exact.values()) > 100
+
+
 def test_orders_by_status_are_those_of_the_lines(day: tuple[GeneratedDay, Columns]) -> None:
     oracle, columns = day
     rows = ask(columns, ("orders_by_status",), ("status",))
