@@ -259,7 +259,7 @@ GOAL_BEHIND: Final = Rule(
     route=AlertRoute.CHANNEL,
     advice="see which format and product fell against the reference, then stock; try it in the what-if",
     text=_behind_text,
-    runbook="a-41-goal_behind",
+    runbook="goals",
     settings=(
         "rules.goal_amber_pace",
         "rules.goal_red_pace",
@@ -288,7 +288,7 @@ GOAL_HIT: Final = Rule(
     route=AlertRoute.CHANNEL,
     advice="tell the team, look at what still runs out before the end",
     text=_hit_text,
-    runbook="a-42-goal_hit",
+    runbook="goals",
     settings=(),
     sources=("S4-12",),
     once=True,

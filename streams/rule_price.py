@@ -226,7 +226,7 @@ PRICE_SLIP: Final = Rule(
     route=AlertRoute.PAGE,
     advice="check price and discounts of the SKU, mend or deactivate it, ack",
     text=_text,
-    runbook="a-78-price_slip",
+    runbook="price-far-too-low",
     settings=(
         "rules.slip_share",
         "rules.slip_min_orders",

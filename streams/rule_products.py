@@ -290,7 +290,7 @@ PUSH_ON_EMPTY: Final = Rule(
     route=AlertRoute.CHANNEL,
     advice="unpin it in the LIVE, or add stock",
     text=_push_text,
-    runbook="a-79-push_on_empty",
+    runbook="air-time-on-an-empty-shelf",
     settings=("rules.push_min_shown", "rules.push_min_share"),
     sources=("S4-60", "S4-33"),
 )

@@ -239,7 +239,7 @@ CANCEL_SPIKE: Final = Rule(
     route=AlertRoute.CHANNEL,
     advice="read the reasons of the cancelled orders, check stock and prices of their products",
     text=_cancel_text,
-    runbook="a-63-cancel_spike",
+    runbook="cancellations-rise",
     settings=(
         "rules.cancel_factor",
         "rules.cancel_clear_factor",
@@ -272,7 +272,7 @@ SALES_STOP: Final = Rule(
     route=AlertRoute.PAGE,
     advice="place a test order, check checkout, payment and listing status, ack",
     text=_stop_text,
-    runbook="a-77-sales_stop",
+    runbook="orders-stop",
     settings=(
         "rules.stop_window_ms",
         "rules.stop_baseline_ms",
