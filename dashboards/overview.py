@@ -15,6 +15,7 @@ from streams.alerts import AlertRoute, AlertState
 from streams.board import IsJudged, ReportsLag
 from streams.catalogue import METRICS, Unit
 from streams.days import day_label
+from streams.demand import flagged_products
 from streams.errors import QueryError
 from streams.goals import running_campaign
 from streams.money import major
@@ -108,6 +109,7 @@ class Overview:
         self._feeds = FeedWatch()
         self._kept: dict[str, _Kept] = {}
         self._stock: dict[str, tuple[int, float, list[SkuStock]]] = {}
+        self._demanded: dict[str, frozenset[str]] = {}
 
     def document(self, shop_id: str | None = None) -> Document:
         """Return the document; of the only or first shop when none is named.
@@ -285,8 +287,12 @@ class Overview:
             return {"rows": [], "null": "no_source", "needs": [RECORDING_PREFIX + "stock"]}
         table = [row for row in self._table(shop, now_ms) if row.status in SHOWN_STATUS]
         table.sort(key=lambda row: (-row.gmv_at_risk_minor, row.sku_id))
+        demanded = self._demanded[shop.shop_id]
         return {
-            "rows": [_stock_row(row, shop.currency) for row in table[:STOCK_ROWS]],
+            "rows": [
+                _stock_row(row, shop.currency) | {"high_demand": row.product_id in demanded}
+                for row in table[:STOCK_ROWS]
+            ],
             "more": len(table[STOCK_ROWS:]),
         }
 
@@ -299,6 +305,7 @@ class Overview:
         as_of_ms = columns.as_of_ms(shop.shop_id, ("orders", "stock"), now_ms)
         table = stock_table(columns, shop, columns.settings.stock, as_of_ms=as_of_ms)
         self._stock[shop.shop_id] = (columns.version, now_s, table)
+        self._demanded[shop.shop_id] = flagged_products(columns, shop, columns.settings.stock, as_of_ms)
         return table
 
     def _pages(self, shop_id: str) -> list[Document]:

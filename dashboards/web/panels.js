@@ -256,7 +256,8 @@ function stockRow(row, overview, formats) {
   line.dataset.sku = row.sku_id;
   const product = element("td");
   product.append(element("span", row.sku_id === row.name ? "name long" : "name", row.name));
-  if (row.sku_id !== row.name) product.append(element("span", "sub", row.sku_id));
+  const notes = [row.sku_id !== row.name && row.sku_id, row.high_demand && "high demand"].filter(Boolean);
+  if (notes.length) product.append(element("span", "sub", notes.join(" · ")));
   product.title = row.name;
   const out = element("td");
   const dash = (value, format) => (value === null || value === undefined ? "–" : format(value));

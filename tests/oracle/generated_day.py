@@ -71,7 +71,7 @@ class GeneratedDay:
         crowds = {
             kind: set(
                 self.traffic.filter(pl.col("event_type") == kind)
-                .select("product", pl.col("at").dt.date(), "user")
+                .select("product", "day", "user")
                 .drop_nulls()
                 .iter_rows()
             )

@@ -21,7 +21,7 @@ from tests.unit.dashboards.shops import (
     orders_board,
     ran_out,
 )
-from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order
+from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, traffic
 
 
 def document(board: FixedBoard) -> Any:
@@ -137,6 +137,24 @@ def test_what_runs_out_next_stands_in_the_order_of_money_at_risk() -> None:
     assert at_risk == sorted(at_risk, reverse=True)
     assert {row["status"] for row in rows} <= {"out_of_stock", "at_risk"}
     assert next(row for row in rows if row["sku_id"] == "A1")["status"] == "out_of_stock"
+
+
+def test_a_product_in_high_demand_is_marked_beside_the_state_of_its_stock() -> None:
+    made = full_board()
+    crowd = [
+        traffic(kind, NOW_MS - HOUR_MS, f"new {number}", product)
+        for number in range(300)
+        for kind, product in (
+            ("product_page_view", "A"),
+            ("add_to_cart", "A"),
+            ("product_page_view", "B"),
+        )
+    ]
+    made.columns.apply(flush_of(crowd, partition=1))
+    marks = {row["sku_id"]: row["high_demand"] for row in document(made)["stock"]["rows"]}
+    assert marks.pop("A1")
+    assert marks
+    assert not any(marks.values())
 
 
 def test_records_in_equal_the_sum_over_outcomes() -> None:
