@@ -1,8 +1,11 @@
 """The cells of one cube in one partition: counts in numpy columns, sketches of people beside them.
 
-Traffic comes as codes, so that a batch costs a dictionary lookup an event and a few numpy calls, whatever the number
-of cells it touches. A cell's key packs the code of its scope (shop, event type, bucket) and that of its dimensions into
-one integer, exactly.
+Traffic comes as codes, so that a batch costs a few numpy calls, whatever the number of cells it touches. A cell's key
+packs the code of its scope (shop, event type, bucket) and that of its dimensions into one integer, exactly.
+
+Most cells are quiet: of another day, or of a product that nobody looks at now. A sketch in use takes 300 bytes and
+more before anyone is in it; one that was not touched for a quarter hour of R rests as its image, which takes 4 bytes a
+person, until the next one comes.
 """
 
 from __future__ import annotations
@@ -17,13 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams import sketches
+from streams.cell_index import CellIndex
 from streams.cell_tables import CellTables
-from streams.coding import CodedTraffic, Coder, Codes, Coding, Dimensions
+from streams.coding import CodedTraffic, Coder, Codes, Coding, Dimensions, Mask
 from streams.cubes import Cube
 from streams.hash_index import extended
 from streams.state import PeopleRow, RowKey, StateRow
 
 _SCOPE_SHIFT: Final = 32
+_DIMS_MASK: Final = (1 << _SCOPE_SHIFT) - 1
+_NO_CELL: Final = -1
+_DIMS_FREE: Final = 10_000
+"""Names that no cell has any more are dropped when there are so many more of them than cells, twice over."""
 
 WHOLE_BYTES: Final = 128
 """Up to here an image of people stands in the cell's own row; a larger one has a row of its own."""
@@ -47,29 +55,33 @@ class CubeCells:
     def __init__(self, cube: Cube) -> None:
         self.cube = cube
         self._definition = cube.definition
-        self._rows = _RowNumbers()
+        self._index = CellIndex()
         self._tables = CellTables()
         self._counts: Codes = np.zeros(0, dtype=np.int64)
         self._keyed: Codes = np.zeros(0, dtype=np.int64)
+        # Of rows without a cell, `_NO_CELL`.
         self._keys: Codes = np.zeros(0, dtype=np.int64)
-        self._changed: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
-        # The bound `update` of each cell's sketch: its owner is `__self__`, and a call needs no lookup.
-        self._updates: list[Callable[[str], None] | None] = []
+        self._changed: Mask = np.zeros(0, dtype=np.bool_)
+        # The bound `update` of each cell's sketch: its owner is `__self__`, and a call needs no lookup. Of a cell that
+        # rests, the sketch's image.
+        self._updates: list[Callable[[str], None] | bytes | None] = []
+        self._resting: Mask = np.zeros(0, dtype=np.bool_)
+        self._touched: Mask = np.zeros(0, dtype=np.bool_)
         # Cells whose people have a row of their own: the size of its image (else 0), and who came since it was taken.
         self._apart: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._recent: dict[int, Callable[[str], None]] = {}
         # Restored ones: their sketch holds the row of people alone until it is written anew.
         self._unmerged: set[int] = set()
-        self._dims: list[tuple[str, ...]] = []
+        # The names of each code of dimensions: cells of all buckets share them.
+        self._dims: dict[int, tuple[str, ...]] = {}
         self._scope_codes = Coder()
         self._scopes: dict[int, Scope] = {}
-        self._scope_rows: dict[int, list[int]] = {}
         self._forgotten: list[StateRow] = []
         self._forgotten_people: list[PeopleRow] = []
 
     def __len__(self) -> int:
         """Return the number of cells."""
-        return len(self._rows)
+        return len(self._index)
 
     def scope_code(self, scope: Scope) -> int:
         """Return the code of a scope, for `add`."""
@@ -90,6 +102,9 @@ class CubeCells:
         rows = self._rows_of(traffic.dimensions, scope_codes, dims, selected)
         np.add.at(self._counts, rows, 1)
         self._changed[rows] = True
+        resting = rows[self._resting[rows]]
+        if len(resting):
+            self._wake(resting)
         rows, users = traffic.people(rows, selected)
         if self.cube.lg_k is not None:
             self._add_people(rows, users, self.cube.lg_k)
@@ -117,23 +132,44 @@ class CubeCells:
 
     def expire(self, is_over: Callable[[Scope], bool]) -> None:
         """Forget the cells of scopes that are no longer kept."""
-        for code, scope in list(self._scopes.items()):
-            if not is_over(scope):
-                continue
-            for row in self._scope_rows.pop(code, ()):
-                key = self._row_key(scope, row)
-                self._forgotten.append(StateRow(key, None, 0, None))
-                if self._apart[row]:
-                    self._forgotten_people.append(PeopleRow(key, None))
-                    self._apart[row] = 0
-                    self._recent.pop(row, None)
-                    self._unmerged.discard(row)
-                self._rows.release(int(self._keys[row]))
-                self._changed[row] = False
-                self._updates[row] = None
-                self._dims[row] = ()
+        over = [code for code, scope in self._scopes.items() if is_over(scope)]
+        if not over:
+            return
+        for row in np.flatnonzero(np.isin(self._keys >> _SCOPE_SHIFT, over)).tolist():
+            key = self._row_key(int(self._keys[row]))
+            self._forgotten.append(StateRow(key, None, 0, None))
+            if self._apart[row]:
+                self._forgotten_people.append(PeopleRow(key, None))
+                self._apart[row] = 0
+                self._recent.pop(row, None)
+                self._unmerged.discard(row)
+            self._keys[row] = _NO_CELL
+            self._changed[row] = self._resting[row] = False
+            self._updates[row] = None
+        for code in over:
             self._tables.drop(code)
-            del self._scopes[code], self._scope_codes[scope]
+            del self._scope_codes[self._scopes.pop(code)]
+        rows = np.flatnonzero(self._keys >= 0)
+        self._index.keep(self._keys[rows], rows)
+        if len(self._dims) > 2 * len(rows) + _DIMS_FREE:
+            used = set((self._keys[rows] & _DIMS_MASK).tolist())
+            self._dims = {code: names for code, names in self._dims.items() if code in used}
+
+    def rest(self) -> None:
+        """Put cells to rest that nobody touched since the last call."""
+        idle = ~(self._touched | self._changed | self._resting) & (self._keys >= 0) & (self._keyed > 0)
+        updates: list[Any] = self._updates
+        for row in np.flatnonzero(idle).tolist():
+            if updates[row] is not None:
+                updates[row] = sketches.dump(updates[row].__self__)
+                self._resting[row] = True
+        self._touched[:] = False
+
+    def _wake(self, rows: Codes) -> None:
+        updates: list[Any] = self._updates
+        for row in set(rows.tolist()):
+            updates[row] = sketches.load(updates[row]).update
+        self._resting[rows] = False
 
     def take_rows(self, taken: list[StateRow], people: list[PeopleRow]) -> None:
         """Give the cells that changed since the last call and those forgotten, each with its whole value.
@@ -147,6 +183,7 @@ class CubeCells:
         self._forgotten, self._forgotten_people = [], []
         changed = np.flatnonzero(self._changed)
         self._changed[changed] = False
+        self._touched[changed] = True
         columns = (self._keys[changed], self._counts[changed], self._keyed[changed])
         # A million rows a minute come by here: everything that a row does not need of its own stands outside the loop.
         name, definition, scopes, dims = self.cube.name, self._definition, self._scopes, self._dims
@@ -161,7 +198,7 @@ class CubeCells:
             shop_id, event_type, bucket = scopes[key >> _SCOPE_SHIFT]
             update = recent.get(row) if apart else updates[row]
             image = None if update is None else update.__self__.serialize_compact()
-            row_key = RowKey(name, definition, shop_id, bucket, event_type, dims[row])
+            row_key = RowKey(name, definition, shop_id, bucket, event_type, dims[key & _DIMS_MASK])
             if image is not None and len(image) > (apart // RECENT_SHARE or WHOLE_BYTES):
                 people.append(PeopleRow(row_key, self._set_apart(row)))
                 image = None
@@ -197,29 +234,30 @@ class CubeCells:
         self._counts[rows] = [row.events or 0 for row in state_rows]
         self._keyed[rows] = [row.keyed for row in state_rows]
         for number, row in zip(rows.tolist(), state_rows, strict=True):
-            update = None if row.sketch is None else sketches.load(row.sketch).update
             apart = people.get(row.key)
+            # To read every image here, or to unite two, would take most of the time of a restart.
             if apart is None or apart.image is None:
-                self._updates[number] = update
-                continue
-            self._updates[number] = sketches.load(apart.image).update
-            self._apart[number] = len(apart.image)
-            if update is not None:
-                # To unite them here would take most of the time of a restart (40 microseconds a dense sketch).
-                self._recent[number] = update
-                self._unmerged.add(number)
+                self._updates[number] = row.sketch
+            else:
+                self._updates[number] = apart.image
+                self._apart[number] = len(apart.image)
+                if row.sketch is not None:
+                    self._recent[number] = sketches.load(row.sketch).update
+                    self._unmerged.add(number)
+            self._resting[number] = self._updates[number] is not None
 
     def recode(self, coding: Coding) -> None:
         """Take new codes for the names of all cells, after `Coding.renew`; rows and scopes keep their numbers."""
-        rows = np.fromiter(self._rows.values(), dtype=np.int64, count=len(self._rows))
+        rows = np.flatnonzero(self._keys >= 0)
         if not len(rows):
             return
-        dims = self._dimensions([self._dims[row] for row in rows.tolist()], coding).codes(self.cube.dims)
-        keys = (self._keys[rows] >> _SCOPE_SHIFT) << _SCOPE_SHIFT | dims
-        self._keys[rows] = keys
+        old, inverse = np.unique(self._keys[rows] & _DIMS_MASK, return_inverse=True)
+        names = [self._dims[code] for code in old.tolist()]
+        new = self._dimensions(names, coding).codes(self.cube.dims)
+        self._dims = dict(zip(new.tolist(), names, strict=True))
+        self._keys[rows] = (self._keys[rows] >> _SCOPE_SHIFT) << _SCOPE_SHIFT | new[inverse]
         self._tables.clear()
-        self._rows.clear()
-        self._rows.update(zip(keys.tolist(), rows.tolist(), strict=True))
+        self._index.keep(self._keys[rows], rows)
 
     def _dimensions(self, dims: Sequence[tuple[str, ...]], coding: Coding) -> Dimensions:
         return coding.dimensions_of(self.cube.dims, zip(*dims, strict=True))
@@ -236,70 +274,44 @@ class CubeCells:
             return rows
         scopes, codes = scope_codes[unknown], dims[unknown]
         keys = scopes << _SCOPE_SHIFT | codes
-        self._rows.fresh.clear()
-        found = np.fromiter(map(self._rows.__getitem__, keys.tolist()), dtype=np.int64, count=len(keys))
+        found, first = self._index.open(keys)
         rows[unknown] = found
         self._tables.note(scopes, codes, found)
-        fresh = self._rows.fresh
-        if not fresh:
+        if not len(first):
             return rows
-        self._reserve(self._rows.size)
-        distinct, first = np.unique(found, return_index=True)
-        first = first[np.isin(distinct, fresh, assume_unique=True)]
-        events = unknown[first]
+        self._reserve(self._index.size)
         opened = found[first]
         self._keys[opened] = keys[first]
         self._counts[opened] = 0
         self._keyed[opened] = 0
-        for row, scope, values in zip(
-            opened.tolist(),
-            scopes[first].tolist(),
-            dimensions.texts(self.cube.dims, events if selected is None else selected[events]),
-            strict=True,
-        ):
-            self._dims[row] = values
-            self._scope_rows.setdefault(scope, []).append(row)
+        self._name(dimensions, codes[first], unknown[first] if selected is None else selected[unknown[first]])
         return rows
 
+    def _name(self, dimensions: Dimensions, codes: Codes, events: Codes) -> None:
+        """Remember the names of codes that no cell had yet; each code stands at its event."""
+        pairs = zip(codes.tolist(), events.tolist(), strict=True)
+        new = {code: event for code, event in pairs if code not in self._dims}
+        if new:
+            names = dimensions.texts(self.cube.dims, np.array(list(new.values()), dtype=np.int64))
+            self._dims.update(zip(new, names, strict=True))
+
     def _reserve(self, size: int) -> None:
-        missing = size - len(self._dims)
+        missing = size - len(self._updates)
         if missing > 0:
-            self._dims.extend([()] * missing)
             self._updates.extend([None] * missing)
         known = len(self._changed)
-        self._keys = extended(self._keys, size)
         self._counts = extended(self._counts, size)
         self._keyed = extended(self._keyed, size)
-        self._changed = extended(self._changed, size)
-        self._changed[known:] = False
+        self._keys = extended(self._keys, size)
+        self._keys[known:] = _NO_CELL
+        for name in ("_changed", "_resting", "_touched"):
+            column = extended(getattr(self, name), size)
+            column[known:] = False
+            setattr(self, name, column)
         self._apart = extended(self._apart, size)
         self._apart[known:] = 0
 
-    def _row_key(self, scope: Scope, row: int) -> RowKey:
-        return RowKey(
-            self.cube.name, self._definition, scope.shop_id, scope.bucket, scope.event_type, self._dims[row]
-        )
-
-
-class _RowNumbers(dict[int, int]):
-    """Number keys; numbers of released keys are given again. `fresh` lists those given since it was cleared."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.size = 0
-        self.fresh: list[int] = []
-        self._free: list[int] = []
-
-    def __missing__(self, key: int) -> int:
-        if self._free:
-            row = self._free.pop()
-        else:
-            row = self.size
-            self.size += 1
-        self[key] = row
-        self.fresh.append(row)
-        return row
-
-    def release(self, key: int) -> None:
-        """Forget a key."""
-        self._free.append(self.pop(key))
+    def _row_key(self, key: int) -> RowKey:
+        scope = self._scopes[key >> _SCOPE_SHIFT]
+        dims = self._dims[key & _DIMS_MASK]
+        return RowKey(self.cube.name, self._definition, scope.shop_id, scope.bucket, scope.event_type, dims)

@@ -87,6 +87,8 @@ class CubeSet:
         self._cutoffs.clear()
         for cells in self._cells:
             cells.expire(partial(self._is_over, cells.cube))
+            if isinstance(cells, CubeCells):
+                cells.rest()
         if len(self._coding) > self._coded_names * _NAMES_GROWTH + _NAMES_FREE:
             self._coding.renew()
             for cells in self._cells:

@@ -338,3 +338,33 @@ def test_names_of_forgotten_cells_do_not_fill_the_memory(monkeypatch: pytest.Mon
     cells = {key: value for key, value in board.cells().items() if key[0] == "creator_day"}
     assert cells.keys() <= expected.cells.keys()
     assert all(expected.cells[key][0] == value[0] for key, value in cells.items())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("people", [3, 60])
+def test_people_of_a_cell_that_rested_are_still_known_when_the_next_one_comes(
+    people: int, *, restarted: bool
+) -> None:
+    """Few people stand in the cell's row, many in a row of their own; quiet quarter hours lie between the visits."""
+    records = []
+    for visit in range(3):
+        at_ms = BEGIN_MS + visit * 3_600_000
+        for number in range(people):
+            # Half of them come back at the next visit.
+            event = impression(at_ms, f"{visit}/{number}", user_key=f"u{visit * people // 2 + number}")
+            records.append(Sent("impressions", "u", at_ms, json.dumps(event).encode()))
+        for quarter in range(1, 4):
+            quiet_ms = at_ms + quarter * 900_000
+            event = impression(quiet_ms, f"{visit}/q{quarter}", product_id="other")
+            records.append(Sent("impressions", "u", quiet_ms, json.dumps(event).encode()))
+    board, state = Board(), new_state()
+    kept = []
+    for number, record in enumerate(records):
+        state.fold(batch_of([record.value], first=number, timestamps_ms=[record.timestamp_ms]))
+        flush = state.take_flush()
+        board.apply(flush)
+        kept.append(flush)
+        if restarted and number % people == 0:
+            state = new_state()
+            state.restore(record for flush in kept for record in through_the_wire(flush))
+    assert_same(board, expected_of(records))
