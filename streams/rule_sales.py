@@ -39,11 +39,11 @@ def find_cancel_spike(context: RuleContext) -> Iterable[Reading]:
     """
     numbers = context.settings.rules
     today = _orders_and_cancelled(context, "today")
-    before = _orders_and_cancelled(context, f"last:{numbers.cancel_days}d")
-    if today is None or before is None:
+    if today is None:
         return
     orders, cancelled = today
-    orders_before, cancelled_before = before
+    # A feed that began today has no days before.
+    orders_before, cancelled_before = _orders_and_cancelled(context, f"last:{numbers.cancel_days}d") or (0, 0)
     least = numbers.cancel_min_orders
     level = cancelled_before / orders_before if orders_before else None
     share = cancelled / orders if orders else None
