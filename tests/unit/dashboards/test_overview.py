@@ -141,16 +141,14 @@ def test_what_runs_out_next_stands_in_the_order_of_money_at_risk() -> None:
 
 def test_a_product_in_high_demand_is_marked_beside_the_state_of_its_stock() -> None:
     made = full_board()
-    crowd = [
-        traffic(kind, NOW_MS - HOUR_MS, f"new {number}", product)
-        for number in range(300)
-        for kind, product in (
-            ("product_page_view", "A"),
-            ("add_to_cart", "A"),
-            ("product_page_view", "B"),
-        )
+    crowd = [f"new {number}" for number in range(300)]
+    viewed = [
+        traffic("product_page_view", NOW_MS - HOUR_MS, user, product)
+        for user in crowd
+        for product in "ABCDEF"
     ]
-    made.columns.apply(flush_of(crowd, partition=1))
+    added = [traffic("add_to_cart", NOW_MS - HOUR_MS, user, "A") for user in crowd]
+    made.columns.apply(flush_of([*viewed, *added], partition=1))
     marks = {row["sku_id"]: row["high_demand"] for row in document(made)["stock"]["rows"]}
     assert marks.pop("A1")
     assert marks
