@@ -16,14 +16,16 @@ from dashboards.events_stream import ChangeStream
 from dashboards.exporter import Exporter
 from dashboards.goals_api import GoalsApi
 from dashboards.overview import Overview
+from dashboards.preflight_api import PreflightApi
 from dashboards.problems import problem
 from dashboards.rules_api import RulesApi
 from dashboards.security import LOGIN_PATH, PAGE_PATH, Guard, add_headers, read_token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from dashboards.desk import Desk
+    from streams.alerts import Alert
     from streams.board import Board, PublishesCampaigns
     from streams.rules import RuleState
 
@@ -46,6 +48,7 @@ class Extras:
         evaluated_ms: wall time at which stock, goals and rules were last looked at; None before the first.
         rule_state: what the rules that run beside the server remember; None while another board evaluates.
         campaigns: puts a campaign's new record on its topic when its goal is set; None where there is no topic.
+        publish: keeps alerts where those of the rules are kept, for the test page; None where it cannot be sent.
         changes: the stream of changes, when it must be made otherwise than usual (tests).
     """
 
@@ -54,6 +57,7 @@ class Extras:
     evaluated_ms: Callable[[], int | None] = lambda: None
     rule_state: Callable[[], RuleState | None] = lambda: None
     campaigns: PublishesCampaigns | None = None
+    publish: Callable[[Sequence[Alert]], Awaitable[None]] | None = None
     changes: Callable[[Board], ChangeStream] | None = None
 
 
@@ -88,6 +92,13 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     AlertsApi(board, extras.desk).add_routes(app.router)
     GoalsApi(board, extras.campaigns).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)
+    PreflightApi(
+        board,
+        extras.desk,
+        routes=extras.delivering,
+        evaluated_ms=extras.evaluated_ms,
+        publish=extras.publish,
+    ).add_routes(app)
     rules = RulesApi(board, extras.rule_state)
     app.router.add_get("/api/v1/rules", rules.rules)
     app.router.add_get("/api/v1/rules/explain", rules.explain)

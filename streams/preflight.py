@@ -6,6 +6,7 @@ put into the same list; one finding that is in the way makes it NO-GO.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,11 +14,13 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from streams.alerts import LISTED_SKUS, clean_name, listed
+from streams.alerts import LISTED_SKUS, Alert, AlertState, Resolution, clean_name, listed
 from streams.days import HOUR_MS, MINUTE_MS, QUARTER_MS
 from streams.findings import Finding, bad, ok, warn
-from streams.money import compact_money, to_minor
+from streams.goals import metric_of, target_of
+from streams.money import compact_money
 from streams.overview import WATCHED_TOPICS, aligned_ms
+from streams.rule import AlertRoute, Owner, Severity
 from streams.staleness import stale_topics
 from streams.stock import StockStatus, stock_table
 from streams.topics import TOPICS
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from streams.events import Campaign
     from streams.settings import PreflightSettings, ShopSettings
     from streams.stock import SkuStock
+
+TEST_RULE: Final = "TEST"
+"""In place of a rule's number on a test page; no rule is called so."""
 
 _WEEK: Final = 7
 
@@ -95,7 +101,7 @@ def check_shop(columns: Columns, shop: ShopSettings, *, now_ms: int) -> list[Fin
         return [*findings, bad("campaign", "no campaign runs or is to come", mend, shop_id=shop.shop_id)]
     start = start_of(columns, shop, campaign)
     findings.append(ok("campaign", f"{start.name} starts {start.times(None)}", shop_id=shop.shop_id))
-    findings.append(_goal(campaign, shop))
+    findings.append(_goal(columns, shop, campaign))
     findings += _campaign_skus(columns, shop, campaign, now_ms, stale)
     return findings
 
@@ -170,6 +176,52 @@ def check_page(*, acknowledged_by: str | None, accepted_by: str, tested: bool) -
     return bad("page", said, mend)
 
 
+def test_page(shop: ShopSettings, start: CampaignStart | None, *, by: str, now_ms: int) -> Alert:
+    """Return a page that says that it is a test.
+
+    Args:
+        shop: whose receivers are tested.
+        start: of the campaign that it is for.
+        by: who sends it; foreign text, cleaned.
+        now_ms: the board's clock.
+    """
+    campaign = "" if start is None else f" {start.name} starts {start.times(None)}."
+    return Alert(
+        alert_id=f"{shop.shop_id}/{start.campaign_id if start else '-'}/TEST/{shop.shop_id}/t{now_ms}",
+        rule=TEST_RULE,
+        key="test_page",
+        title="Test page",
+        shop_id=shop.shop_id,
+        state=AlertState.OPEN,
+        route=AlertRoute.PAGE,
+        severity=Severity.PAGE,
+        owner=Owner.OPS,
+        opened_at_ms=now_ms,
+        updated_at_ms=now_ms,
+        timezone=shop.timezone,
+        currency=shop.currency,
+        campaign_id=start.campaign_id if start else "",
+        entity_kind="shop",
+        entity_id=shop.shop_id,
+        name=clean_name(shop.name or shop.shop_id),
+        advice="acknowledge it, nothing is wrong",
+        message=f"TEST PAGE of the war room, sent by {clean_name(by)}.{campaign} Do: acknowledge it, nothing is wrong.",
+    )
+
+
+def closed_page(page: Alert, *, by: str, now_ms: int) -> Alert:
+    """Return a test page as it closes: acknowledged `by` somebody, or (empty) by nobody in time."""
+    said = f"acknowledged by {clean_name(by)}" if by else "nobody acknowledged it in time"
+    return dataclasses.replace(
+        page,
+        state=AlertState.RESOLVED,
+        resolution=Resolution.ENDED,
+        updated_at_ms=now_ms,
+        resolved_at_ms=now_ms,
+        message=f"Test page closed: {said}.",
+    )
+
+
 def _profile(columns: Columns, shop: ShopSettings) -> Finding:
     profile = columns.profile(shop.shop_id)
     if profile is not None and columns.shop_disagrees(shop.shop_id):
@@ -188,15 +240,12 @@ def _profile(columns: Columns, shop: ShopSettings) -> Finding:
     )
 
 
-def _goal(campaign: Campaign, shop: ShopSettings) -> Finding:
-    metric = campaign.target_metric or "gmv"
-    if not campaign.target_value and not campaign.plan:
+def _goal(columns: Columns, shop: ShopSettings, campaign: Campaign) -> Finding:
+    metric, target = metric_of(campaign), target_of(columns, shop, campaign)
+    if not target:
         mend = "Set one: `warroom goal set`."
         return bad("goal", "the campaign has no goal", mend, shop_id=shop.shop_id)
-    value = campaign.target_value or sum(point.value for point in campaign.plan if point.hour is None)
-    shown = (
-        compact_money(to_minor(value, shop.currency), shop.currency) if metric == "gmv" else f"{value:,.0f}"
-    )
+    shown = compact_money(round(target), shop.currency) if metric == "gmv" else f"{target:,.0f}"
     return ok("goal", f"{shown} {metric}", shop_id=shop.shop_id)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -114,6 +114,35 @@ def checked_settings(
     settings = Settings(shops=shops, goals=goals, replay_id=replay_id, **sections)
     _check_together(settings, place)
     return settings
+
+
+_UNIT_MS: Final = {"_seconds": 1_000, "_minutes": 60_000, "_hours": 3_600_000}
+
+
+def changed_settings(settings: Settings, changes: Iterable[str]) -> Settings:
+    """Return settings with single numbers changed, each as `stock.page_lead_ms=14400000`.
+
+    A key that ends in `_ms` may be named in seconds, minutes or hours: `stock.page_lead_hours=4`.
+
+    Raises:
+        SettingsError: a change is no `section.key=value`, or its key or value does not hold.
+    """
+    document = {name: dict(msgspec.to_builtins(getattr(settings, name))) for name in SECTIONS}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (equals and dot and section in SECTIONS):
+            msg = f"{change!r} is no change of a setting."
+            raise SettingsError(msg, mend="Write stock.page_lead_hours=4.")
+        for suffix, unit_ms in _UNIT_MS.items():
+            spelt = key.removesuffix(suffix) + "_ms"
+            number = _number(value)
+            if key.endswith(suffix) and spelt in document[section] and number is not None:
+                key, value = spelt, str(round(number * unit_ms))
+        document[section][key] = value.strip()
+    checked = checked_settings(document, place="--set", replay_id=settings.replay_id)
+    kept = {name: getattr(checked, name) for name in SECTIONS}
+    return dataclasses.replace(settings, **kept)
 
 
 def check_shop(shop: ShopSettings, *, place: str) -> ShopSettings:

@@ -1,7 +1,8 @@
 """The command line: `warroom --help`.
 
 Exit codes: 0 done, 1 unexpected, 2 wrong use or settings, 3 unreadable recording, 4 state of another version,
-5 topics not as they must be, 69 broker or board not reachable, 75 stopped to be restarted (`streams.errors`).
+5 topics not as they must be, 6 not ready (doctor, preflight), 69 broker or board not reachable, 75 stopped to be
+restarted (`streams.errors`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from typing import Any
 import click
 
 from streams.errors import QueryError, WarRoomError
+from warroom.alerts_command import alerts
 from warroom.configuration import load
 from warroom.doctor_command import doctor
+from warroom.goal_command import goal
 from warroom.init_command import init, send_references
+from warroom.preflight_command import preflight
+from warroom.rehearse_command import rehearse
+from warroom.rules_command import rules
 
 
 class Commands(click.Group):
@@ -255,8 +261,13 @@ def send_letters(
     letters.send_again(load(config), places, value_file, as_json=as_json)
 
 
+main.add_command(alerts)
 main.add_command(doctor)
+main.add_command(goal)
 main.add_command(init)
+main.add_command(rules)
+main.add_command(preflight)
+main.add_command(rehearse)
 main.add_command(send_references)
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from dashboards.outbox import Outbox
 from dashboards.routes import notifiers_of
 from dashboards.server import Extras, build_app
 from dashboards.store import stores_beside
-from streams.board import Board
+from streams.board import Board, PublishesCampaigns
 from streams.errors import SettingsError, UnavailableError
 from streams.settings import Settings
 from warroom.configuration import for_replay
@@ -113,6 +113,8 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
             # A board without the lease evaluates nothing, and must not hide that nobody does.
             evaluated_ms=lambda: evaluator.ended_ms if may() else None,
             rule_state=lambda: evaluator.state,
+            publish=sink.publish_alerts,
+            campaigns=sink if isinstance(sink, PublishesCampaigns) else None,
         )
         runner = web.AppRunner(build_app(board, extras), access_log=None)
         await runner.setup()

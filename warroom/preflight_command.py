@@ -1,0 +1,165 @@
+"""`warroom preflight`: GO or NO-GO before a campaign day, from a running board, or from a recording to rehearse it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import getpass
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from streams.errors import QueryError, SettingsError
+from streams.findings import NOT_READY, Finding, Level, may_go, warn
+from warroom.configuration import load
+
+if TYPE_CHECKING:
+    from streams.preflight import CampaignStart
+    from streams.settings import Settings
+
+LOOK_EVERY_S = 0.5
+
+
+@click.command()
+@click.option("--url", help="A running board, such as http://127.0.0.1:8321.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="Default: board.token_file.")
+@click.option(
+    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Rehearse it on a recording."
+)
+@click.option(
+    "--at", help="With --recording: as known then, 2011-11-25T08:00 shop time, or ms; default its end."
+)
+@click.option(
+    "--page/--no-page", default=True, help="Send a test page and wait until a person acknowledges it."
+)
+@click.option("--shop", default="", help="Whose receivers the test page goes to; default the first shop.")
+@click.option(
+    "--accept-untested", metavar="NAME", default="", help="Who goes without an acknowledged test page."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.pass_obj
+def preflight(
+    config: Path | None,
+    /,
+    url: str | None,
+    token_file: Path | None,
+    recording: Path | None,
+    at: str | None,
+    shop: str,
+    accept_untested: str,
+    *,
+    page: bool,
+    as_json: bool,
+) -> None:
+    """Say whether the campaign day may begin.
+
+    Ends in GO, exit code 0, or NO-GO, exit code 6. The test page goes the way of every page; acknowledge it on the
+    board's page, or with `warroom alerts ack`. A recording sends none.
+    """
+    from streams.preflight import check_page
+
+    if (recording is None) == (url is None):
+        what = "Name one of --recording and --url."
+        raise QueryError(what, reason="bad_request", mend="See warroom preflight --help.")
+    settings = load(config)
+    if recording is not None:
+        findings, starts = _of_recording(settings, recording, at)
+        acknowledged, tested = None, False
+    else:
+        if at is not None:
+            what = "--at looks back in a recording; a board answers as of now."
+            raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+        findings, starts = asyncio.run(_of_board(str(url), settings, token_file))
+        acknowledged, tested = None, page
+        if page:
+            acknowledged = asyncio.run(_paged(str(url), settings, token_file, shop))
+    findings.append(check_page(acknowledged_by=acknowledged, accepted_by=accept_untested, tested=tested))
+    _end(findings, starts, as_json=as_json)
+
+
+def _of_recording(
+    settings: Settings, path: Path, at: str | None
+) -> tuple[list[Finding], list[CampaignStart]]:
+    from replay.clock import local_instant_ms
+    from replay.direct import load_columns
+    from replay.recording import Recording
+    from streams.preflight import check_shop, next_campaign, start_of
+
+    recording = Recording.open(path)
+    settings = settings.with_shops(recording.shops)
+    shops = [settings.shops[shop_id] for shop_id in recording.shops]
+    try:
+        until_ms = recording.span_ms()[1] if at is None else local_instant_ms(at, shops[0].timezone)
+    except ValueError as error:
+        what = f"--at: {error}."
+        raise SettingsError(
+            what, mend="Write 2011-11-25T08:00 in shop time, or ms since the epoch."
+        ) from error
+    columns = load_columns(recording, settings, until_ms=until_ms)
+    findings = [finding for shop in shops for finding in check_shop(columns, shop, now_ms=until_ms)]
+    said = "a recording has no board: lag, evaluation, disk and routes are not looked at"
+    findings.append(warn("board", said, "Ask a running one: --url."))
+    campaigns = [(shop, next_campaign(columns, shop, now_ms=until_ms)) for shop in shops]
+    return findings, [start_of(columns, shop, one) for shop, one in campaigns if one is not None]
+
+
+async def _of_board(
+    url: str, settings: Settings, token_file: Path | None
+) -> tuple[list[Finding], list[CampaignStart]]:
+    from streams.preflight import CampaignStart
+    from warroom.board_client import call_board
+
+    document = await call_board(url, "/api/v1/preflight", settings, token_file=token_file)
+    try:
+        return (
+            msgspec.convert(document["findings"], list[Finding]),
+            msgspec.convert(document["campaigns"], list[CampaignStart]),
+        )
+    except (KeyError, msgspec.ValidationError) as error:
+        what = f"{url} answers in another version: {error}."
+        raise QueryError(what, reason="other_version", mend="Use the version of the board.") from error
+
+
+async def _paged(url: str, settings: Settings, token_file: Path | None, shop: str) -> str | None:
+    """Send a test page; return who acknowledged it, None when nobody did in time."""
+    from warroom.board_client import call_board
+
+    body = {"by": getpass.getuser(), "shop": shop}
+    sent = await call_board(url, "/api/v1/preflight/page", settings, body=body, token_file=token_file)
+    alert_id = sent["alert_id"]
+    minutes = sent["wait_ms"] / 60_000
+    click.echo(f"A test page is under way. Acknowledge it within {minutes:g} min: {alert_id}", err=True)
+    until_s = time.monotonic() + sent["wait_ms"] / 1000 + 2 * LOOK_EVERY_S
+    while time.monotonic() < until_s:
+        document = await call_board(url, "/api/v1/alerts", settings, token_file=token_file)
+        for alert in document["alerts"]:
+            if alert["alert_id"] == alert_id and alert.get("ack"):
+                return str(alert["ack"]["by"])
+        await asyncio.sleep(LOOK_EVERY_S)
+    return None
+
+
+def _end(findings: list[Finding], starts: list[CampaignStart], *, as_json: bool) -> None:
+    go = may_go(findings)
+    if as_json:
+        document: dict[str, Any] = {
+            "go": go,
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+            "campaigns": [dataclasses.asdict(start) for start in starts],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False, sort_keys=True))
+    else:
+        for finding in findings:
+            click.echo(finding.text)
+        for start in starts:
+            here = dt.datetime.fromtimestamp(start.starts_at_ms / 1000).astimezone().tzinfo
+            click.echo(f"{start.shop_id} {start.name} starts {start.times(here)}")
+        faults = [finding.check for finding in findings if finding.level is Level.BAD]
+        click.echo("GO" if go else f"NO-GO: {', '.join(faults)}")
+    sys.exit(0 if go else NOT_READY)
