@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from streams.alerts import Alert, Resolution
 from streams.days import MINUTE_MS
 from streams.goals import running_campaign
 from streams.rule import AlertRoute, Entity, Judgement, Owner, Reading, Rule, Severity
+from streams.rules import lasted_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,21 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def _lag_closing(alert: Alert) -> str:
+    lasted = lasted_words(alert)
+    if alert.resolution is Resolution.WORSE:
+        return f"The feed of {alert.name} falls further behind: it is told anew."
+    return f"Resolved after {lasted}: today is real time again for the feed of {alert.name}."
+
+
+def _missing_closing(alert: Alert) -> str:
+    return f"Resolved after {lasted_words(alert)}: the feed of {alert.name} sends again."
+
+
+def _disconnected_closing(alert: Alert) -> str:
+    return f"Resolved after {lasted_words(alert)}: the integration of {alert.name} is connected again."
+
+
 RULES: Final = (
     Rule(
         number="A-64",
@@ -176,6 +193,7 @@ RULES: Final = (
         route=AlertRoute.CHANNEL,
         advice="look at the worker, the broker and the connector",
         text=_lag_text,
+        closing=_lag_closing,
         runbook="feeds",
         settings=("rules.lag_amber_ms", "rules.lag_red_ms", "board.stale_after_ms"),
         sources=("S2-06", "S4-07"),
@@ -199,6 +217,7 @@ RULES: Final = (
         route=AlertRoute.PAGE,
         advice="look at the connector and the source",
         text=_missing_text,
+        closing=_missing_closing,
         runbook="feeds",
         settings=("board.stale_after_ms",),
         sources=("S2-06",),
@@ -221,6 +240,7 @@ RULES: Final = (
         route=AlertRoute.CHANNEL,
         advice="connect the shop again in its seller centre",
         text=_disconnected_text,
+        closing=_disconnected_closing,
         runbook="feeds",
         settings=(),
         sources=("S3-02",),

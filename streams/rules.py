@@ -210,11 +210,10 @@ def incident_of(rule: Rule, reading: Reading, context: RuleContext, alert_id: st
         **reading.extra,
     }
     alert = Alert(**fields)
-    as_of = (
-        f"Stock as of {context.clock.time(alert.stock_as_of_ms)}."
-        if alert.stock_as_of_ms is not None
-        else context.as_of(rule.reads)
-    )
+    if alert.stock_as_of_ms is not None:
+        as_of = f"Stock as of {context.clock.time(alert.stock_as_of_ms)}."
+    else:
+        as_of = context.as_of(rule.reads) if rule.reads else ""
     return dataclasses.replace(alert, message=advised(rule.text(reading, context), alert.advice, as_of))
 
 
@@ -344,7 +343,7 @@ def _missed(state: RuleState, rule: Rule, context: RuleContext) -> list[Alert]:
 def closing_text(alert: Alert) -> str:
     """Return what an incident says when it closes, from its title, name and value."""
     name = f", {alert.name}" if alert.name else ""
-    lasted = _lasted((alert.resolved_at_ms or alert.updated_at_ms) - alert.opened_at_ms)
+    lasted = lasted_words(alert)
     match alert.resolution:
         case Resolution.WORSE:
             return f"Worse than it was told: {alert.title}{name}. It is told anew."
@@ -361,6 +360,7 @@ def measured(value: float, unit: str) -> str:
     return f"{number} {unit}".rstrip()
 
 
-def _lasted(ms: int) -> str:
-    minutes = max(1, round(ms / MINUTE_MS))
+def lasted_words(alert: Alert) -> str:
+    """Return for how long an incident was open: `42 min`, `3 h`."""
+    minutes = max(1, round(((alert.resolved_at_ms or alert.updated_at_ms) - alert.opened_at_ms) / MINUTE_MS))
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools import generate_dashboards, generate_docs, generate_metrics, generate_schemas
+from tools import generate_dashboards, generate_docs, generate_metrics, generate_rules, generate_schemas
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -21,6 +21,7 @@ GENERATORS: Final[tuple[Generator, ...]] = (
     generate_dashboards.documents,
     generate_docs.documents,
     generate_metrics.documents,
+    generate_rules.documents,
     generate_schemas.documents,
 )
 """Each takes the top of the checkout."""

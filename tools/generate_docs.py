@@ -131,6 +131,8 @@ def _fill(page: str, name: str, block: str) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> str:
     value = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return "none"
     if value is dataclasses.MISSING:
         return "none, it must be given"
     if isinstance(value, bool):
