@@ -83,9 +83,14 @@ class Receiver:
         self._news = asyncio.Event()
 
     @property
-    def url(self) -> str:
+    def base(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._port}/hook"
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """Where it takes messages."""
+        return f"{self.base}/hook"
 
     @property
     def accepted(self) -> list[dict[str, Any]]:

@@ -1,0 +1,323 @@
+"""From a record on the topic to the message at the receiver: real Kafka, Alertmanager, Prometheus and processes.
+
+Both ways of delivery, by Alertmanager and by the outbox, go through the same day: a page within a minute of its cause,
+one end after the restock, nothing else; whoever is killed, an incident opens once and closes once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from dashboards.alertmanager.generate import PACES, Pace
+from dashboards.prometheus.generate import OUTPUT
+from tests.alertmanager_process import QUICK, Alertmanager
+from tests.kafka_broker import KafkaBroker
+from tests.processes import free_port, running_prometheus
+from tests.receivers import PagerDuty, Slack
+from tests.selling import Selling
+from tests.warroom_process import Warroom
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
+
+PAGE_WITHIN_S: Final = 60.0
+SETTLED_S: Final = 5.0
+NUMBERS: Final = itertools.count(1)
+SHIPPED: Final = Path(__file__).resolve().parents[2] / "dashboards/prometheus/prometheus.yml"
+
+Way = str
+"""`alertmanager` or `outbox`."""
+
+
+@dataclass
+class Day:
+    """A campaign day under way: its receivers, what sells, and the processes of the war room."""
+
+    slack: Slack
+    pagerduty: PagerDuty
+    alertmanager: Alertmanager
+    board: Warroom
+    selling: Selling
+
+
+def written_config(
+    folder: Path,
+    kafka: KafkaBroker,
+    prefix: str,
+    port: int,
+    shops: list[str],
+    notify: dict[str, Any],
+    evaluate_every_ms: int,
+) -> Path:
+    lines = [
+        "[kafka]",
+        f'bootstrap = "{kafka.bootstrap}"',
+        f'prefix = "{prefix}"',
+        "partitions = 2",
+        "[board]",
+        f"port = {port}",
+        f'data_dir = "{folder}/data"',
+        f"evaluate_every_ms = {evaluate_every_ms}",
+        "[rules.clear_ms]",
+        '"A-02" = 1000',
+        "[notify]",
+        *(f"{key} = {json.dumps(value)}" for key, value in notify.items()),
+    ]
+    for shop in shops:
+        lines += [f"[shops.{shop}]", 'timezone = "UTC"', 'currency = "USD"']
+    path = folder / "warroom.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def notify_of(
+    way: Way, folder: Path, alertmanagers: list[str], slack: Slack, pagerduty: PagerDuty
+) -> dict[str, Any]:
+    """Return the settings of a way of delivery."""
+    if way == "alertmanager":
+        return {
+            "alertmanager_url": ",".join(alertmanagers),
+            "alertmanager_repost_ms": 2_000,
+            "retry_first_ms": 200,
+        }
+    (folder / "slack").write_text(slack.url, encoding="utf-8")
+    (folder / "key").write_text("key-ops", encoding="utf-8")
+    return {
+        "slack_webhook_file": str(folder / "slack"),
+        "pagerduty_key_file": str(folder / "key"),
+        "pagerduty_url": pagerduty.url,
+        "retry_first_ms": 200,
+        "retry_most_ms": 2_000,
+    }
+
+
+@contextlib.asynccontextmanager
+async def day_of(
+    folder: Path,
+    kafka: KafkaBroker,
+    way: Way,
+    *,
+    shops: list[str],
+    paces: dict[str, Pace] = QUICK,
+    replay_id: str = "",
+    more_alertmanagers: tuple[str, ...] = (),
+    evaluate_every_ms: int = 500,
+) -> AsyncIterator[Day]:
+    """Begin a day whose board is whole, in a world of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(Slack())
+        pagerduty = await stack.enter_async_context(PagerDuty())
+        alertmanager = await stack.enter_async_context(Alertmanager(folder, slack, pagerduty, paces=paces))
+        prefix = f"replay.{replay_id}." if replay_id else f"day{next(NUMBERS)}."
+        port = free_port()
+        urls = [alertmanager.url, *more_alertmanagers]
+        notify = notify_of(way, folder, urls, slack, pagerduty)
+        if replay_id:
+            notify |= notify_of("outbox", folder, urls, slack, pagerduty)
+        config = written_config(folder, kafka, prefix, port, shops, notify, evaluate_every_ms)
+        world = ["--replay", replay_id] if replay_id else []
+        await created(config, world)
+        await stack.enter_async_context(Warroom(config, "worker", *world))
+        board = await stack.enter_async_context(Warroom(config, "board", *world, port=port))
+        selling = await stack.enter_async_context(
+            Selling(kafka.bootstrap, prefix, shops, replay_id=replay_id)
+        )
+        await board.ready()
+        yield Day(slack, pagerduty, alertmanager, board, selling)
+
+
+async def created(config: Path, world: list[str]) -> None:
+    async with Warroom(config, "topics", *world) as topics:
+        assert await topics.ended() == 0, topics.log()
+
+
+# --- the page, the end, and nothing else --------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def prometheus_of(folder: Path, day: Day) -> AsyncIterator[None]:
+    """Run Prometheus on the shipped configuration and rules, at a test's pace."""
+    rules = folder / "rules"
+    rules.mkdir()
+    text = OUTPUT.read_text(encoding="utf-8")
+    head, _, body = text.partition("\n")
+    document = json.loads(body)
+    (down,) = [rule for rule in document["groups"][0]["rules"] if rule["alert"] == "WarRoomBoardDown"]
+    down["for"] = "2s"
+    (rules / "pipeline.rules.yml").write_text(f"{head}\n{json.dumps(document)}", encoding="utf-8")
+    config = SHIPPED.read_text(encoding="utf-8")
+    for old, new in {
+        "board:8321": day.board.url.removeprefix("http://"),
+        "alertmanager:9093": day.alertmanager.url.removeprefix("http://"),
+        "scrape_interval: 5s": "scrape_interval: 1s",
+        "scrape_timeout: 4s": "scrape_timeout: 1s",
+        "evaluation_interval: 15s": "evaluation_interval: 1s",
+        "    authorization:\n      type: Bearer\n      credentials_file: /run/secrets/board_token\n": "",
+    }.items():
+        assert old in config, old
+        config = config.replace(old, new)
+    manager = running_prometheus(folder, config)
+    await asyncio.to_thread(manager.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+async def test_a_stock_out_pages_within_a_minute_ends_once_and_a_dead_board_is_told_of(
+    tmp_path: Path, kafka: KafkaBroker
+) -> None:
+    # The shipped waits and evaluations; only what follows the first message is quicker.
+    paces = {**PACES, "page": Pace(PACES["page"].wait, "3s", "4h")}
+    async with (
+        day_of(tmp_path, kafka, "alertmanager", shops=["s1"], paces=paces, evaluate_every_ms=5_000) as day,
+        prometheus_of(tmp_path, day),
+    ):
+        await day.selling.sells("A1")
+        await day.board.until("/api/v1/query?metrics=orders", lambda said: said["rows"][0]["orders"] == 20)
+        caused_s = time.monotonic()
+        await day.selling.level(0, "A1")
+        await day.pagerduty.until(lambda: day.pagerduty.opened() == 1, within_s=PAGE_WITHIN_S)
+        assert day.pagerduty.requests[0].at_s - caused_s < PAGE_WITHIN_S
+        await day.slack.until(lambda: len(day.slack.texts()) == 1)
+
+        await day.selling.level(500, "A1")
+        await day.pagerduty.until(lambda: day.pagerduty.closed() == 1)
+        await asyncio.sleep(SETTLED_S)
+        assert [one.events for one in day.pagerduty.incidents().values()] == [["trigger", "resolve"]]
+        assert len(day.slack.texts()) == 2
+        assert "A1 is out of stock" in day.slack.texts()[0]
+        assert "Resolved: A1 was restocked" in day.slack.texts()[1]
+
+        await day.board.kill()
+        await day.pagerduty.until(lambda: len(day.pagerduty.accepted) > 2, within_s=PAGE_WITHIN_S)
+        assert day.pagerduty.accepted[2]["payload"]["class"] == "WarRoomBoardDown"
+        assert day.pagerduty.accepted[2]["routing_key"] == "key-platform"
+
+
+# --- whoever is killed --------------------------------------------------------------------------------------------
+
+SHOPS: Final = ["before", "during", "open", "closing", "after"]
+"""Each lives through one kill of the board: before it sees the cause, while it tells of it, while the incident is
+open, while it closes, after it has closed."""
+
+
+async def each_way_at_once(folder: Path, play: Callable[[Way, Path], Awaitable[None]]) -> None:
+    """Play both ways at a time: they wait most of it."""
+
+    async def one(way: Way) -> None:
+        place = folder / way
+        place.mkdir()
+        try:
+            await play(way, place)
+        except AssertionError as error:
+            error.add_note(f"way: {way}")
+            raise
+
+    async with asyncio.TaskGroup() as group:
+        for way in ("alertmanager", "outbox"):
+            group.create_task(one(way))
+
+
+async def test_a_killed_board_opens_every_incident_once_and_closes_it_once(
+    tmp_path: Path, kafka: KafkaBroker
+) -> None:
+    async def play(way: Way, folder: Path) -> None:
+        async with day_of(folder, kafka, way, shops=SHOPS) as day:
+            pagerduty, selling = day.pagerduty, day.selling
+            for shop in SHOPS:
+                await selling.sells("A1", shop=shop)
+
+            await day.board.kill()
+            await selling.level(0, "A1", shop="before")
+            await restarted(day)
+            await pagerduty.until(lambda: pagerduty.opened() == 1)
+
+            await selling.level(0, "A1", shop="during")
+            await asyncio.sleep(1.2)
+            await day.board.kill()
+            await restarted(day)
+            for shop in ("open", "closing", "after"):
+                await selling.level(0, "A1", shop=shop)
+            await pagerduty.until(lambda: pagerduty.opened() == len(SHOPS))
+
+            await day.board.kill()
+            await restarted(day)
+            await selling.level(500, "A1", shop="closing")
+            await asyncio.sleep(1.7)
+            await day.board.kill()
+            await restarted(day)
+            for shop in ("before", "during", "open", "after"):
+                await selling.level(500, "A1", shop=shop)
+            await pagerduty.until(lambda: pagerduty.closed() == len(SHOPS))
+
+            await day.board.kill()
+            await restarted(day)
+            await asyncio.sleep(SETTLED_S)
+            assert pagerduty.verdict() == [(1, 1)] * len(SHOPS)
+
+    await each_way_at_once(tmp_path, play)
+
+
+async def restarted(day: Day) -> None:
+    day.board.start()
+    await day.board.ready()
+
+
+# --- whoever fails ------------------------------------------------------------------------------------------------
+
+
+async def test_receivers_that_hang_hold_up_neither_counting_nor_evaluation(
+    tmp_path: Path, kafka: KafkaBroker
+) -> None:
+    async def play(way: Way, folder: Path) -> None:
+        async with (
+            Slack() as silent,
+            day_of(folder, kafka, way, shops=["s1"], more_alertmanagers=(silent.base,)) as day,
+        ):
+            silent.hanging = day.slack.hanging = day.pagerduty.hanging = True
+            await day.selling.sells("A1", "B1")
+            await day.selling.level(0, "A1")
+            await day.pagerduty.until(lambda: len(day.pagerduty.requests) > 0)
+            began_s = time.monotonic()
+            await day.selling.sells(*(f"C{number}" for number in range(50)))
+            await day.board.until(
+                "/api/v1/query?metrics=orders&shop=s1",
+                lambda said: said["rows"][0]["orders"] == 40,
+                within_s=10,
+            )
+            await day.selling.level(0, "B1")
+            await day.board.until("/api/v1/alerts", lambda said: len(said["alerts"]) == 2, within_s=10)
+            # Not a second more than on a day when everybody answers.
+            assert time.monotonic() - began_s < 10
+            assert day.pagerduty.accepted == []
+            day.slack.release()
+            day.pagerduty.release()
+            await day.pagerduty.until(lambda: day.pagerduty.opened() >= 1, within_s=30)
+            await day.selling.level(500, "A1", "B1")
+            await day.pagerduty.until(lambda: day.pagerduty.opened() == day.pagerduty.closed(), within_s=30)
+            assert all(one == (1, 1) for one in day.pagerduty.verdict())
+
+    await each_way_at_once(tmp_path, play)
+
+
+async def test_a_replay_with_live_receivers_tells_nobody(tmp_path: Path, kafka: KafkaBroker) -> None:
+    async with day_of(tmp_path, kafka, "alertmanager", shops=["s1"], replay_id="friday") as day:
+        await day.selling.sells("A1")
+        await day.selling.level(0, "A1")
+        said = await day.board.until("/api/v1/alerts", lambda said: len(said["alerts"]) == 1)
+        assert said["alerts"][0]["state"] == "open"
+        await day.selling.level(500, "A1")
+        await day.board.until("/api/v1/alerts", lambda said: said["alerts"][0]["state"] == "resolved")
+        await asyncio.sleep(SETTLED_S)
+        assert day.pagerduty.requests == []
+        assert day.slack.requests == []
