@@ -1,404 +1,336 @@
-"""The stock-out rules as dialogues: what is seen, what is said."""
+"""The engine: when an incident opens, closes, grows worse; what is held; what is remembered."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from streams.alerts import Alert, AlertRoute, AlertState, Resolution, SoldBy, decode_alert, encode_alert
+from streams.alerts import Alert, AlertRoute, AlertState, Resolution, decode_alert, encode_alert
 from streams.days import HOUR_MS, MINUTE_MS
-from streams.digest import digest
-from streams.events import Source
-from streams.page_facts import page_minimum, sold_by
+from streams.rule import Entity, Judgement, Owner, Reading, Rule, Severity
 from streams.rule_context import RuleContext
-from streams.rule_stock import RULES
-from streams.rules import RuleState, evaluate
-from streams.settings import Settings, ShopSettings, StockSettings
-from streams.stock import SkuStock, StockStatus
-from tests.unit.streams.boards import CREATOR, LIVE, SHOP, SHOP_TAB, at, board, line, order
-from tests.unit.streams.test_goals import campaign
+from streams.rules import RuleState, closing_text, evaluate, measured
+from streams.settings import RuleSettings, Settings, ShopSettings
+from tests.unit.streams.boards import SHOP, at, board
 
 NOW = at("2024-11-29 20:00")
-HOLD_MS, CLEAR_MS = MINUTE_MS, 10 * MINUTE_MS
-SETTINGS = StockSettings()
-LIVE_SALE = SoldBy("LIVE", "live-1", 0.7)
-
-SOON = SkuStock(
-    shop_id=SHOP,
-    sku_id="A1",
-    product_id="A",
-    name="Linen dress / M",
-    campaign_id="c1",
-    as_of_ms=NOW,
-    stock_as_of_ms=NOW,
-    on_hand=38,
-    status=StockStatus.AT_RISK,
-    unknown_because="",
-    out_since_ms=None,
-    velocity_per_h=52.0,
-    recent_units=90,
-    hours_to_stockout=1.0,
-    eta_ms=NOW + HOUR_MS,
-    eta_low_ms=NOW + 45 * MINUTE_MS,
-    eta_high_ms=NOW + 90 * MINUTE_MS,
-    horizon_end_ms=NOW + 4 * HOUR_MS,
-    demand_units=200.0,
-    replenish_units=162,
-    gmv_at_risk_minor=400_000,
-    gmv_at_risk_low_minor=300_000,
-    gmv_at_risk_high_minor=500_000,
-    price_minor=2_500,
-    shape="own",
-)
-"""A SKU that X-83 pages for: the late end in an hour and a half, 4,000.00 at risk, 90 sold in two hours."""
+FIRES, BETWEEN, CLEAR = Judgement.FIRES, Judgement.BETWEEN, Judgement.CLEAR
+THIN, HELD, ENDED = Judgement.THIN, Judgement.HELD, Judgement.ENDED
+COLUMNS = board([])
 
 
-def but(row: SkuStock = SOON, **changes: Any) -> SkuStock:
-    return dataclasses.replace(row, **changes)
-
-
-OUT = but(
-    status=StockStatus.OUT_OF_STOCK,
-    on_hand=0,
-    eta_ms=None,
-    eta_low_ms=None,
-    eta_high_ms=None,
-    hours_to_stockout=0.0,
-    out_since_ms=NOW + 55 * MINUTE_MS,
-)
-PLENTY = but(
-    status=StockStatus.HEALTHY,
-    on_hand=900,
-    eta_ms=NOW + 40 * HOUR_MS,
-    eta_low_ms=NOW + 30 * HOUR_MS,
-    eta_high_ms=NOW + 50 * HOUR_MS,
-    gmv_at_risk_minor=0,
-)
+def reading(judgement: Judgement, entity: str = "e1", **more: Any) -> Reading:
+    return Reading(Entity("product", entity, f"Product {entity}", campaign_id="c1"), judgement, **more)
 
 
 class Room:
-    """A rule state with a clock, to which rows are shown one after the other."""
+    """One rule that finds what a test says, with a clock."""
 
-    def __init__(self, state: RuleState | None = None, at_ms: int = NOW) -> None:
-        self.state = state or RuleState()
-        self.now_ms = at_ms
+    def __init__(self, *, settings: Settings | None = None, **rule: Any) -> None:
+        self.seen: list[Reading] = []
+        self.missed: list[Reading] = []
+        self.asked: list[tuple[int, int]] = []
+        fields: dict[str, Any] = {
+            "number": "A-99",
+            "key": "some_rule",
+            "title": "Some rule",
+            "entity": "product",
+            "reads": ("orders",),
+            "find": lambda _: self.seen,
+            "condition": "",
+            "minimum": "",
+            "clears": "",
+            "unit": "%",
+            "hold_ms": MINUTE_MS,
+            "clear_ms": 2 * MINUTE_MS,
+            "severity": Severity.WARNING,
+            "owner": Owner.CONTENT,
+            "route": AlertRoute.CHANNEL,
+            "advice": "do it",
+            "text": lambda found, _: f"{found.entity.name} is at {found.value}.",
+            "runbook": "some",
+            "settings": (),
+            "sources": ("S1-01",),
+        }
+        self.rule = Rule(**(fields | rule))
+        self.settings = settings or Settings()
+        self.state = RuleState()
+        self.now_ms = NOW
 
     def sees(
         self,
-        *rows: SkuStock,
+        *seen: Reading | Judgement,
         after_ms: int = 0,
-        stale: frozenset[str] = frozenset(),
-        minimum: int = 100_000,
-        zone: str = "UTC",
-        shop_id: str = SHOP,
+        stale: Iterable[str] = (),
+        at_head: bool = True,
+        rules: tuple[Rule, ...] | None = None,
     ) -> list[Alert]:
         self.now_ms += after_ms
-        context = RuleContext(
-            board([], zone=zone), ShopSettings(shop_id, zone), Settings(), self.now_ms, self.state.incidents
-        )
-        # What the context would compute, given.
-        vars(context).update(
-            stock=list(rows),
-            stale=stale,
-            page_minimum_minor=max(1, minimum),
-            sold_by={row.sku_id: LIVE_SALE for row in rows},
-        )
-        return [*evaluate(self.state, RULES, context), *digest(self.state, context)]
+        self.seen = [one if isinstance(one, Reading) else reading(one) for one in seen]
+        shop = ShopSettings(SHOP, "UTC")
+        context = RuleContext(COLUMNS, shop, self.settings, self.now_ms, self.state.incidents, at_head)
+        vars(context)["stale"] = frozenset(stale)
+        return evaluate(self.state, (self.rule,) if rules is None else rules, context)
 
-    def paged(self, row: SkuStock = SOON) -> Alert:
-        """Show a row until it pages."""
-        assert self.sees(row) == []
-        (alert,) = self.sees(row, after_ms=HOLD_MS)
+    def opened(self, **more: Any) -> Alert:
+        """Return the incident that opens once the rule has fired for its hold."""
+        self.sees(reading(FIRES, **more))
+        (alert,) = self.sees(reading(FIRES, **more), after_ms=MINUTE_MS)
         return alert
 
+    def restarted(self) -> Room:
+        """Return a room that knows only what was published."""
+        other = Room(settings=self.settings)
+        other.rule, other.now_ms = self.rule, self.now_ms
+        newest = [decode_alert(encode_alert(alert)) for alert in self.state.incidents.values()]
+        other.state = RuleState.restored(newest, digest_every_ms=HOUR_MS)
+        other.rule = dataclasses.replace(self.rule, find=lambda _: other.seen)
+        return other
 
-def test_a_page_opens_once_its_condition_has_held() -> None:
+
+def test_an_incident_carries_what_its_rule_and_its_reading_say() -> None:
     room = Room()
-    assert room.sees(SOON) == []
-    assert room.sees(SOON, after_ms=HOLD_MS - 1) == []
-    (alert,) = room.sees(SOON, after_ms=1)
-    assert (alert.rule, alert.key, alert.state, alert.route) == (
-        "A-01",
-        "oos_forecast",
+    alert = room.opened(value=71.5, threshold=75.0, money_minor=4_200, figures={"needed": 12})
+    assert (alert.rule, alert.key, alert.title, alert.owner) == (
+        "A-99",
+        "some_rule",
+        "Some rule",
+        Owner.CONTENT,
+    )
+    assert (alert.severity, alert.route, alert.runbook) == (Severity.WARNING, AlertRoute.CHANNEL, "some")
+    assert (alert.entity_kind, alert.entity_id, alert.name) == ("product", "e1", "Product e1")
+    assert (alert.value, alert.threshold, alert.unit) == (71.5, 75.0, "%")
+    assert (alert.money_minor, alert.figures) == (4_200, {"needed": 12})
+    assert alert.alert_id == "s1/c1/A-99/e1/2024-11-29"
+    assert alert.message == "Product e1 is at 71.5. Do: do it. As of 20:01."
+
+
+def test_a_rule_without_a_hold_opens_and_closes_at_once() -> None:
+    room = Room(hold_ms=0, clear_ms=0)
+    (opened,) = room.sees(FIRES)
+    (closed,) = room.sees(CLEAR, after_ms=1)
+    assert (opened.state, closed.state, closed.resolution) == (
         AlertState.OPEN,
-        AlertRoute.PAGE,
-    )
-    assert (alert.predicted_ms, alert.predicted_low_ms, alert.predicted_high_ms) == (
-        SOON.eta_ms,
-        SOON.eta_low_ms,
-        SOON.eta_high_ms,
-    )
-    assert alert.message.startswith(
-        "Linen dress / M runs out ~21:00 (20:45-21:30). 38 left, 52/h. At risk $4.0k by midnight."
-    )
-    for _ in range(5):
-        assert room.sees(SOON, after_ms=MINUTE_MS) == []
-
-
-def test_a_condition_that_breaks_starts_its_hold_over() -> None:
-    room = Room()
-    room.sees(SOON)
-    room.sees(PLENTY, after_ms=HOLD_MS // 2)
-    assert room.sees(SOON, after_ms=HOLD_MS // 2) == []
-    assert room.sees(SOON, after_ms=HOLD_MS // 2) == []
-    assert len(room.sees(SOON, after_ms=HOLD_MS // 2)) == 1
-
-
-@pytest.mark.parametrize(
-    "calm",
-    [
-        but(eta_high_ms=NOW + HOLD_MS + 3 * HOUR_MS + 1),
-        but(eta_high_ms=None),
-        but(gmv_at_risk_minor=99_999),
-        but(recent_units=4),
-        PLENTY,
-    ],
-    ids=["late end beyond the lead", "late end out of sight", "too little money", "too few sales", "healthy"],
-)
-def test_what_misses_one_condition_of_x83_does_not_page(calm: SkuStock) -> None:
-    room = Room()
-    assert room.sees(calm) == []
-    assert room.sees(calm, after_ms=HOLD_MS) == []
-
-
-@pytest.mark.parametrize(
-    "just",
-    [
-        but(eta_high_ms=NOW + 3 * HOUR_MS),
-        but(gmv_at_risk_minor=100_000),
-        but(recent_units=5),
-    ],
-)
-def test_what_just_meets_a_condition_of_x83_pages(just: SkuStock) -> None:
-    assert Room().paged(just).route is AlertRoute.PAGE
-
-
-def test_without_a_minimum_at_least_some_money_must_be_at_risk() -> None:
-    room = Room()
-    room.sees(but(gmv_at_risk_minor=0), minimum=0)
-    assert room.sees(but(gmv_at_risk_minor=0), after_ms=HOLD_MS, minimum=0) == []
-
-
-def test_the_real_time_is_filled_in_when_the_sku_runs_out() -> None:
-    room = Room()
-    opened = room.paged()
-    closed, out = room.sees(OUT, after_ms=HOUR_MS - HOLD_MS - 4 * MINUTE_MS)
-    assert (closed.alert_id, closed.state, closed.resolution) == (
-        opened.alert_id,
         AlertState.RESOLVED,
-        Resolution.RAN_OUT,
-    )
-    assert (closed.predicted_ms, closed.actual_ms) == (SOON.eta_ms, OUT.out_since_ms)
-    assert closed.inside_interval is True
-    assert closed.message == "Linen dress / M ran out 20:55. Predicted ~21:00 (20:45-21:30)."
-    assert (out.rule, out.key, out.state) == ("A-02", "oos_now", AlertState.OPEN)
-    assert out.message.startswith(
-        "Linen dress / M is out of stock since 20:55, predicted ~21:00 (20:45-21:30)."
+        Resolution.EASED,
     )
 
 
-def test_a_stock_out_that_nobody_foretold_pages_by_its_value() -> None:
-    (alert,) = Room().sees(OUT)
-    assert (alert.rule, alert.predicted_ms, alert.actual_ms) == ("A-02", None, OUT.out_since_ms)
-    assert Room().sees(but(OUT, gmv_at_risk_minor=99_999)) == []
-    assert Room().sees(but(OUT, recent_units=4)) == []
-
-
-def test_an_open_stock_out_is_not_said_again_when_its_sales_have_left_the_window() -> None:
+@pytest.mark.parametrize("other", [BETWEEN, CLEAR, THIN, HELD, ENDED])
+def test_what_does_not_fire_starts_the_hold_over(other: Judgement) -> None:
     room = Room()
-    room.sees(OUT)
-    assert room.sees(but(OUT, recent_units=0, gmv_at_risk_minor=10), after_ms=MINUTE_MS) == []
-    assert room.sees(OUT, after_ms=MINUTE_MS) == []
+    room.sees(FIRES)
+    assert room.sees(other, after_ms=MINUTE_MS // 2) == []
+    assert room.sees(FIRES, after_ms=MINUTE_MS // 2) == []
+    assert room.sees(FIRES, after_ms=MINUTE_MS - 1) == []
+    assert len(room.sees(FIRES, after_ms=1)) == 1
 
 
-def test_a_restock_closes_a_stock_out_once_it_lasts() -> None:
+@pytest.mark.parametrize("other", [FIRES, BETWEEN, THIN, HELD])
+def test_only_clearing_for_its_time_closes(other: Judgement) -> None:
     room = Room()
-    (opened,) = room.sees(OUT)
-    assert room.sees(PLENTY, after_ms=MINUTE_MS) == []
-    (closed,) = room.sees(PLENTY, after_ms=CLEAR_MS)
-    assert (closed.alert_id, closed.resolution) == (opened.alert_id, Resolution.RESTOCKED)
-    assert room.sees(PLENTY, after_ms=CLEAR_MS) == []
-
-
-def test_one_unit_that_comes_back_for_a_moment_closes_nothing() -> None:
-    room = Room()
-    room.sees(OUT)
-    scarce = but(SOON, on_hand=1, recent_units=0)
-    for _ in range(10):
-        assert room.sees(scarce, after_ms=MINUTE_MS) == []
-        assert room.sees(OUT, after_ms=CLEAR_MS) == []
-
-
-def test_a_forecast_closes_only_beyond_its_clearing_level() -> None:
-    room = Room()
-    room.paged()
-    # Beyond the lead of three hours, but not beyond half as much again.
-    for _ in range(5):
-        near = but(eta_high_ms=room.now_ms + CLEAR_MS + 4 * HOUR_MS)
-        assert room.sees(near, after_ms=CLEAR_MS) == []
-    # Below the minimum, but not below half of it.
-    assert room.sees(but(gmv_at_risk_minor=60_000), after_ms=CLEAR_MS) == []
-    easy = but(gmv_at_risk_minor=40_000, on_hand=30)
-    assert room.sees(easy, after_ms=MINUTE_MS) == []
-    (closed,) = room.sees(easy, after_ms=CLEAR_MS)
+    room.opened()
+    assert room.sees(CLEAR, after_ms=MINUTE_MS) == []
+    assert room.sees(other, after_ms=MINUTE_MS) == []
+    assert room.sees(other, after_ms=HOUR_MS) == []
+    assert room.sees(CLEAR, after_ms=MINUTE_MS) == []
+    assert room.sees(CLEAR, after_ms=2 * MINUTE_MS - 1) == []
+    (closed,) = room.sees(CLEAR, after_ms=1)
     assert closed.resolution is Resolution.EASED
 
 
-def test_a_forecast_that_is_averted_by_new_stock_says_so() -> None:
+def test_what_is_over_closes_at_once_with_the_reason_that_the_rule_gives() -> None:
     room = Room()
-    room.paged()
-    room.sees(PLENTY, after_ms=MINUTE_MS)
-    (closed,) = room.sees(PLENTY, after_ms=CLEAR_MS)
-    assert closed.resolution is Resolution.RESTOCKED
-    assert "was restocked. 900 left." in closed.message
+    room.opened()
+    (closed,) = room.sees(reading(ENDED, extra={"resolution": Resolution.RAN_OUT, "actual_ms": 5}))
+    assert (closed.resolution, closed.actual_ms) == (Resolution.RAN_OUT, 5)
 
 
-def test_the_end_of_the_campaign_closes_what_is_open() -> None:
+def test_an_entity_that_is_no_longer_found_is_closed_and_the_others_stay() -> None:
+    room = Room(hold_ms=0)
+    room.sees(reading(FIRES, "e1"), reading(FIRES, "e2"))
+    (closed,) = room.sees(reading(FIRES, "e2"))
+    assert (closed.entity_id, closed.resolution) == ("e1", Resolution.ENDED)
+    assert closed.message == "Closed after 1 min: Some rule, Product e1. It is no longer watched."
+
+
+def test_a_rule_that_is_switched_off_closes_what_it_had_opened() -> None:
     room = Room()
-    room.paged()
-    over = but(PLENTY, horizon_end_ms=room.now_ms)
-    (closed,) = room.sees(over)
-    assert closed.resolution is Resolution.ENDED
-
-
-def test_a_sku_whose_product_is_deleted_closes() -> None:
-    room = Room()
-    opened = room.paged()
-    (closed,) = room.sees()
+    opened = room.opened()
+    (closed,) = room.sees(FIRES, rules=())
     assert (closed.alert_id, closed.resolution) == (opened.alert_id, Resolution.ENDED)
 
 
-def test_an_id_is_shop_campaign_rule_sku_and_the_shops_day() -> None:
-    # 20:00 UTC on the 29th is the 30th in Auckland.
+def test_while_a_topic_that_it_reads_is_stale_nothing_opens_or_closes_and_holds_start_over() -> None:
     room = Room()
-    room.sees(SOON, zone="Pacific/Auckland")
-    (alert,) = room.sees(SOON, after_ms=HOLD_MS, zone="Pacific/Auckland")
-    assert alert.alert_id == "s1/c1/A-01/A1/2024-11-30"
+    room.sees(FIRES)
+    assert room.sees(FIRES, after_ms=HOUR_MS, stale=["orders"]) == []
+    assert room.sees(FIRES, after_ms=MINUTE_MS - 1) == []
+    assert len(room.sees(FIRES, after_ms=MINUTE_MS)) == 1
+    for found in (CLEAR, ENDED):
+        assert room.sees(found, after_ms=HOUR_MS, stale=["orders"]) == []
+    assert room.sees(after_ms=HOUR_MS, stale=["orders"]) == []
 
 
-def test_a_second_incident_of_a_day_has_an_id_of_its_own_also_after_a_restart() -> None:
+def test_a_stale_topic_that_it_does_not_read_holds_nothing() -> None:
+    room = Room(hold_ms=0)
+    assert len(room.sees(FIRES, stale=["stock"])) == 1
+
+
+def test_while_the_shop_catches_up_only_rules_on_the_feeds_look() -> None:
+    assert Room(hold_ms=0).sees(FIRES, at_head=False) == []
+    assert len(Room(hold_ms=0, reads=()).sees(FIRES, at_head=False)) == 1
+
+
+def test_what_grows_worse_closes_and_opens_under_the_next_id_once_that_has_held() -> None:
     room = Room()
-    said = [room.paged()]
-    room.sees(PLENTY, after_ms=MINUTE_MS)
-    said += room.sees(PLENTY, after_ms=CLEAR_MS)
-    newest = {alert.alert_id: alert for alert in said}
-    later = Room(RuleState.restored(newest.values(), digest_every_ms=HOUR_MS), room.now_ms)
-    second = later.paged(but(eta_high_ms=later.now_ms + HOUR_MS))
-    assert second.alert_id == said[0].alert_id + "/2"
+    first = room.opened()
+    red = reading(FIRES, severity=Severity.PAGE, route=AlertRoute.PAGE)
+    assert room.sees(red, after_ms=MINUTE_MS) == []
+    closed, second = room.sees(red, after_ms=MINUTE_MS)
+    assert (closed.alert_id, closed.resolution) == (first.alert_id, Resolution.WORSE)
+    assert (second.alert_id, second.route) == (f"{first.alert_id}/2", AlertRoute.PAGE)
+    # What is less bad than it was told says nothing: the incident is open.
+    assert room.sees(FIRES, after_ms=HOUR_MS) == []
+    assert room.sees(red, after_ms=HOUR_MS) == []
 
 
-def test_a_stale_topic_holds_everything() -> None:
+def test_a_moment_of_worse_is_not_told() -> None:
     room = Room()
-    room.sees(SOON)
-    for topic in ("orders", "stock"):
-        assert room.sees(SOON, after_ms=HOLD_MS, stale=frozenset({topic})) == []
-        assert room.sees(OUT, after_ms=HOLD_MS, stale=frozenset({topic})) == []
-    # The hold starts over when the feed is back.
-    assert room.sees(SOON, after_ms=HOLD_MS) == []
-    assert len(room.sees(SOON, after_ms=HOLD_MS)) == 1
+    room.opened()
+    red = reading(FIRES, severity=Severity.PAGE, route=AlertRoute.PAGE)
+    room.sees(red, after_ms=MINUTE_MS)
+    room.sees(FIRES, after_ms=MINUTE_MS // 2)
+    assert room.sees(red, after_ms=MINUTE_MS // 2) == []
 
 
-def test_an_unknown_level_opens_and_closes_nothing() -> None:
+def test_what_is_said_once_is_a_notice_and_is_not_said_again_also_after_a_restart() -> None:
+    room = Room(once=True)
+    alert = room.opened()
+    assert alert.state is AlertState.NOTICE
+    for later in (room, room.restarted()):
+        assert later.sees(FIRES, after_ms=HOUR_MS) == []
+        assert later.sees(CLEAR, after_ms=HOUR_MS) == []
+        assert later.sees(after_ms=HOUR_MS) == []
+        assert later.sees(FIRES, after_ms=HOUR_MS) == []
+        assert later.sees(FIRES, after_ms=HOUR_MS) == []
+
+
+def test_holds_are_settings() -> None:
+    numbers = RuleSettings(hold_ms={"A-99": 5 * MINUTE_MS}, clear_ms={"A-99": 0})
+    room = Room(settings=Settings(rules=numbers))
+    room.sees(FIRES)
+    assert room.sees(FIRES, after_ms=5 * MINUTE_MS - 1) == []
+    assert len(room.sees(FIRES, after_ms=1)) == 1
+    assert len(room.sees(CLEAR, after_ms=1)) == 1
+
+
+def test_a_restart_goes_on_with_open_incidents_and_with_the_days_ids() -> None:
+    room = Room(hold_ms=0, clear_ms=0)
+    (opened,) = room.sees(FIRES)
+    room = room.restarted()
+    assert room.sees(FIRES, after_ms=MINUTE_MS) == []
+    (closed,) = room.sees(CLEAR, after_ms=MINUTE_MS)
+    assert closed.alert_id == opened.alert_id
+    (again,) = room.restarted().sees(FIRES, after_ms=MINUTE_MS)
+    assert again.alert_id == f"{opened.alert_id}/2"
+
+
+def test_a_rule_may_ask_for_the_incidents_of_another() -> None:
+    asked: list[Alert | None] = []
+
+    def find(context: RuleContext) -> Iterator[Reading]:
+        asked.append(context.incident("A-99", "e1"))
+        yield reading(CLEAR)
+
+    room = Room(hold_ms=0)
+    other = dataclasses.replace(room.rule, number="A-98", find=find)
+    (opened,) = room.sees(FIRES, rules=(room.rule, other))
+    assert asked == [opened]
+
+
+def _lost(room: Room) -> Any:
+    def missed(_: RuleContext, from_ms: int, to_ms: int) -> Iterable[Reading]:
+        room.asked.append((from_ms, to_ms))
+        return room.missed
+
+    return missed
+
+
+def test_what_began_and_ended_in_a_hole_is_history_told_to_nobody() -> None:
     room = Room()
-    room.paged()
-    unknown = but(status=StockStatus.UNKNOWN, unknown_because="old_record", on_hand=None, eta_high_ms=None)
-    for _ in range(3):
-        assert room.sees(unknown, after_ms=CLEAR_MS) == []
-
-
-def test_a_restart_neither_opens_again_nor_forgets_to_close() -> None:
-    room = Room()
-    opened = room.paged()
-    stored = decode_alert(encode_alert(opened))
-    later = Room(RuleState.restored([stored], digest_every_ms=HOUR_MS), room.now_ms + 5 * MINUTE_MS)
-    assert later.sees(SOON) == []
-    assert later.sees(SOON, after_ms=HOLD_MS) == []
-    closed, _ = later.sees(OUT, after_ms=30 * MINUTE_MS)
-    assert (closed.alert_id, closed.predicted_ms) == (opened.alert_id, opened.predicted_ms)
-
-
-def test_what_is_at_risk_but_no_page_comes_in_an_hourly_digest() -> None:
-    room = Room()
-    rows = [
-        but(sku_id="A2", name="Scarf", recent_units=1, campaign_id=""),
-        but(sku_id="A3", name="Hat", recent_units=1, gmv_at_risk_minor=2_000),
-        but(OUT, sku_id="A4", name="Belt", recent_units=0, gmv_at_risk_minor=9_000),
-        but(PLENTY, sku_id="A5", name="Lamp"),
-    ]
-    assert room.sees(*rows) == []
-    assert room.sees(*rows, after_ms=HOUR_MS - 1) == []
-    (told,) = room.sees(*rows, after_ms=1)
-    assert (told.state, told.route) == (AlertState.NOTICE, AlertRoute.DIGEST)
-    # Campaign products first, then by money.
-    assert [entry.name for entry in told.lines] == ["Belt", "Hat", "Scarf"]
-    assert told.gmv_at_risk_minor == 411_000
-    assert room.sees(*rows, after_ms=MINUTE_MS) == []
-    assert len(room.sees(*rows, after_ms=HOUR_MS)) == 1
-
-
-def test_a_sku_with_an_open_page_is_not_in_the_digest() -> None:
-    room = Room()
-    room.paged()
-    assert room.sees(SOON, after_ms=HOUR_MS) == []
-
-
-def test_a_digest_is_not_said_again_after_a_restart() -> None:
-    rows = [but(recent_units=1)]
-    room = Room()
-    room.sees(*rows)
-    (told,) = room.sees(*rows, after_ms=HOUR_MS)
-    later = Room(RuleState.restored([told], digest_every_ms=HOUR_MS), room.now_ms + MINUTE_MS)
-    assert later.sees(*rows) == []
-    (second,) = later.sees(*rows, after_ms=HOUR_MS)
-    assert second.alert_id != told.alert_id
-
-
-def test_a_digest_of_thousands_names_ten() -> None:
-    rows = [but(sku_id=f"A{number}", recent_units=0) for number in range(5_000)]
-    room = Room()
-    room.sees(*rows)
-    (told,) = room.sees(*rows, after_ms=HOUR_MS)
-    assert (len(told.lines), told.more) == (10, 4_990)
-    assert told.message.endswith("and 4,990 more.")
-
-
-def test_two_shops_hold_apart() -> None:
-    room = Room()
-    room.sees(SOON)
-    assert room.sees(but(shop_id="s2"), shop_id="s2", stale=frozenset({"orders"})) == []
-    assert len(room.sees(SOON, after_ms=HOLD_MS)) == 1
-
-
-def test_the_least_value_of_a_page_is_a_share_of_todays_goal_else_of_yesterdays_gmv() -> None:
-    zone = "America/Los_Angeles"
-    shop = ShopSettings(SHOP, zone)
-    noon = at("2024-11-29 12:00", zone)
-    yesterday = order("y", noon - 24 * HOUR_MS, [line("1", "A1", 500_000)])
-    assert page_minimum(board([yesterday], zone=zone), shop, SETTINGS, as_of_ms=noon) == 5_000
-    # The goal of 1,000.00 less 5,000.00 sold: nothing remains; a larger one leaves 5,000.00 for two days.
-    with_goal = board([yesterday, campaign(target_value=10_000.0)], zone=zone)
-    assert page_minimum(with_goal, shop, SETTINGS, as_of_ms=noon) == 2_500
-    assert page_minimum(board([], zone=zone), shop, SETTINGS, as_of_ms=noon) == 0
-
-
-def _sold(*sources: tuple[Source | None, int]) -> SoldBy | None:
-    columns = board(
-        [
-            order(str(number), NOW, [line("1", "A1", 100, quantity=units, source=source)])
-            for number, (source, units) in enumerate(sources)
-        ]
+    room.rule = dataclasses.replace(room.rule, missed=_lost(room))
+    room.sees(CLEAR)
+    room.sees(CLEAR, after_ms=MINUTE_MS)
+    assert room.asked == []
+    room.missed = [reading(FIRES, extra={"opened_at_ms": NOW + 1, "resolved_at_ms": NOW + 2})]
+    before_ms = room.now_ms
+    # Held for half an hour, it asks for all of it when it looks again.
+    room.sees(CLEAR, after_ms=15 * MINUTE_MS, stale=["orders"])
+    (told,) = room.sees(CLEAR, after_ms=15 * MINUTE_MS)
+    assert room.asked == [(before_ms, room.now_ms)]
+    assert (told.state, told.route, told.resolution) == (
+        AlertState.RESOLVED,
+        AlertRoute.PANEL,
+        Resolution.MISSED,
     )
-    return sold_by(columns, ShopSettings(SHOP, "UTC"), from_ms=NOW - HOUR_MS, to_ms=NOW).get("A1")
+    assert (told.opened_at_ms, told.resolved_at_ms) == (NOW + 1, NOW + 2)
+    assert room.sees(CLEAR, after_ms=MINUTE_MS) == []
 
 
-def test_the_content_that_sold_most_units_is_named_with_its_share() -> None:
-    assert _sold((LIVE, 5), (CREATOR, 2), (SHOP_TAB, 3)) == SoldBy("LIVE", "live-1", 0.5)
-    assert _sold((LIVE, 1), (CREATOR, 3)) == SoldBy("video", "video-1", 0.75)
-    assert _sold((SHOP_TAB, 3)) == SoldBy("product card", "", 1.0)
+def test_what_is_open_is_not_missed() -> None:
+    room = Room(hold_ms=0)
+    room.rule = dataclasses.replace(room.rule, missed=_lost(room))
+    room.sees(FIRES)
+    room.missed = [reading(FIRES, extra={"opened_at_ms": NOW + 1, "resolved_at_ms": NOW + 2})]
+    assert room.sees(FIRES, after_ms=HOUR_MS) == []
 
 
-def test_orders_without_a_source_name_no_content() -> None:
-    assert _sold((None, 5), (LIVE, 1)) is None
-    assert _sold() is None
+def test_two_shops_and_two_rules_hold_apart() -> None:
+    room = Room()
+    other = dataclasses.replace(room.rule, number="A-98", hold_ms=0)
+    (alert,) = room.sees(FIRES, rules=(room.rule, other))
+    assert alert.rule == "A-98"
+    context = RuleContext(COLUMNS, ShopSettings("s2", "UTC"), Settings(), NOW + HOUR_MS)
+    assert evaluate(room.state, (room.rule,), context) == []
+    assert [one.rule for one in room.sees(FIRES, after_ms=MINUTE_MS, rules=(room.rule, other))] == ["A-99"]
+
+
+def test_changes_of_judgement_are_remembered_from_the_first_time_that_it_fires() -> None:
+    room = Room()
+    room.sees(CLEAR)
+    assert room.state.traces == {}
+    room.sees(FIRES, after_ms=MINUTE_MS)
+    room.sees(FIRES, after_ms=MINUTE_MS // 2)
+    room.sees(BETWEEN, after_ms=MINUTE_MS)
+    (trace,) = room.state.traces.values()
+    assert [look.judgement for look in trace] == [FIRES, BETWEEN]
+    room.sees(CLEAR, after_ms=MINUTE_MS)
+    room.sees(CLEAR, after_ms=HOUR_MS + 1)
+    assert room.state.traces == {}
+
+
+def test_a_closing_says_for_how_long_and_what_it_is_now() -> None:
+    room = Room()
+    room.opened()
+    room.sees(CLEAR, after_ms=40 * MINUTE_MS)
+    (closed,) = room.sees(reading(CLEAR, value=96.0), after_ms=2 * MINUTE_MS)
+    assert closed.message == "Resolved after 42 min: Some rule, Product e1. Now 96 %."
+    later = dataclasses.replace(closed, resolved_at_ms=closed.opened_at_ms + 5 * HOUR_MS, value=None)
+    assert closing_text(later) == "Resolved after 5 h: Some rule, Product e1."
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (93.0, "%", "93 %"),
+        (1.5, "hours", "1.5 hours"),
+        (1234.5, "orders", "1,234 orders"),
+        (0.125, "", "0.125"),
+    ],
+)
+def test_a_number_is_read_with_its_unit(value: float, unit: str, text: str) -> None:
+    assert measured(value, unit) == text
