@@ -258,26 +258,6 @@ def stock_closing(alert: Alert) -> str:
     return f"Resolved: {alert.name} {why}.{left}{foretold}"
 
 
-def digest_text(alert: Alert) -> str:
-    """Return what a digest of stock says."""
-    clock = ShopClock(alert.timezone, alert.updated_at_ms)
-    count = len(alert.lines) + alert.more
-    horizon = f" by {clock.end(alert.horizon_end_ms)}" if alert.horizon_end_ms is not None else ""
-    money = compact_money(alert.gmv_at_risk_minor, alert.currency)
-    head = f"{count:,} SKU{'s' if count != 1 else ''} out of stock or at risk, {money} at risk{horizon}:"
-    items = []
-    for line in alert.lines:
-        when = (
-            "out"
-            if line.status == "out_of_stock"
-            else f"~{clock.time(line.eta_ms)}"
-            if line.eta_ms
-            else "at risk"
-        )
-        items.append(f"{line.name} {when} ({compact_money(line.gmv_at_risk_minor, alert.currency)})")
-    return f"{head} {listed(items, alert.more)}."
-
-
 def listed(items: Sequence[str], more: int) -> str:
     """Return a list as one line that ends in `and n more` when some are left out."""
     return ", ".join(items) + (f" and {more:,} more" if more else "")

@@ -19,7 +19,6 @@ from streams.alerts import (
     advised,
     clean_name,
     decode_alert,
-    digest_text,
     encode_alert,
     listed,
     stock_closing,
@@ -61,9 +60,7 @@ LINEN = Alert(
 
 def said(**changes: Any) -> str:
     alert = dataclasses.replace(LINEN, **changes)
-    if alert.state is AlertState.RESOLVED:
-        return stock_closing(alert)
-    return digest_text(alert) if alert.state is AlertState.NOTICE else stock_opening(alert)
+    return stock_closing(alert) if alert.state is AlertState.RESOLVED else stock_opening(alert)
 
 
 def test_a_forecast_reads_as_the_specification_writes_it() -> None:
@@ -116,24 +113,9 @@ def test_a_restock_says_what_there_is_now() -> None:
     assert said(**closed).startswith("Resolved: Linen dress / M was restocked. 200 left.")
 
 
-def test_a_digest_lists_some_and_counts_the_rest() -> None:
-    digest = said(
-        state=AlertState.NOTICE,
-        lines=(
-            DigestLine("A-M", "Linen dress / M", "at_risk", 38, local("21:40"), 410_000),
-            DigestLine("B", "Scarf", "out_of_stock", 0, None, 95_000),
-        ),
-        more=4_998,
-        gmv_at_risk_minor=1_234_567,
-    )
-    assert digest == (
-        "5,000 SKUs out of stock or at risk, $12.3k at risk by midnight: "
-        "Linen dress / M ~21:40 ($4.1k), Scarf out ($950) and 4,998 more."
-    )
-
-
 def test_a_list_without_a_rest_has_no_rest() -> None:
     assert listed(["a", "b"], 0) == "a, b"
+    assert listed(["a"], 4_998) == "a and 4,998 more"
 
 
 @pytest.mark.parametrize(
