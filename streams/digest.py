@@ -76,7 +76,8 @@ def hourly(context: RuleContext, now_ms: int, last_hour: int) -> Alert | None:
         f"{clean_name(shop.name) or shop.shop_id} at {context.clock.time(now_ms)}.",
         f"GMV today {compact_money(today_minor, shop.currency)}.",
         _goal_text(context, goal),
-        _mover_text(context, now_ms, every_ms),
+        # An hour whose orders have not come would look like a fall of everything.
+        "" if "orders" in context.stale else _mover_text(context, now_ms, every_ms),
         _risk_text(context, risks),
         _data_text(context, now_ms),
     ]
