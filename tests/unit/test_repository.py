@@ -31,7 +31,7 @@ MODULE_LINES: Final = 420
 """About 400: a module that outgrows it holds more than one concept."""
 TEST_LINES: Final = 600
 """A file of tests mirrors one module and may need more lines than that."""
-WARROOM_LINES: Final = 2_400
+WARROOM_LINES: Final = 2_600
 GLOSSARY_CHARACTERS: Final = 2 * 110
 """Two lines."""
 

@@ -361,7 +361,7 @@ def test_people_of_a_cell_that_rested_are_still_known_when_the_next_one_comes(
     kept = []
     for number, record in enumerate(records):
         state.fold(batch_of([record.value], first=number, timestamps_ms=[record.timestamp_ms]))
-        flush = state.take_flush()
+        flush = flush_of(state)
         board.apply(flush)
         kept.append(flush)
         if restarted and number % people == 0:
