@@ -25,12 +25,17 @@ _PLACES: Final = {
 
 
 def page_minimum(columns: Columns, shop: ShopSettings, settings: StockSettings, *, as_of_ms: int) -> int:
-    """Return the least money at risk that pages (X-83): a share of today's goal, else of yesterday's GMV, else 0."""
+    """Return the least money at risk that pages (X-83): a share of today's goal, else of yesterday's GMV, else 0.
+
+    Where yesterday sold nothing (a shop that is closed on Saturdays), the last of seven days that sold stands in; on a
+    shop's first day, what today has brought so far.
+    """
     goal = day_goal(columns, shop, as_of_ms=as_of_ms)
     if goal is not None:
         return round(goal.goal_minor * settings.page_min_share)
-    yesterday = BusinessCalendar(shop.timezone).day_of(as_of_ms) - 1
-    return round((gmv_of_day(columns, shop, yesterday) or 0) * settings.page_min_share)
+    today = BusinessCalendar(shop.timezone).day_of(as_of_ms)
+    sold = (gmv_of_day(columns, shop, day) for day in (*range(today - 1, today - 8, -1), today))
+    return round(next((gmv for gmv in sold if gmv), 0) * settings.page_min_share)
 
 
 def sold_by(columns: Columns, shop: ShopSettings, *, from_ms: int, to_ms: int) -> dict[str, SoldBy]:

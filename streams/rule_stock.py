@@ -54,7 +54,7 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
         ):
             judgement = Judgement.CLEAR
             extra["resolution"] = _relief(row, context.incident("A-01", row.sku_id))
-        elif row.recent_units < settings.page_min_sales:
+        elif row.recent_orders < settings.page_min_sales:
             judgement = Judgement.THIN
         elif late_h <= lead_h and row.gmv_at_risk_minor >= context.page_minimum_minor:
             judgement = Judgement.FIRES
@@ -71,7 +71,7 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
             value=late_h,
             threshold=lead_h,
             clearing=lead_h * settings.page_clear_lead,
-            volume=row.recent_units,
+            volume=row.recent_orders,
             minimum=settings.page_min_sales,
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
@@ -89,7 +89,7 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
         elif row.status is not StockStatus.OUT_OF_STOCK:
             judgement = Judgement.CLEAR
             extra["resolution"] = Resolution.RESTOCKED
-        elif row.recent_units < settings.page_min_sales:
+        elif row.recent_orders < settings.page_min_sales:
             judgement = Judgement.THIN
         elif row.gmv_at_risk_minor >= context.page_minimum_minor:
             judgement = Judgement.FIRES
@@ -102,7 +102,7 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
             value=row.on_hand,
             threshold=0,
             clearing=1,
-            volume=row.recent_units,
+            volume=row.recent_orders,
             minimum=settings.page_min_sales,
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
@@ -242,7 +242,7 @@ def _figures(row: SkuStock, context: RuleContext) -> dict[str, int | float | str
         "status": row.status.value,
         "to_add": row.replenish_units,
         "price_minor": row.price_minor,
-        "sold_in_window": row.recent_units,
+        "orders_in_window": row.recent_orders,
         "page_from_minor": context.page_minimum_minor,
     }
 
@@ -282,7 +282,7 @@ RULES: Final = (
         find=find_forecasts,
         condition="the late end of the 80 % interval lies within stock.page_lead_ms, and gmv_at_risk is at least"
         " stock.page_min_share of the day's goal, else of yesterday's GMV",
-        minimum="stock.page_min_sales units sold in stock.page_sales_window_ms",
+        minimum="stock.page_min_sales orders in stock.page_sales_window_ms",
         clears="the late end beyond the lead times stock.page_clear_lead, or the money below the least times"
         " stock.page_clear_share; at once when it runs out or its campaign ends",
         unit="hours",
@@ -314,7 +314,7 @@ RULES: Final = (
         find=find_empty,
         condition="stock_on_hand <= 0, and gmv_at_risk is at least stock.page_min_share of the day's goal, else of"
         " yesterday's GMV",
-        minimum="stock.page_min_sales units sold in stock.page_sales_window_ms before it ran out",
+        minimum="stock.page_min_sales orders in stock.page_sales_window_ms before it ran out",
         clears="in stock again",
         unit="units",
         hold_ms=0,

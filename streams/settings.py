@@ -163,7 +163,8 @@ class StockSettings:
         max_age_ms: an older stock record of a SKU that sells is `unknown`.
         page_lead_ms: a page needs the late end of the interval within this.
         page_min_share: and gmv_at_risk of at least this share of the day's goal, else of yesterday's GMV.
-        page_min_sales: and at least this many units sold in `page_sales_window_ms`.
+        page_min_sales: and at least this many orders that hold the SKU in `page_sales_window_ms`: one customer who
+            takes a hundred is not five who want it.
         page_sales_window_ms: see `page_min_sales`.
         page_clear_lead: an open page clears when the late end is further away than the lead times this.
         page_clear_share: or when the money at risk is below the page's minimum times this.

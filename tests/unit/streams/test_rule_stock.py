@@ -37,7 +37,7 @@ SOON = SkuStock(
     unknown_because="",
     out_since_ms=None,
     velocity_per_h=52.0,
-    recent_units=90,
+    recent_orders=90,
     hours_to_stockout=1.0,
     eta_ms=NOW + HOUR_MS,
     eta_low_ms=NOW + 45 * MINUTE_MS,
@@ -151,7 +151,7 @@ def test_a_condition_that_breaks_starts_its_hold_over() -> None:
         but(eta_high_ms=NOW + HOLD_MS + 3 * HOUR_MS + 1),
         but(eta_high_ms=None),
         but(gmv_at_risk_minor=99_999),
-        but(recent_units=4),
+        but(recent_orders=4),
         PLENTY,
     ],
     ids=["late end beyond the lead", "late end out of sight", "too little money", "too few sales", "healthy"],
@@ -167,7 +167,7 @@ def test_what_misses_one_condition_of_x83_does_not_page(calm: SkuStock) -> None:
     [
         but(eta_high_ms=NOW + 3 * HOUR_MS),
         but(gmv_at_risk_minor=100_000),
-        but(recent_units=5),
+        but(recent_orders=5),
     ],
 )
 def test_what_just_meets_a_condition_of_x83_pages(just: SkuStock) -> None:
@@ -202,13 +202,13 @@ def test_a_stock_out_that_nobody_foretold_pages_by_its_value() -> None:
     (alert,) = Room().sees(OUT)
     assert (alert.rule, alert.predicted_ms, alert.actual_ms) == ("A-02", None, OUT.out_since_ms)
     assert Room().sees(but(OUT, gmv_at_risk_minor=99_999)) == []
-    assert Room().sees(but(OUT, recent_units=4)) == []
+    assert Room().sees(but(OUT, recent_orders=4)) == []
 
 
 def test_an_open_stock_out_is_not_said_again_when_its_sales_have_left_the_window() -> None:
     room = Room()
     room.sees(OUT)
-    assert room.sees(but(OUT, recent_units=0, gmv_at_risk_minor=10), after_ms=MINUTE_MS) == []
+    assert room.sees(but(OUT, recent_orders=0, gmv_at_risk_minor=10), after_ms=MINUTE_MS) == []
     assert room.sees(OUT, after_ms=MINUTE_MS) == []
 
 
@@ -224,7 +224,7 @@ def test_a_restock_closes_a_stock_out_once_it_lasts() -> None:
 def test_one_unit_that_comes_back_for_a_moment_closes_nothing() -> None:
     room = Room()
     room.sees(OUT)
-    scarce = but(SOON, on_hand=1, recent_units=0)
+    scarce = but(SOON, on_hand=1, recent_orders=0)
     for _ in range(10):
         assert room.sees(scarce, after_ms=MINUTE_MS) == []
         assert room.sees(OUT, after_ms=CLEAR_MS) == []

@@ -192,7 +192,7 @@ def test_hours_out_of_stock_do_not_lower_the_speed() -> None:
     assert row.status is StockStatus.OUT_OF_STOCK
     assert row.out_since_ms == out_ms
     assert row.velocity_per_h == pytest.approx(10, rel=0.15)
-    assert row.recent_units == 20
+    assert row.recent_orders == 20
     # Seven days at ten an hour are lost.
     assert row.gmv_at_risk_minor == pytest.approx(7 * 24 * 10 * 1000, rel=0.15)
 
