@@ -103,7 +103,13 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         stack.push_async_callback(desk.close)
         outbox = Outbox(kept, desk, notifiers, settings.notify, replay_id=board.replay_id)
         stack.push_async_callback(outbox.close)
-        poster = Poster(addresses(settings.notify), session, settings.notify, replay_id=board.replay_id)
+        poster = Poster(
+            addresses(settings.notify),
+            session,
+            settings.notify,
+            replay_id=board.replay_id,
+            muted=lambda alert: desk.muted(alert, board.now_ms()) is not None,
+        )
         delivering = poster.posts or (bool(notifiers) and not board.replay_id)
         may = await _lease(settings, stack)
         evaluator = Evaluator(board, sink, may=may)

@@ -87,6 +87,7 @@ class Poster:
         settings: how often, and the backoff.
         replay_id: not empty: nothing is posted (X-81).
         clock: wall clock in ms.
+        muted: whether an alert is not to be told now; what Alertmanager has already is still repeated and closed.
     """
 
     def __init__(
@@ -97,10 +98,11 @@ class Poster:
         *,
         replay_id: str = "",
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        muted: Callable[[Alert], bool] = lambda _alert: False,
     ) -> None:
         self.posts = bool(urls) and not replay_id
         """Whether it posts at all."""
-        self._targets = [_Target(url, session, settings, clock) for url in urls] if self.posts else []
+        self._targets = [_Target(url, session, settings, clock, muted) for url in urls if self.posts]
 
     async def run(self, board: Board, *, may: Callable[[], bool] = lambda: True) -> None:
         """Post until cancelled, while `may` says so and the board is whole; an Alertmanager that fails holds up
@@ -136,13 +138,19 @@ class _Target:
     """
 
     def __init__(
-        self, url: str, session: aiohttp.ClientSession, settings: NotifySettings, clock: Callable[[], int]
+        self,
+        url: str,
+        session: aiohttp.ClientSession,
+        settings: NotifySettings,
+        clock: Callable[[], int],
+        muted: Callable[[Alert], bool],
     ) -> None:
         self._url = url
         self._place = urlsplit(url).netloc
         self._session = session
         self._settings = settings
         self._clock = clock
+        self._muted = muted
         self._process = ""
         self._took: dict[Labels, Alert] = {}
         self._reopen: dict[Labels, int] = {}
@@ -162,7 +170,9 @@ class _Target:
     async def post_due(self, alerts: Iterable[Alert]) -> bool:
         """Post if anything changed or the time has come; return whether Alertmanager took all of it."""
         now_ms = self._clock()
-        current = wanted(alerts, now_ms=now_ms)
+        known = {alert.alert_id for alert in self._took.values()}
+        told = [alert for alert in alerts if alert.alert_id in known or not self._muted(alert)]
+        current = wanted(told, now_ms=now_ms)
         if now_ms < self._next_ms and (self._failures or not self._changed(current, now_ms)):
             return False
         try:

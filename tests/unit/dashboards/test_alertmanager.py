@@ -405,6 +405,25 @@ async def test_a_replay_posts_nothing(
     assert there.posts == []
 
 
+async def test_what_is_muted_on_the_desk_is_posted_when_the_mute_ends_and_what_was_posted_is_closed(
+    there: FakeAlertmanager, session: aiohttp.ClientSession, clock: Clock
+) -> None:
+    muted: set[str] = set()
+    posting = Poster([there.url], session, SETTINGS, clock=clock, muted=lambda alert: alert.alert_id in muted)
+    first, second = alert_of(1), alert_of(2)
+    await posting.post_due([first])
+    muted |= {first.alert_id, second.alert_id}
+    clock.now_ms += REPOST_MS
+    await posting.post_due([first, second])
+    assert list(there.ends()) == [first.alert_id]
+    assert there.ends()[first.alert_id] > clock.now_ms
+    await posting.post_due([closed(first, clock.now_ms), second])
+    assert there.ends() == {first.alert_id: clock.now_ms}
+    muted.clear()
+    await posting.post_due([closed(first, clock.now_ms), second])
+    assert second.alert_id in there.ends()
+
+
 async def test_a_board_posts_with_the_lease_only_and_when_it_is_whole(
     there: FakeAlertmanager, session: aiohttp.ClientSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
