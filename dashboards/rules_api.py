@@ -10,6 +10,7 @@ from dashboards.problems import problem
 from streams.rule_context import RuleContext
 from streams.rule_explain import explain, rule_document
 from streams.rulebook import RULES, rule_of
+from streams.rules import RuleState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from streams.board import Board
-    from streams.rules import RuleState
 
 
 class RulesApi:
@@ -56,16 +56,12 @@ class RulesApi:
             )
         state = self._state()
         # A board that does not evaluate knows the incidents from the topic.
-        incidents = (
-            state.incidents
-            if state is not None
-            else {
-                (alert.shop_id, alert.rule, alert.entity_id): alert
-                for alert in sorted(board.alerts(), key=lambda each: each.opened_at_ms)
-            }
-        )
+        every_ms = board.settings.stock.digest_every_ms
+        known = state or RuleState.restored(board.alerts(), digest_every_ms=every_ms)
         now_ms = board.now_ms()
         if board.replay_id and board.columns.vouched_ms:
             now_ms = min(now_ms, board.columns.vouched_ms)
-        context = RuleContext(board.columns, board.columns.shop(shop_id), board.settings, now_ms, incidents)
+        context = RuleContext(
+            board.columns, board.columns.shop(shop_id), board.settings, now_ms, known.incidents
+        )
         return json_answer(asdict(explain(rule, entity, context, state)))

@@ -163,11 +163,13 @@ def rule_document(rule: Rule, settings: Settings) -> dict[str, Any]:
 def _nothing(rule: Rule, entity: str, readings: list[Reading]) -> str:
     if not readings:
         return f"{rule.number} finds no {rule.entity} to look at: what it needs is not there."
-    names = {one.entity.id for one in readings} | {one.entity.name for one in readings}
-    near = difflib.get_close_matches(entity, sorted(names), n=NAMED, cutoff=0.5) or sorted(names)[:NAMED]
+    called = {name: one.entity for one in readings for name in (one.entity.name, one.entity.id)}
+    near = difflib.get_close_matches(entity, sorted(called), n=NAMED, cutoff=0.5) or sorted(called)
+    shown = list(dict.fromkeys(called[name] for name in near))[:NAMED]
+    listed = ", ".join(one.id if one.name == one.id else f"{one.id} ({one.name})" for one in shown)
     return (
         f"{rule.number} looks at {len(readings):,} of kind {rule.entity}, and {entity!r} is none of them."
-        f" There is, for example: {', '.join(near)}."
+        f" There is, for example: {listed}."
     )
 
 
