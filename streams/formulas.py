@@ -237,6 +237,28 @@ def measures_of(formula: Formula) -> Iterator[Measure]:
         yield from measures_of(formula.of)
 
 
+def recent_variant(formula: Recent) -> str:
+    """Return the name of the scope that a recent sum is taken in."""
+    return f"recent:{formula.minutes}:{next(measures_of(formula)).topic}"
+
+
+def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
+    """Yield the sums of a formula, each with the variant of the scope that it is taken in."""
+    if isinstance(formula, Total):
+        yield formula, ""
+    elif isinstance(formula, Ratio):
+        yield from parts_of(formula.numerator)
+        yield from parts_of(formula.divisor)
+    elif isinstance(formula, Share):
+        yield formula.part, ""
+        yield formula.part, "whole"
+    elif isinstance(formula, DailyMean):
+        yield formula.of, ""
+        yield formula.of, "finished"
+    elif isinstance(formula, Recent):
+        yield formula.of, recent_variant(formula)
+
+
 def describe(formula: Formula) -> str:
     """Return a formula as a line of text, for docs/METRICS.md and `explain`."""
     if isinstance(formula, Total):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -24,6 +24,8 @@ from streams.formulas import (
     StockFigure,
     Total,
     measures_of,
+    parts_of,
+    recent_variant,
 )
 from streams.formulas import Frame as Source
 from streams.query_adders import adder_values
@@ -33,9 +35,6 @@ from streams.query_traffic import first_and_last_ms, traffic_values
 from streams.scope import CLOSED, TIME, Scope
 from streams.topics import TOPICS
 from streams.windows import Window, end_of, starts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NO_ROWS: Final = "no_finished_day"
 
@@ -130,7 +129,7 @@ class Cells:
         """Return every leaf that the metrics need, with the first metric that needs it."""
         wanted: dict[_Leaf, str] = {}
         for metric in self._metrics:
-            for formula, variant in _parts(metric.formula):
+            for formula, variant in parts_of(metric.formula):
                 for measure in measures_of(formula):
                     wanted.setdefault(_Leaf(measure, variant), metric.id)
                     if variant not in self._scopes and variant != "finished":
@@ -276,7 +275,7 @@ class Cells:
         if isinstance(formula, DailyMean):
             return self._mean(formula)
         if isinstance(formula, Recent):
-            return Series(list(self._total(formula.of, _recent_name(formula))))
+            return Series(list(self._total(formula.of, recent_variant(formula))))
         return Series(list(self._total(formula, "")))
 
     def _mean(self, formula: DailyMean) -> Series:
@@ -409,24 +408,3 @@ class Cells:
                     none or (seen[index] > 0 and known[index] == 0)
                 ),
             )
-
-
-def _recent_name(formula: Recent) -> str:
-    return f"recent:{formula.minutes}:{next(measures_of(formula)).topic}"
-
-
-def _parts(formula: Any) -> Iterator[tuple[Total, str]]:
-    """Yield the sums of a formula, each with the variant of the scope that it is taken in."""
-    if isinstance(formula, Total):
-        yield formula, ""
-    elif isinstance(formula, Ratio):
-        yield from _parts(formula.numerator)
-        yield from _parts(formula.divisor)
-    elif isinstance(formula, Share):
-        yield formula.part, ""
-        yield formula.part, "whole"
-    elif isinstance(formula, DailyMean):
-        yield formula.of, ""
-        yield formula.of, "finished"
-    elif isinstance(formula, Recent):
-        yield formula.of, _recent_name(formula)
