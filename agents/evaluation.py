@@ -169,10 +169,7 @@ class Evaluator:
             self._published_stock.update(seen)
 
     async def _publish_goals(self, goals: Sequence[GoalProgress]) -> None:
-        seen = {
-            (goal.shop_id, goal.campaign_id): (goal.value, goal.target, goal.metric, goal.name)
-            for goal in goals
-        }
+        seen = {(goal.shop_id, goal.campaign_id): _look_of_goal(goal) for goal in goals}
         news = [
             goal
             for goal in goals
@@ -181,6 +178,13 @@ class Evaluator:
         if news:
             await self._sink.publish_progress(news)
             self._published_goals.update(seen)
+
+
+def _look_of_goal(goal: GoalProgress) -> tuple[object, ...]:
+    """Return what a reader of the topic would call a change: a pace that crept by less than a percent is none."""
+    pace = None if goal.pace_pct is None else round(goal.pace_pct)
+    projected = None if goal.projected is None else f"{goal.projected:.3g}"
+    return goal.value, goal.target, goal.metric, goal.name, goal.basis, pace, projected
 
 
 def _look_of_stock(row: SkuStock) -> tuple[object, ...]:
