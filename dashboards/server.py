@@ -20,6 +20,7 @@ from dashboards.preflight_api import PreflightApi
 from dashboards.problems import problem
 from dashboards.rules_api import RulesApi
 from dashboards.security import LOGIN_PATH, PAGE_PATH, Guard, add_headers, read_token
+from dashboards.what_if_api import WhatIfApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -91,6 +92,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     app.router.add_get("/api/v1/stream", changes.handle)
     AlertsApi(board, extras.desk).add_routes(app.router)
     GoalsApi(board, extras.campaigns).add_routes(app.router)
+    WhatIfApi(board).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)
     PreflightApi(
         board,

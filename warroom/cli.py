@@ -25,6 +25,7 @@ from warroom.init_command import init, send_references
 from warroom.preflight_command import preflight
 from warroom.rehearse_command import rehearse
 from warroom.rules_command import rules
+from warroom.what_if_command import what_if
 
 
 class Commands(click.Group):
@@ -269,6 +270,7 @@ main.add_command(rules)
 main.add_command(preflight)
 main.add_command(rehearse)
 main.add_command(send_references)
+main.add_command(what_if)
 
 if __name__ == "__main__":
     main()
