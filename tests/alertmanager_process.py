@@ -22,9 +22,9 @@ PROGRAM: Final = "prometheus-alertmanager"
 START_WITHIN_S: Final = 20.0
 
 QUICK: Final = {
-    "page": Pace("1s", "2s", "4h"),
-    "channel": Pace("1s", "2s", "24h"),
-    "digest": Pace("1s", "2s", "24h"),
+    "page": Pace("1s", "1s", "4h"),
+    "channel": Pace("1s", "1s", "24h"),
+    "digest": Pace("1s", "1s", "24h"),
 }
 """The shipped configuration at a test's pace."""
 

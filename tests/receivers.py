@@ -107,7 +107,7 @@ class Receiver:
     async def up(self) -> None:
         """Listen, also again after `down`, at the same address."""
         app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/hook", self._take)
+        app.router.add_route("*", "/{path:.*}", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -143,7 +143,7 @@ class Receiver:
 
     async def _take(self, request: web.Request) -> web.Response:
         raw = await request.read()
-        body = json.loads(raw)
+        body = json.loads(raw or b"{}")
         status, headers = (504, {}) if self.hanging else (self.status, self.headers)
         # Written down on arrival: the sender may not wait for the answer.
         accepted = 200 <= status < 300

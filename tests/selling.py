@@ -78,7 +78,7 @@ class Selling:
         name = shop or self._shops[0]
         orders = [
             order(
-                f"{name}-{number}-{first}",
+                f"{name}-{next(self._numbers)}",
                 at_ms - (number + 1) * 4 * MINUTE_MS,
                 [line(str(place), sku, PRICE_MINOR) for place, sku in enumerate(some)],
             )

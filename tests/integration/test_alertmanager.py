@@ -27,7 +27,7 @@ from tests.receivers import PagerDuty, Slack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
-SETTLED_S: Final = 3.5
+SETTLED_S: Final = 2.2
 """Longer than a group's interval in tests: what was to come has come."""
 
 

@@ -86,7 +86,8 @@ def notify_of(
     if way == "alertmanager":
         return {
             "alertmanager_url": ",".join(alertmanagers),
-            "alertmanager_repost_ms": 2_000,
+            # What is open must outlive a restart of the board on a busy machine, as it does by default.
+            "alertmanager_repost_ms": 12_000,
             "retry_first_ms": 200,
         }
     (folder / "slack").write_text(slack.url, encoding="utf-8")
@@ -206,10 +207,6 @@ async def test_a_stock_out_pages_within_a_minute_ends_once_and_a_dead_board_is_t
 
 # --- whoever is killed --------------------------------------------------------------------------------------------
 
-SHOPS: Final = ["before", "during", "open", "closing", "after"]
-"""Each lives through one kill of the board: before it sees the cause, while it tells of it, while the incident is
-open, while it closes, after it has closed."""
-
 
 async def each_way_at_once(folder: Path, play: Callable[[Way, Path], Awaitable[None]]) -> None:
     """Play both ways at a time: they wait most of it."""
@@ -232,38 +229,39 @@ async def test_a_killed_board_opens_every_incident_once_and_closes_it_once(
     tmp_path: Path, kafka: KafkaBroker
 ) -> None:
     async def play(way: Way, folder: Path) -> None:
-        async with day_of(folder, kafka, way, shops=SHOPS) as day:
+        shops = ["one", "two", "three"]
+        async with day_of(folder, kafka, way, shops=shops) as day:
             pagerduty, selling = day.pagerduty, day.selling
-            for shop in SHOPS:
+            for shop in shops:
                 await selling.sells("A1", shop=shop)
 
+            # Away when the cause arrives.
             await day.board.kill()
-            await selling.level(0, "A1", shop="before")
+            await selling.level(0, "A1", shop="one")
             await restarted(day)
             await pagerduty.until(lambda: pagerduty.opened() == 1)
 
-            await selling.level(0, "A1", shop="during")
+            # While it tells of one incident, and another one is open.
+            await selling.level(0, "A1", shop="two")
             await asyncio.sleep(1.2)
             await day.board.kill()
             await restarted(day)
-            for shop in ("open", "closing", "after"):
-                await selling.level(0, "A1", shop=shop)
-            await pagerduty.until(lambda: pagerduty.opened() == len(SHOPS))
+            await pagerduty.until(lambda: pagerduty.opened() == 2)
 
-            await day.board.kill()
-            await restarted(day)
-            await selling.level(500, "A1", shop="closing")
+            # While it tells of an end, after another one, and while a third is open.
+            await selling.level(500, "A1", shop="one")
+            await selling.level(0, "A1", shop="three")
+            await pagerduty.until(lambda: (pagerduty.opened(), pagerduty.closed()) == (3, 1))
+            await selling.level(500, "A1", shop="two")
             await asyncio.sleep(1.7)
             await day.board.kill()
             await restarted(day)
-            for shop in ("before", "during", "open", "after"):
-                await selling.level(500, "A1", shop=shop)
-            await pagerduty.until(lambda: pagerduty.closed() == len(SHOPS))
+            await pagerduty.until(lambda: pagerduty.closed() == 2)
 
-            await day.board.kill()
-            await restarted(day)
+            await selling.level(500, "A1", shop="three")
+            await pagerduty.until(lambda: pagerduty.closed() == 3)
             await asyncio.sleep(SETTLED_S)
-            assert pagerduty.verdict() == [(1, 1)] * len(SHOPS)
+            assert pagerduty.verdict() == [(1, 1)] * 3
 
     await each_way_at_once(tmp_path, play)
 
