@@ -22,6 +22,7 @@ from streams.columns import Columns
 from streams.days import MINUTE_MS
 from streams.digest import digest
 from streams.errors import RecordingError
+from streams.names import sku_name
 from streams.rule import Reading, Rule
 from streams.rule_context import RuleContext
 from streams.rulebook import rules_of
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from streams.setup import ReferenceRecord
 
 HISTORY_PARTITION: Final = 1_000
+
+IDLE_MS: Final = 5 * MINUTE_MS
+"""While no record comes and no hold runs, the rules are looked at this often: nothing but time has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,12 @@ class _Run:
 
         return dataclasses.replace(rule, find=find)
 
+    def listen(self, *, listens: bool) -> None:
+        """Take note of whether heartbeats tell silence from death; without, no rule looks for a dead feed."""
+        self.result.listened = listens
+        if not listens:
+            self.rules = tuple(rule for rule in self.rules if rule.entity != "topic")
+
     def look(self, columns: Columns, shop: ShopSettings, now_ms: int) -> list[Alert]:
         """Look at the rules once; return what opened."""
         # What several answers ask the columns for are the settings of this run.
@@ -184,14 +194,20 @@ def _step(
     now_ms = result.from_ms + settings.board.stale_after_ms
     goal_set = wishes.goal is None
     listens: bool | None = None
+    looked_ms = 0
     while True:
         now_ms = min(now_ms, result.to_ms)
         wait(now_ms)
-        day.fold_to(now_ms)
+        folded = day.fold_to(now_ms)
+        waits = any(run.state.firing_since or run.state.clear_since for run in runs)
+        if not (folded or waits or now_ms - looked_ms >= IDLE_MS or now_ms >= result.to_ms):
+            now_ms += wishes.every_ms
+            continue
+        looked_ms = now_ms
         if listens is None:
             listens = _has_heartbeats(day.columns)
             for run in runs:
-                run.result.listened = listens
+                run.listen(listens=listens)
         if not listens:
             day.columns.vouch(now_ms)
         if not goal_set:
@@ -223,6 +239,13 @@ def _has_heartbeats(columns: Columns) -> bool:
 def _judged(day: Day, run: _Run) -> list[StockOut]:
     """Return the stock-outs of the day with what was told of each before it happened."""
     found = []
+    columns = day.columns
+    names = {
+        (shop_id, str(sku)): sku_name(product, str(sku), str(product.product_id))
+        for shop_id in columns.shops()
+        for product in columns.products(shop_id).values()
+        for sku in product.sku_ids
+    }
     for out in day.stock_outs:
         if out.at_ms > run.result.to_ms:
             continue
@@ -247,17 +270,10 @@ def _judged(day: Day, run: _Run) -> list[StockOut]:
         found.append(
             dataclasses.replace(
                 out,
-                name=_name_of(day.columns, out),
+                name=names.get((out.shop_id, out.sku_id), out.sku_id),
                 warned_ms=min((page.opened_at_ms for page in still_open), default=None),
+                eased_ms=None if still_open else max((page.opened_at_ms for page in pages), default=None),
                 digest_ms=min(digests, default=None),
             )
         )
     return sorted(found, key=lambda out: (out.at_ms, out.sku_id))
-
-
-def _name_of(columns: Columns, out: StockOut) -> str:
-    for product in columns.products(out.shop_id).values():
-        skus = [str(sku) for sku in product.sku_ids]
-        if out.sku_id in skus:
-            return product.name if len(skus) == 1 else f"{product.name} / {out.sku_id}"
-    return out.sku_id

@@ -37,6 +37,7 @@ class StockOut:
     Attributes:
         at_ms: event time of that.
         warned_ms: when the page that foretold it opened and was still open; None: nobody was paged.
+        eased_ms: without one, when the newest page about it opened that had closed before it ran out.
         digest_ms: when a digest first named it in the day before; None: none did.
     """
 
@@ -45,6 +46,7 @@ class StockOut:
     at_ms: int
     name: str = ""
     warned_ms: int | None = None
+    eased_ms: int | None = None
     digest_ms: int | None = None
 
 
@@ -66,12 +68,15 @@ class Day:
         self._cursor = Cursor(self._lines)
         self.fold_to(begin_ms - 1)
 
-    def fold_to(self, now_ms: int) -> None:
-        """Fold everything up to an instant."""
+    def fold_to(self, now_ms: int) -> int:
+        """Fold everything up to an instant; return how many records that was."""
+        records = 0
         if self._cursor is not None:
             while chunk := self._cursor.take(now_ms, _CHUNK):
                 self._engine.fold(chunk)
+                records += len(chunk)
             self._apply()
+        return records
 
     def fold(self, lines: Iterable[Line]) -> None:
         """Fold lines that are not in the recording."""

@@ -161,6 +161,8 @@ def _stock_out_lines(found: Rehearsal, timezone: str) -> Iterator[str]:
     for out in outs:
         if out.warned_ms is not None:
             said = f"paged {_minutes(out.at_ms - out.warned_ms)} before"
+        elif out.eased_ms is not None:
+            said = f"paged {_minutes(out.at_ms - out.eased_ms)} before, but that page had closed"
         elif out.digest_ms is not None:
             said = f"not paged, in a digest {_minutes(out.at_ms - out.digest_ms)} before"
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streams.rule import Judgement, Reading, Rule
 from streams.rulebook import RULES
@@ -36,7 +36,8 @@ class RuleTally:
         """Count one reading."""
         self.judgements[reading.judgement] += 1
         value, threshold = reading.value, reading.threshold
-        if value is not None and threshold is not None and reading.judgement is not Judgement.THIN:
+        # Equal and not firing: a level that is not known yet, such as 0 of 0.
+        if value is not None and threshold not in (None, value) and reading.judgement is not Judgement.THIN:
             known = self.nearest
             if known is None or abs(value - threshold) < abs(known[0] - known[1]):
                 self.nearest = value, threshold
@@ -52,6 +53,15 @@ class Quiet:
     key: str
     could: bool
     why: str
+
+
+_MISSING: Final = {
+    "goal_behind": "no campaign with a goal",
+    "goal_hit": "no campaign with a goal",
+    "week_goal": "no goal of a week or a quarter",
+    "disconnected": "no record of the shop's own",
+}
+"""What a rule that found nothing to look at would need."""
 
 
 def quiet_rules(
@@ -91,9 +101,7 @@ def _why(
     if tally.looks and tally.held == tally.looks:
         return False, "held at every look: a feed that it reads was stale"
     if not seen:
-        what = {"campaign": "no campaign with a goal"}.get(
-            rule.entity, f"no {rule.entity} that it could look at"
-        )
+        what = _MISSING.get(rule.key, f"no {rule.entity} that it could look at")
         return False, what
     if seen[Judgement.THIN] == seen.total():
         most = ""
@@ -105,4 +113,4 @@ def _why(
     if tally.nearest is None:
         return True, "its condition never held"
     value, threshold = tally.nearest
-    return True, f"nearest {value:.3g} where it fires at {threshold:.3g} {rule.unit}".rstrip()
+    return True, f"nearest {value:.3g}, it fires at {threshold:.3g} {rule.unit}".rstrip()
