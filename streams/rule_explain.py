@@ -29,6 +29,7 @@ class Explanation:
         answer: one sentence: why it fired, or what kept it from firing.
         judgement: of this look, before holds; empty when the rule says nothing of the entity.
         value, threshold, clearing, volume, minimum: see `rule.Reading`; the first three in `unit`.
+        money_minor: the money in it, minor units of `currency`; figures: what else it looked at, by name.
         hold_ms, held_ms: how long the condition must hold, and has held; clear_ms, clearing_ms: likewise for closing.
         stale: topics that the rule reads and that hold it.
         incident_id, opened_at_ms: of the open incident, else of the newest one; empty and None where there is none.
@@ -53,6 +54,9 @@ class Explanation:
     unit: str
     volume: float | None
     minimum: float | None
+    money_minor: int
+    currency: str
+    figures: dict[str, int | float | str | None]
     hold_ms: int
     held_ms: int
     clear_ms: int
@@ -111,6 +115,9 @@ def explain(rule: Rule, entity: str, context: RuleContext, state: RuleState | No
         unit=rule.unit,
         volume=None if reading is None else reading.volume,
         minimum=None if reading is None else reading.minimum,
+        money_minor=0 if reading is None else reading.money_minor,
+        currency=context.shop.currency,
+        figures={} if reading is None else dict(reading.figures),
         hold_ms=hold_of(rule, context),
         held_ms=held_ms,
         clear_ms=clear_of(rule, context),

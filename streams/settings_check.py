@@ -232,6 +232,7 @@ def _check_together(settings: Settings, place: str) -> None:
             msg,
             mend="Lower the first or raise the second.",
         )
+    _check_rules(settings, place)
     for section, low, high in ORDERED:
         values = getattr(settings, section)
         if getattr(values, low) > getattr(values, high):
@@ -264,6 +265,28 @@ def _check_notify(notify: NotifySettings, place: str) -> None:
         if route not in routes:
             what = f"{place}: notify.escalation: {route!r} is not a route."
             raise SettingsError(what, mend=f"Known: {', '.join(sorted(routes))}.{_near(route, routes)}")
+
+
+def _check_rules(settings: Settings, place: str) -> None:
+    """Check that the rules that are named are there: a rule that a typing error leaves on would page all the same."""
+    rules = settings.rules
+    named = {"off": rules.off, "hold_ms": rules.hold_ms, "clear_ms": rules.clear_ms}
+    if not any(named.values()):
+        return
+    # The rulebook brings all of the arithmetic with it, which a command that needs none should not wait for.
+    from streams.rulebook import RULES
+
+    known = {rule.number for rule in RULES}
+    for key, numbers in named.items():
+        for number in numbers:
+            if number not in known:
+                msg = f"{place}: rules.{key} names {number!r}, which is no rule."
+                raise SettingsError(msg, mend=f"Known: {', '.join(sorted(known))}.{_near(number, known)}")
+    for key, spans in (("hold_ms", rules.hold_ms), ("clear_ms", rules.clear_ms)):
+        for number, span_ms in spans.items():
+            if span_ms < 0:
+                msg = f"{place}: rules.{key}.{number} = {span_ms} is out of bounds."
+                raise SettingsError(msg, mend="It must be at least 0.")
 
 
 def _where(section: str, key: str, place: str, sources: Mapping[str, str]) -> str:

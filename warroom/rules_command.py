@@ -15,6 +15,7 @@ import click
 
 from streams.answers import plain
 from streams.errors import QueryError, UnavailableError
+from streams.money import compact_money
 from warroom.configuration import load, secret_from
 
 if TYPE_CHECKING:
@@ -145,6 +146,13 @@ def _explanation_text(one: dict[str, Any]) -> str:
         ]
         if one["minimum"] is not None:
             lines.append(f"  volume     {one['volume']:g}, least {one['minimum']:g}")
+        if one["money_minor"]:
+            lines.append(f"  money      {compact_money(one['money_minor'], one['currency'])}")
+        figures = [
+            f"{name} {plain(str(value))}" for name, value in one["figures"].items() if value is not None
+        ]
+        if figures:
+            lines.append(f"  figures    {', '.join(figures)}")
     lines.append(
         f"  held       {one['held_ms'] / 1000:g} of {one['hold_ms'] / 1000:g} s;"
         f" clearing {one['clearing_ms'] / 1000:g} of {one['clear_ms'] / 1000:g} s"

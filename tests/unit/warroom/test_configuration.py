@@ -54,6 +54,9 @@ def test_a_shop_has_its_zone_and_currency(tmp_path: Path) -> None:
         ("[board]\ntoken_file = 'nowhere'\n", {}, ("board.token_file = 'nowhere'", "No such file")),
         ("", {"WARROOM_BOARD_PORT": "99999"}, ("WARROOM_BOARD_PORT (environment) = 99999", "65535")),
         ("kafka = [", {}, ("warroom.toml", "cannot be read")),
+        ("[rules]\noff = ['A-067']\n", {}, ("rules.off names 'A-067'", "Known: A-01")),
+        ("[rules.hold_ms]\nA-1 = 5\n", {}, ("rules.hold_ms names 'A-1'", "A-01")),
+        ("[rules.clear_ms]\nA-01 = -5\n", {}, ("rules.clear_ms.A-01 = -5", "at least 0")),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_its_mend(
