@@ -205,7 +205,7 @@ class StockFigure:
 
 @dataclass(frozen=True, slots=True)
 class GoalFigure:
-    """A figure of a campaign's goal: `target` or `progress`."""
+    """A figure of a goal: a campaign's `target`, `progress`, `pace`, `end_gmv` with its ends; of `week`, `quarter`."""
 
     column: str
 

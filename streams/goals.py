@@ -120,6 +120,18 @@ def running_campaign(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> 
     return campaign if campaign is not None and is_running(campaign, calendar, as_of_ms) else None
 
 
+def campaign_end_gmv(columns: Columns, shop: ShopSettings, progress: GoalProgress) -> EndValue | None:
+    """Return the GMV at a campaign's end in minor units, whatever its goal counts; None while nothing tells it."""
+    if progress.metric == "gmv":
+        if progress.projected is None or progress.projected_low is None or progress.projected_high is None:
+            return None
+        return EndValue(progress.projected, progress.projected_low, progress.projected_high)
+    campaign = next(
+        each for each in columns.campaigns(shop.shop_id) if str(each.campaign_id) == progress.campaign_id
+    )
+    return _projected(columns, shop, campaign, "gmv", progress.as_of_ms)
+
+
 def day_goal(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> DayGoal | None:
     """Return today's goal of the running campaign; None without a campaign or without a GMV target or plan."""
     campaign = running_campaign(columns, shop, as_of_ms=as_of_ms)
@@ -204,12 +216,11 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
     complete_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
     basis: Basis = "plan" if campaign.plan else "straight"
     share, reference = 1.0, ""
-    end: EndValue | None = EndValue(value, value, value)
     if complete_ms < end_ms:
         # What is over needs no curve: a shop may have years of campaigns behind it.
         curve = campaign_curve(columns, shop, campaign, metric)
         share, basis, reference = curve.share(complete_ms), curve.basis, curve.reference
-        end = end_value(columns, shop, metric, curve, as_of_ms=complete_ms)
+    end = _projected(columns, shop, campaign, metric, as_of_ms)
     hours_left = (end_ms - as_of_ms) / HOUR_MS
     return GoalProgress(
         shop_id=shop.shop_id,
@@ -225,13 +236,29 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
         expected_share=share,
         basis=basis,
         pace_pct=None if progress_pct is None or share <= 0 else progress_pct / share,
-        projected=None if end is None else max(end.mid, value),
-        projected_low=None if end is None else max(end.low, value),
-        projected_high=None if end is None else max(end.high, value),
+        projected=None if end is None else end.mid,
+        projected_low=None if end is None else end.low,
+        projected_high=None if end is None else end.high,
         needed_per_h=max(target - value, 0) / hours_left if target and hours_left > 0 else None,
         complete_ms=complete_ms,
         reference=reference,
     )
+
+
+def _projected(
+    columns: Columns, shop: ShopSettings, campaign: Campaign, metric: str, as_of_ms: int
+) -> EndValue | None:
+    """Return a campaign's value at its end: what was sold once it is over, else projected from the feed's as-of."""
+    start_ms, end_ms = campaign_period(campaign, columns.calendar(shop.shop_id))
+    value = float(sold(columns, shop, metric, start_ms, min(as_of_ms, end_ms - 1)))
+    complete_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
+    if complete_ms >= end_ms:
+        return EndValue(value, value, value)
+    end = end_value(
+        columns, shop, metric, campaign_curve(columns, shop, campaign, metric), as_of_ms=complete_ms
+    )
+    # Some partitions are ahead of the slowest one, which says up to when all is known.
+    return None if end is None else EndValue(*(max(each, value) for each in (end.mid, end.low, end.high)))
 
 
 def _basket(columns: Columns, shop: ShopSettings, metric: str, as_of_ms: int) -> float:

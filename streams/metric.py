@@ -49,6 +49,8 @@ NULL_REASONS: Final = {
     "below_minimum": "fewer people than the settings ask for before anything is said",
     "no_finished_day": "the window has no day over which a mean could be taken",
     "no_target": "the campaign has no goal, or there is no campaign",
+    "nothing_due": "nothing of the goal was due by now, so there is no pace",
+    "nothing_sold": "nothing is sold yet, and no earlier days tell how much will be",
     "no_stock_record": "no stock record of the SKU is known",
     "not_selling": "nothing sells, so it does not run out",
     "after_campaign": "the campaign is over: stock is shown without a projection (X-34)",

@@ -124,6 +124,78 @@ GOAL_METRICS: Final[tuple[Metric, ...]] = (
         owner="streams.goals",
         null_reasons=("no_source", "no_target"),
     ),
+    metric_of(
+        "goal_pace_pct",
+        "Goal pace",
+        "goal_progress_pct / the share of the goal expected by now, as a fraction: below 1 is behind. Expected is what "
+        "the campaign's plan names by day and hour, else the shape of its reference, else of the shop's last six "
+        "weeks, else the share of the time that has passed; the goals of the API say which.",
+        Unit.RATE,
+        GoalFigure("pace"),
+        "S4-12 S4-75 X-80",
+        dims=("campaign",),
+        windows="now",
+        topics=("campaigns", "orders"),
+        owner="streams.goals",
+        null_reasons=("no_source", "no_target", "nothing_due"),
+        advice="Behind: bring the best seller forward, move a LIVE into the strongest hours left.",
+    ),
+    *(
+        metric_of(
+            f"gmv_projected_campaign_end{name}",
+            f"Projected campaign GMV{title}",
+            definition,
+            Unit.MONEY,
+            GoalFigure(f"end_gmv{name}"),
+            "S4-12 S4-75",
+            dims=("campaign",),
+            windows="now",
+            topics=("campaigns", "orders"),
+            owner="streams.goal_projection",
+            null_reasons=("no_source", "no_target", "nothing_sold"),
+        )
+        for name, title, definition in (
+            (
+                "",
+                "",
+                (
+                    "gmv so far + what is expected of the rest of the campaign, as for goal_pace_pct, x how the shop "
+                    "sells against that, the last hours most; stock-outs are not taken off."
+                ),
+            ),
+            ("_low", ", low end", "Low end of its 80 % interval, at least the gmv so far."),
+            ("_high", ", high end", "High end of its 80 % interval."),
+        )
+    ),
+    metric_of(
+        "period_sales_goal_pct",
+        "Weekly sales goal",
+        "gmv (or orders) of the week so far / the goal for it, as a fraction; the week begins on the shop's first "
+        "weekday. The goal is a campaign's period goal, else the setting goals.<shop>.week.",
+        Unit.RATE,
+        GoalFigure("week"),
+        "S3-18 S3-32",
+        dims=(),
+        windows="now",
+        topics=("orders",),
+        owner="streams.period_goals",
+        null_reasons=("no_source", "no_target"),
+        not_counted="Orders of other channels: a goal in net receipts has no value until those are read.",
+    ),
+    metric_of(
+        "quarter_revenue_target_pct",
+        "Quarter revenue against target",
+        "gmv of the calendar quarter so far / the quarter's target, as a fraction. The target is a campaign's period "
+        "goal, else the setting goals.<shop>.quarter.",
+        Unit.RATE,
+        GoalFigure("quarter"),
+        "S5-04",
+        dims=(),
+        windows="now",
+        topics=("orders",),
+        owner="streams.period_goals",
+        null_reasons=("no_source", "no_target"),
+    ),
 )
 
 FRESHNESS_METRICS: Final[tuple[Metric, ...]] = (

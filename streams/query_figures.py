@@ -8,8 +8,9 @@ from typing import Any, Final
 import polars as pl
 
 from streams.errors import QueryError
-from streams.goals import goal_progress
+from streams.goals import GoalProgress, campaign_end_gmv, goal_progress
 from streams.money import to_minor
+from streams.period_goals import period_goals
 from streams.scope import TIME, Scope
 from streams.stock import SkuStock, StockStatus, stock_table
 from streams.topics import SOURCE_TOPICS
@@ -86,27 +87,69 @@ def _why_null(column: str, rows: Sequence[SkuStock]) -> str:
 
 
 def goal_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figures]:
-    """Return goal and progress of the current campaign, or of every campaign that has started."""
+    """Return figures of the current campaign's goal, or of every campaign that has started; of week and quarter."""
+    of_campaign = [column for column in columns_wanted if column in _GOAL]
+    found = _campaign_values(scope, of_campaign) if of_campaign else {}
+    of_period = {column: PERIODS[column] for column in columns_wanted if column in PERIODS}
+    if of_period:
+        goals = period_goals(scope.columns, scope.shop, scope.columns.settings, as_of_ms=scope.now_ms)
+        for column, (kind, metrics) in of_period.items():
+            goal = next((each for each in goals if each.kind == kind and each.metric in metrics), None)
+            share = None if goal is None or goal.progress_pct is None else goal.progress_pct / 100
+            reasons = {} if share is not None else {(0,): "no_target"}
+            found[column] = (figure_frame(scope, {(0,): share}), reasons)
+    return found
+
+
+PERIODS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "week": ("week", ("gmv", "orders")),
+    "quarter": ("quarter", ("gmv",)),
+}
+"""By figure, kind of the period and what its goal may count, the first choice first by the order of goals."""
+
+
+def _campaign_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figures]:
     rows = goal_progress(scope.columns, scope.shop, as_of_ms=scope.now_ms)
     if not scope.names:
         present = current_campaign(scope.columns.campaigns(scope.shop.shop_id), scope.calendar, scope.now_ms)
         rows = [row for row in rows if present is not None and row.campaign_id == str(present.campaign_id)]
     found: dict[str, Figures] = {}
     for column in columns_wanted:
+        figure, why_null = _GOAL[column]
         values: dict[tuple[Any, ...], Any] = {} if scope.names or rows else {(0,): None}
+        reasons = dict.fromkeys(values, "no_target")
         for row in rows:
             key = (0, row.campaign_id) if scope.names else (0,)
-            if column == "progress":
-                values[key] = None if row.progress_pct is None else row.progress_pct / 100
-            else:
-                # A goal in orders or items is no money: lifted, so that the answer's division gives the count back.
-                counted = row.target is not None and row.metric != "gmv"
-                values[key] = to_minor(row.target or 0, scope.shop.currency) if counted else row.target
-        found[column] = (
-            figure_frame(scope, values),
-            {key: "no_target" for key, value in values.items() if value is None},
-        )
+            values[key] = figure(scope, row)
+            if values[key] is None:
+                reasons[key] = "no_target" if column == "pace" and row.target is None else why_null
+        found[column] = (figure_frame(scope, values), reasons)
     return found
+
+
+def _target(scope: Scope, row: GoalProgress) -> float | None:
+    # A goal in orders or items is no money: lifted, so that the answer's division gives the count back.
+    counted = row.target is not None and row.metric != "gmv"
+    return to_minor(row.target or 0, scope.shop.currency) if counted else row.target
+
+
+def _end_gmv(which: str) -> Callable[[Scope, GoalProgress], float | None]:
+    def figure(scope: Scope, row: GoalProgress) -> float | None:
+        end = campaign_end_gmv(scope.columns, scope.shop, row)
+        return None if end is None else getattr(end, which)
+
+    return figure
+
+
+_GOAL: Final[dict[str, tuple[Callable[[Scope, GoalProgress], Any], str]]] = {
+    "target": (_target, "no_target"),
+    "progress": (lambda _, row: None if row.progress_pct is None else row.progress_pct / 100, "no_target"),
+    "pace": (lambda _, row: None if row.pace_pct is None else row.pace_pct / 100, "nothing_due"),
+    "end_gmv": (_end_gmv("mid"), "nothing_sold"),
+    "end_gmv_low": (_end_gmv("low"), "nothing_sold"),
+    "end_gmv_high": (_end_gmv("high"), "nothing_sold"),
+}
+"""By figure, how it is read off a campaign's progress, and why it is null where it is."""
 
 
 def freshness_values(scope: Scope, column: str) -> Figures:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.cubes import CUBES, TRAFFIC, Grain
-from streams.settings import SECTIONS, ShopSettings
+from streams.settings import SECTIONS, GoalSettings, ShopSettings
 from streams.settings_check import BOUNDS
 from streams.topics import TOPICS, Role, Topic
 
@@ -35,7 +35,11 @@ def documents(root: Path) -> dict[str, str]:
 def settings_table() -> str:
     """Return all settings with default, environment variable and purpose."""
     lines = ["| key | default | bounds | what it is for |", "| --- | --- | --- | --- |"]
-    for section, kind in (*SECTIONS.items(), ("shops.<id>", ShopSettings)):
+    for section, kind in (
+        *SECTIONS.items(),
+        ("shops.<id>", ShopSettings),
+        ("goals.<shop id>", GoalSettings),
+    ):
         told = attributes_of(kind)
         for field in dataclasses.fields(kind):
             text = told.get(field.name, "")

@@ -19,7 +19,7 @@ import pytest
 
 from streams.cubes import CUBES
 from streams.errors import SettingsError
-from streams.settings import SECTIONS, ShopSettings
+from streams.settings import SECTIONS, GoalSettings, ShopSettings
 from streams.topics import TOPICS
 from tools import generate, generate_docs
 from warroom.cli import main
@@ -121,7 +121,9 @@ def test_the_readme_leads_to_every_page_at_the_top(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "kind"), [*SECTIONS.items(), ("shops", ShopSettings)], ids=[*SECTIONS, "shops"]
+    ("section", "kind"),
+    [*SECTIONS.items(), ("shops", ShopSettings), ("goals", GoalSettings)],
+    ids=[*SECTIONS, "shops", "goals"],
 )
 def test_every_setting_says_what_it_is_for(section: str, kind: type) -> None:
     told = generate_docs.attributes_of(kind)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streams.days import DAY_MS, HOUR_MS
-from streams.events import Campaign, Fact, PlanPoint
+from streams.events import Campaign, Fact, PeriodGoal, PlanPoint
 from streams.goals import DayGoal, GoalProgress, day_goal, gmv_of_day, goal_progress, running_campaign
 from streams.query import parse_request, run
 from streams.settings import GoalSettings, ShopSettings
@@ -103,6 +103,40 @@ def test_progress_and_the_campaigns_window_end_at_the_same_instant(end: str, val
     question = parse_request({"metrics": "gmv,goal_progress_pct", "window": "campaign"})
     (row,) = run(board(events, zone=ZONE), question, now_ms=NOW).rows
     assert row == {"gmv": value / 100, "goal_progress_pct": pytest.approx(value / 100_000)}
+
+
+def test_the_query_layer_gives_pace_and_projected_end_as_the_goal_has_them() -> None:
+    metrics = "goal_pace_pct,gmv_projected_campaign_end,gmv_projected_campaign_end_low"
+    (goal,) = progress([campaign()])
+    answer = run(board([*SALES, campaign()], zone=ZONE), parse_request({"metrics": metrics}), now_ms=NOW)
+    (row,) = answer.rows
+    assert row["goal_pace_pct"] == pytest.approx(0.7)
+    assert row["gmv_projected_campaign_end"] == pytest.approx(700.0, rel=1e-3)
+    assert goal.projected_low is not None
+    assert row["gmv_projected_campaign_end_low"] == pytest.approx(goal.projected_low / 100)
+
+
+def test_the_projected_gmv_is_money_also_where_the_goal_counts_orders() -> None:
+    events = [*SALES, campaign(target_metric="orders", target_value=10.0)]
+    question = parse_request({"metrics": "gmv_projected_campaign_end,goal_pace_pct", "by": "campaign"})
+    (row,) = run(board(events, zone=ZONE), question, now_ms=NOW).rows
+    assert row["gmv_projected_campaign_end"] == pytest.approx(700.0, rel=1e-3)
+    # 2 of 10 orders at half of the time.
+    assert row["goal_pace_pct"] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("metric", "period", "value"),
+    # From Monday the 25th: 105.00 of Thursday and 245.00 of Friday beside 999.99 of Wednesday.
+    [
+        ("period_sales_goal_pct", "week", 1_349.99 / 2_000),
+        ("quarter_revenue_target_pct", "quarter", 1_349.99 / 2_000),
+    ],
+)
+def test_the_query_layer_gives_the_share_of_week_and_quarter(metric: str, period: str, value: float) -> None:
+    events = [*SALES, campaign(period_goals=[PeriodGoal(period, "gmv", 2_000.0)])]
+    (row,) = run(board(events, zone=ZONE), parse_request({"metrics": metric}), now_ms=NOW).rows
+    assert row[metric] == pytest.approx(value)
 
 
 def test_a_campaign_that_has_not_begun_has_no_row() -> None:
