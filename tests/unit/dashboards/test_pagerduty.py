@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tomllib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from streams.errors import SettingsError
 from streams.incidents import Ack, IncidentState
 from streams.rule import Owner, Severity
 from streams.settings import NotifySettings
+from streams.settings_check import checked_settings
 from tests.unit.dashboards.receivers import Clock, Receiver, page, receiving, resolved, telling
 
 SECRET = "R0UT1NGKEY"
@@ -248,6 +250,27 @@ async def test_with_an_alertmanager_only_the_webhook_remains(
     ]
     held = replace(own, alertmanager_url="http://127.0.0.1:9093")
     assert [each.route for each in notifiers_of(held, session)] == ["webhook"]
+
+
+def test_the_documented_settings_are_accepted() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "DELIVERY.md").read_text(encoding="utf-8")
+    document = tomllib.loads(page.split("```text")[1].split("```")[0])
+    notify = checked_settings(document, place="docs/DELIVERY.md").notify
+    assert notify.escalation == ("pagerduty", "slack", "slack-ads")
+    assert set(notify.slack_owner_files) == {"ads", "platform"}
+
+
+@pytest.mark.parametrize(
+    "notify",
+    [
+        {"escalation": ["pager"]},
+        {"slack_owner_files": {"adds": "x"}, "slack_webhook_file": "y"},
+        {"slack_owner_files": {"ads": "x"}},
+    ],
+)
+def test_a_route_or_an_owner_that_does_not_exist_is_refused(notify: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=r"notify\."):
+        checked_settings({"notify": notify}, place="warroom.toml")
 
 
 def stored_in(folder: Path) -> bytes:
