@@ -33,7 +33,10 @@ def find_lagging(context: RuleContext) -> Iterator[Reading]:
         stale = _is_silent(context, topic)
         # A feed that never sent anything is not set up yet, which nobody gets up for.
         heard_ms = _heard_ms(context, topic)
-        red = behind_s > red_s or (stale and heard_ms is not None)
+        late = (
+            behind_s > red_s and _told_for_ms(context, topic) >= settings.lag_red_ms - settings.lag_amber_ms
+        )
+        red = late or (stale and heard_ms is not None)
         if stale and running:
             # A-65 tells of it, and one cause is one page.
             judgement = Judgement.BETWEEN
@@ -101,8 +104,20 @@ def _connected(context: RuleContext) -> bool:
 
 
 def _is_silent(context: RuleContext, topic: str) -> bool:
-    """Return whether a topic is stale (X-82); one that lies far behind and moves is late, not silent."""
-    return topic in context.stale and context.at_head
+    """Return whether a topic is stale (X-82); one that moves, or has records to be folded, is late and not silent."""
+    return topic in context.stale and context.at_head and not context.columns.lags(topic)
+
+
+def _told_for_ms(context: RuleContext, topic: str) -> int:
+    """Return for how long A-64 has been open on a topic.
+
+    A partition that was idle for hours and has one new record to fold seems to lie hours behind: how long it really
+    takes shows only while it lasts.
+    """
+    alert = context.incident("A-64", topic)
+    if alert is None or not context.is_open("A-64", topic):
+        return 0
+    return context.now_ms - alert.opened_at_ms
 
 
 def _heard_ms(context: RuleContext, topic: str) -> int | None:
@@ -182,7 +197,7 @@ RULES: Final = (
         reads=(),
         find=find_lagging,
         condition="a required topic is processed more than rules.lag_amber_ms behind its feed; pages beyond"
-        " rules.lag_red_ms, or when it has become stale (X-82) and no campaign runs",
+        " rules.lag_red_ms when it has lasted as long, or when it has become stale (X-82) and no campaign runs",
         minimum="",
         clears="less than half of rules.lag_amber_ms behind",
         unit="s",
