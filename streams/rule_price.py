@@ -5,7 +5,7 @@ Source: spec/alerts.md A-78; spec/events.md `product.unit_cost_minor`, `campaign
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -30,12 +30,23 @@ _PRICES: Final = (
 seller's. A second unit for nothing halves the price of both, where line by line it would be one of 0."""
 
 
+class _Usual(NamedTuple):
+    """What a SKU usually costs: median, the price that all but few orders paid at least, and behind how many orders."""
+
+    median_minor: float
+    common_minor: float
+    orders: int
+    product_id: str
+
+
 def find_price_slip(context: RuleContext) -> Iterable[Reading]:
     """Hold the unit prices of the last minutes against the SKU's median and its unit cost (A-78).
 
     The median is that of the finished days of `slip_history_ms`; of a SKU too new for it, of today's orders before the
-    window. With today in it, a wrong price that sells ten times as fast would soon be the median itself. Below the unit
-    cost of the product card counts only where the median is not: a loss leader is meant.
+    window; while an incident is open, as it was when it opened. With all of today in it, a wrong price that sells ten
+    times as fast would soon be the median itself. A price that is common among these orders is none either: postage
+    costs what it costs. Below the unit cost of the product card counts only where the median is not: a loss leader is
+    meant.
 
     No record says when a flash sale is and for how much: planned is a sub-campaign of a running campaign that the shop
     has joined and that has `slip_flash_word` in its id or name; a SKU is in it once an order of the window came
@@ -47,15 +58,15 @@ def find_price_slip(context: RuleContext) -> Iterable[Reading]:
     recent = lines.filter(
         pl.col("paid_at_ms").is_between(begin_ms, context.now_ms, closed="right") & (pl.col("quantity") > 0)
     )
-    watched = set(recent.get_column("sku_id"))
-    watched |= {
-        sku_id
-        for shop_id, rule, sku_id in context.incidents
+    opened = {
+        sku_id: alert.opened_at_ms
+        for (shop_id, rule, sku_id), alert in context.incidents.items()
         if shop_id == shop.shop_id and rule == "A-78" and context.is_open(rule, sku_id)
     }
+    watched = {str(sku_id): context.now_ms for sku_id in recent.get_column("sku_id").unique()} | opened
     if not watched:
         return
-    usual = _usual_prices(context, watched, begin_ms)
+    usual = _usual_prices(context, watched)
     flash = _flash_sub_campaigns(context)
     in_flash = set(recent.filter(pl.col("sub_campaign_id").is_in(flash)).get_column("sku_id"))
     prices = recent.group_by("sku_id", "order_id").agg(_PRICES)
@@ -71,13 +82,13 @@ def _reading(
     context: RuleContext,
     sku_id: str,
     sold: pl.DataFrame | None,
-    usual: tuple[float, int, str] | None,
+    usual: _Usual | None,
     products: dict[str, Product],
     *,
     flash: bool,
 ) -> Reading:
     numbers, currency = context.settings.rules, context.shop.currency
-    median_minor, history, product_id = usual or (0.0, 0, "")
+    median_minor, common_minor, history, product_id = usual or _Usual(0.0, 0.0, 0, "")
     if sold is not None:
         product_id = str(sold.get_column("product_id")[0])
     product = products.get(product_id)
@@ -90,6 +101,7 @@ def _reading(
     cost_minor = product.unit_cost_minor if product is not None else None
     if cost_minor is not None and cost_minor <= median_minor:
         least_minor = max(least_minor, cost_minor)
+    least_minor = min(least_minor, common_minor)
     orders = low_orders = money_minor = 0
     lowest_minor: float | None = None
     if sold is not None:
@@ -127,49 +139,49 @@ def _reading(
     )
 
 
-def _usual_prices(context: RuleContext, skus: set[str], begin_ms: int) -> dict[str, tuple[float, int, str]]:
-    """Return by SKU the median unit price in minor units, the orders that it comes from, and the product."""
+def _usual_prices(context: RuleContext, at_ms: dict[str, int]) -> dict[str, _Usual]:
+    """Return the usual price of each SKU as it was at an instant, before the window that ended with it."""
     columns, shop, numbers = context.columns, context.shop, context.settings.rules
     calendar = columns.calendar(shop.shop_id)
-    midnight_ms = calendar.day_start_ms(calendar.day_of(context.now_ms))
+    midnight = {at: calendar.day_start_ms(calendar.day_of(at)) for at in set(at_ms.values())}
+    bounds = pl.DataFrame(
+        {
+            "sku_id": list(at_ms),
+            "until_ms": [at - numbers.slip_window_ms for at in at_ms.values()],
+            "midnight_ms": [midnight[at] for at in at_ms.values()],
+        },
+        schema={"sku_id": pl.String, "until_ms": pl.Int64, "midnight_ms": pl.Int64},
+    )
     orders = (
         columns.order_lines(shop.shop_id)
         .lazy()
+        .filter(pl.col("quantity") > 0)
+        .join(bounds.lazy(), on="sku_id")
         .filter(
-            pl.col("paid_at_ms").is_between(
-                min(midnight_ms, begin_ms) - numbers.slip_history_ms, begin_ms, closed="left"
-            )
-            & (pl.col("quantity") > 0)
-            & pl.col("sku_id").is_in(sorted(skus))
+            (pl.col("paid_at_ms") < pl.col("until_ms"))
+            & (pl.col("paid_at_ms") >= pl.col("midnight_ms") - numbers.slip_history_ms)
         )
         .group_by("sku_id", "order_id")
-        .agg(_PRICES)
-        .with_columns(
-            (pl.col("paid_minor") / pl.col("units")).alias("price_minor"),
-            (pl.col("paid_at_ms") < midnight_ms).alias("finished"),
-        )
+        .agg(*_PRICES, (pl.col("paid_at_ms").max() < pl.col("midnight_ms").first()).alias("finished"))
+        .with_columns((pl.col("paid_minor") / pl.col("units")).alias("price_minor"))
+        .with_columns(pl.col("finished").sum().over("sku_id").alias("orders_finished"))
+        # Finished days where they are enough, else all orders of the SKU.
+        .filter(pl.col("finished") | (pl.col("orders_finished") < numbers.slip_min_history))
     )
-    medians = (
+    usual = (
         orders.group_by("sku_id")
         .agg(
-            pl.col("price_minor").filter("finished").median().alias("median_finished"),
-            pl.col("finished").sum().alias("orders_finished"),
-            pl.col("price_minor").median().alias("median_all"),
-            pl.len().alias("orders_all"),
+            pl.col("price_minor").median().alias("median"),
+            pl.col("price_minor").quantile(numbers.slip_common_share, "lower").alias("common"),
+            pl.len().alias("orders"),
             pl.col("product_id").sort_by("paid_at_ms").last(),
         )
         .collect()
     )
-    usual = {}
-    for row in medians.iter_rows(named=True):
-        known = row["orders_finished"] >= numbers.slip_min_history
-        median, count = (
-            (row["median_finished"], row["orders_finished"])
-            if known
-            else (row["median_all"], row["orders_all"])
-        )
-        usual[row["sku_id"]] = (float(median), int(count), str(row["product_id"]))
-    return usual
+    return {
+        row["sku_id"]: _Usual(float(row["median"]), float(row["common"]), row["orders"], row["product_id"])
+        for row in usual.iter_rows(named=True)
+    }
 
 
 def _flash_sub_campaigns(context: RuleContext) -> list[str]:
@@ -211,7 +223,8 @@ PRICE_SLIP: Final = Rule(
     find=find_price_slip,
     condition=(
         "unit price paid in an order (goods and co-funding) < rules.slip_share x the median of the finished days of "
-        "rules.slip_history_ms, or < the unit cost on the product card where the median is not; no flash sale planned "
+        "rules.slip_history_ms, or < the unit cost on the product card where the median is not, and lower than all but "
+        "rules.slip_common_share of these orders paid; no flash sale planned "
         "(a joined sub-campaign with rules.slip_flash_word in its name, through which the SKU sells)"
     ),
     minimum=(
@@ -229,6 +242,7 @@ PRICE_SLIP: Final = Rule(
     runbook="price-far-too-low",
     settings=(
         "rules.slip_share",
+        "rules.slip_common_share",
         "rules.slip_min_orders",
         "rules.slip_window_ms",
         "rules.slip_history_ms",

@@ -221,6 +221,7 @@ class RuleSettings:
         stop_most_share: orders must be at most this share of those expected: a slower hour is no stop.
         stop_clear_share: A-77 closes from this share on.
         slip_share: A-78 counts orders whose unit price is below this share of the SKU's median.
+        slip_common_share: a price that more than this share of the SKU's orders paid before is no slip.
         slip_min_orders: so many of them in `slip_window_ms` fire.
         slip_window_ms: see `slip_min_orders`.
         slip_history_ms: the median is that of so long before.
@@ -258,6 +259,7 @@ class RuleSettings:
     stop_most_share: float = 0.5
     stop_clear_share: float = 0.75
     slip_share: float = 0.5
+    slip_common_share: float = 0.05
     slip_min_orders: int = 3
     slip_window_ms: int = 10 * MINUTE_MS
     slip_history_ms: int = 7 * 24 * HOUR_MS

@@ -46,6 +46,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "rules.stop_most_share": (0, 1),
     "rules.stop_clear_share": (0, 1),
     "rules.slip_share": (0, 1),
+    "rules.slip_common_share": (0, 1),
     "rules.slip_min_orders": (1, 1_000_000),
     "rules.slip_window_ms": (60_000, 86_400_000),
     "rules.slip_min_history": (1, 1_000_000),
