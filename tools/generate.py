@@ -11,13 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools import generate_dashboards, generate_docs, generate_metrics, generate_rules, generate_schemas
+from tools import (
+    generate_asyncapi,
+    generate_dashboards,
+    generate_docs,
+    generate_metrics,
+    generate_rules,
+    generate_schemas,
+)
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 Generator = Callable[[Path], dict[str, str]]
 
 GENERATORS: Final[tuple[Generator, ...]] = (
+    generate_asyncapi.documents,
     generate_dashboards.documents,
     generate_docs.documents,
     generate_metrics.documents,
