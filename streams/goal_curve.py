@@ -183,8 +183,10 @@ class _Past:
         since_ms = self._columns.source_since_ms(self._shop.shop_id, "orders")
         if since_ms is None:
             return None
-        # The day on which the feed began may not be whole.
-        first, last = max(self._calendar.day_of(since_ms) + 1, self._before - OWN_DAYS), self._before - 1
+        begun = self._calendar.day_of(since_ms)
+        # The day on which the feed began is not whole, unless it began with the day.
+        begun += since_ms - self._calendar.day_start_ms(begun) > HOUR_MS
+        first, last = max(begun, self._before - OWN_DAYS), self._before - 1
         table = self.table(first, last) if first <= last else None
         if table is None:
             return None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from streams.days import DAY_MS, MINUTE_MS, QUARTER_MS, parse_day
-from streams.goals import day_goal, goal_progress, running_campaign
+from streams.goals import GoalProgress, day_goal, goal_progress, running_campaign
 from streams.metrics_sales import gmv_minor
 from streams.money import major
 from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
@@ -79,25 +79,38 @@ def relative_change(value: float | None, reference: float | None) -> float | Non
 
 @dataclass(frozen=True, slots=True)
 class GoalBar:
-    """Today's part of the running campaign's goal, beside what was sold.
+    """Today's part of the running campaign's goal beside what was sold, and where the whole campaign ends.
 
     Attributes:
-        target: in major units.
+        unit: `money` in major units, or `count` for a goal in orders or items, which has no part of today: target and
+            progress are then the whole campaign's.
+        target: in that unit.
         progress: today's GMV / target, a fraction, not clipped at 1.
         reference_progress: the reference's GMV by this time / target; None without a reference.
         campaign_progress: of the campaign's whole goal, None when today's part is all of it.
+        pace: of the campaign, progress / what was due by now, 1 is on pace; None while nothing is due.
+        due_by: what that follows, in words: the plan, a day, earlier days, an even pace.
+        projected, projected_low, projected_high: the campaign's end value with its 80 % interval.
+        needed_per_hour: until the campaign's end, to reach its goal; 0 when it is reached.
     """
 
+    unit: str
     target: float
     progress: float
     reference_progress: float | None
     campaign_progress: float | None
+    pace: float | None
+    due_by: str
+    projected: float | None
+    projected_low: float | None
+    projected_high: float | None
+    needed_per_hour: float | None
 
 
 def goal_bar(
     columns: Columns, shop: ShopSettings, *, as_of_ms: int, gmv: float | None, reference_gmv: float | None
 ) -> GoalBar | None:
-    """Return how far today's GMV has come; None without a running campaign, a GMV goal, or a GMV.
+    """Return how far today's GMV has come; None without a running campaign, a goal, or a GMV where it counts that.
 
     Args:
         columns: what is known.
@@ -106,27 +119,68 @@ def goal_bar(
         gmv: today's, major units, as the query layer gave it.
         reference_gmv: the reference's by this time, likewise.
     """
+    running = running_campaign(columns, shop, as_of_ms=as_of_ms)
+    if running is None:
+        return None
+    whole = next(
+        one
+        for one in goal_progress(columns, shop, as_of_ms=as_of_ms)
+        if one.campaign_id == str(running.campaign_id)
+    )
+    if whole.metric != "gmv":
+        if not whole.target or whole.progress_pct is None:
+            return None
+        return _bar(whole, "count", whole.target, whole.progress_pct / 100, None, None, 1.0)
     goal = day_goal(columns, shop, as_of_ms=as_of_ms)
     if goal is None or goal.goal_minor <= 0 or gmv is None:
         return None
     target = major(goal.goal_minor, shop.currency)
-    whole = next(
-        (
-            one
-            for one in goal_progress(columns, shop, as_of_ms=as_of_ms)
-            if one.campaign_id == goal.campaign_id
-        ),
-        None,
+    is_part = whole.progress_pct is not None and whole.target != goal.goal_minor
+    return _bar(
+        whole,
+        "money",
+        target,
+        gmv / target,
+        None if reference_gmv is None else reference_gmv / target,
+        whole.progress_pct / 100 if is_part and whole.progress_pct is not None else None,
+        major(1, shop.currency),
     )
-    is_part = whole is not None and whole.target is not None and whole.target != goal.goal_minor
+
+
+def _bar(
+    whole: GoalProgress,
+    unit: str,
+    target: float,
+    progress: float,
+    reference_progress: float | None,
+    campaign_progress: float | None,
+    scale: float,
+) -> GoalBar:
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else value * scale
+
     return GoalBar(
+        unit=unit,
         target=target,
-        progress=gmv / target,
-        reference_progress=None if reference_gmv is None else reference_gmv / target,
-        campaign_progress=whole.progress_pct / 100
-        if whole and is_part and whole.progress_pct is not None
-        else None,
+        progress=progress,
+        reference_progress=reference_progress,
+        campaign_progress=campaign_progress,
+        pace=None if whole.pace_pct is None else whole.pace_pct / 100,
+        due_by=_due_by(whole),
+        projected=scaled(whole.projected),
+        projected_low=scaled(whole.projected_low),
+        projected_high=scaled(whole.projected_high),
+        needed_per_hour=scaled(whole.needed_per_h),
     )
+
+
+def _due_by(goal: GoalProgress) -> str:
+    if goal.basis != "reference":
+        return {"plan": "by the plan", "straight": "at an even pace"}[goal.basis]
+    with suppress(ValueError):
+        day = dt.date.fromisoformat(goal.reference)
+        return f"as on {day:%a} {day.day} {day:%b}"
+    return "as on earlier days"
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ function showGoal(overview, formats) {
     fill.style.width = "0";
     tick.hidden = true;
     put(slot("goal"), `No goal: ${say(goal)}`);
-    for (const name of ["goal-target", "goal-mark"]) slot(name).hidden = true;
+    for (const name of ["goal-target", "goal-mark", "goal-next"]) slot(name).hidden = true;
     return;
   }
   const share = Math.max(0, Math.min(1, goal.progress));
@@ -124,14 +124,29 @@ function showGoal(overview, formats) {
     put(slot("goal-mark"), `${overview.reference.label} by now`);
   }
   slot("goal-mark").hidden = tick.hidden;
-  const text = `${formats.percent.format(goal.progress)} of today's goal`;
+  const text = `${formats.percent.format(goal.progress)} of ${goal.unit === "money" ? "today's" : "the campaign's"} goal`;
   put(slot("goal"), text);
   slot("goal").dataset.value = goal.progress;
-  const amount = formats.wholeMoney.format(goal.target);
+  const amount = goal.unit === "money" ? formats.wholeMoney.format(goal.target) : formats.integer.format(goal.target);
   const whole = goal.campaign_progress === null ? "" : `campaign ${formats.percent.format(goal.campaign_progress)} · `;
   put(slot("goal-target"), `${whole}${amount}`);
   slot("goal-target").hidden = false;
   track.setAttribute("aria-label", `${text}, ${amount}`);
+  const next = goalOutlook(goal, formats);
+  put(slot("goal-next"), next);
+  slot("goal-next").hidden = next === "";
+}
+
+// Pace and what it follows, where the campaign ends, what is missing: one quiet line under the bar.
+function goalOutlook(goal, formats) {
+  const amount = (value) => (goal.unit === "money" ? formats.roughMoney(value) : formats.integer.format(value));
+  const parts = [];
+  if (goal.pace !== null) parts.push(`pace ${formats.percent.format(goal.pace)} (${goal.due_by})`);
+  if (goal.projected !== null) {
+    parts.push(`ends at ${amount(goal.projected)} (${amount(goal.projected_low)}–${amount(goal.projected_high)})`);
+  }
+  if (goal.needed_per_hour) parts.push(`needs ${amount(goal.needed_per_hour)}/h`);
+  return parts.join(" · ");
 }
 
 export function showTiles(overview, formats) {

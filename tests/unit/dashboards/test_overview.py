@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from dashboards.overview import Overview, UnknownShopError
 from streams.alerts import Resolution
 from streams.days import HOUR_MS, MINUTE_MS
+from streams.query import parse_request, run
 from tests.unit.dashboards.shops import (
     MIDNIGHT_MS,
     NOW_MS,
@@ -106,6 +108,43 @@ def test_the_goal_has_target_progress_and_the_reference_at_the_same_time() -> No
     assert goal["progress"] == pytest.approx(gmv["value"] / 30_000)
     assert goal["reference_progress"] == pytest.approx(gmv["reference"] / 30_000)
     assert goal["campaign_progress"] is None  # a campaign of one day: its goal is today's
+
+
+def test_the_goal_says_pace_what_it_follows_the_projected_end_and_what_is_needed() -> None:
+    """Without a plan or a reference of its own, the campaign is held against the day before."""
+    board = full_board()
+    shown = document(board)
+    goal, gmv = shown["goal"], shown["figures"]["gmv"]
+    question = parse_request({"metrics": "gmv", "window": "day:2011-11-24"})
+    day_before = run(board.columns, question, now_ms=NOW_MS).rows[0]["gmv"]
+    due = gmv["reference"] / day_before
+    assert goal["due_by"] == "as on Thu 24 Nov"
+    assert goal["pace"] == pytest.approx(gmv["value"] / 30_000 / due, rel=0.02)
+    assert gmv["value"] < goal["projected_low"] < goal["projected"] < goal["projected_high"]
+    # Today sells 1.1 to 0.9 against the day before, and more in the LIVE hour.
+    assert goal["projected"] == pytest.approx(gmv["value"] + 1.3 * (day_before - gmv["reference"]), rel=0.03)
+    assert goal["needed_per_hour"] == 0
+
+
+def test_what_is_needed_is_what_is_missing_over_the_hours_left() -> None:
+    board = full_board()
+    (campaign,) = board.columns.campaigns(SHOP)
+    higher = msgspec.structs.replace(campaign, version=2, target_value=60_000.0)
+    board.columns.apply(flush_of([higher], zone="Europe/London", number=2))
+    shown = document(board)
+    missing = 60_000 - shown["figures"]["gmv"]["value"]
+    hours_left = 24 - 20 - 31.2 / 60
+    assert shown["goal"]["needed_per_hour"] == pytest.approx(missing / hours_left)
+
+
+def test_a_goal_in_orders_is_shown_as_a_count_of_the_whole_campaign() -> None:
+    board = full_board()
+    (campaign,) = board.columns.campaigns(SHOP)
+    counted = msgspec.structs.replace(campaign, version=2, target_metric="orders", target_value=4_000.0)
+    board.columns.apply(flush_of([counted], zone="Europe/London", number=2))
+    shown = document(board)
+    assert (shown["goal"]["unit"], shown["goal"]["target"]) == ("count", 4_000)
+    assert shown["goal"]["progress"] == pytest.approx(shown["figures"]["orders"]["value"] / 4_000)
 
 
 def test_quarter_hours_cover_the_day_and_the_open_one_stands_apart() -> None:
