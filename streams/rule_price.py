@@ -134,7 +134,7 @@ def _reading(
             "orders": orders,
             "median_price": major(median_minor, currency),
             "unit_cost": None if cost_minor is None else major(cost_minor, currency),
-            "flash_sale": flash,
+            "flash_sale": "planned" if flash else "none",
         },
     )
 

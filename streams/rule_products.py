@@ -154,7 +154,7 @@ def find_push_on_empty(context: RuleContext) -> Iterable[Reading]:
                 "shown": shown,
                 "shown_by_live": by_live,
                 "live_share_today": live_share,
-                "live_on_air": on_air,
+                "live": "on air" if on_air else "off air",
                 "empty_share": share,
                 "out_since_ms": since_ms,
                 "live_id": _live_of(context, row.product_id, now_ms),
