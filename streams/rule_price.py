@@ -155,7 +155,13 @@ def _usual_prices(context: RuleContext, at_ms: dict[str, int]) -> dict[str, _Usu
     orders = (
         columns.order_lines(shop.shop_id)
         .lazy()
-        .filter(pl.col("quantity") > 0)
+        # The span of all SKUs first: a join over months of lines would cost more than all else here.
+        .filter(
+            pl.col("paid_at_ms").is_between(
+                min(midnight.values()) - numbers.slip_history_ms, max(at_ms.values())
+            )
+            & (pl.col("quantity") > 0)
+        )
         .join(bounds.lazy(), on="sku_id")
         .filter(
             (pl.col("paid_at_ms") < pl.col("until_ms"))
