@@ -5,7 +5,7 @@ Source: spec/alerts.md A-01 to A-03; X-34, X-35, X-83.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from streams.alerts import (
     Alert,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from streams.rule_context import RuleContext
 
+_STOCK_PAGES: Final = frozenset({"A-01", "A-02"})
 _AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
 _ADVICE: Final = "add stock, ack, why"
 _LIVE_ADVICE: Final = "add stock, unpin, ack, why"
@@ -36,7 +37,7 @@ _LIVE_ADVICE: Final = "add stock, unpin, ack, why"
 def find_forecasts(context: RuleContext) -> Iterator[Reading]:
     """Yield what A-01 finds of each SKU: the late end of its interval against the page's lead (X-83)."""
     settings, now_ms = context.settings.stock, context.now_ms
-    lead_h = settings.page_lead_ms / HOUR_MS
+    lead_h, rung = settings.page_lead_ms / HOUR_MS, _rung(context)
     for row in context.stock:
         late_h = None if row.eta_high_ms is None else (row.eta_high_ms - now_ms) / HOUR_MS
         extra = _extra(row)
@@ -54,7 +55,7 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
         ):
             judgement = Judgement.CLEAR
             extra["resolution"] = _relief(row, context.incident("A-01", row.sku_id))
-        elif row.recent_orders < settings.page_min_sales:
+        elif row.recent_buyers < settings.page_min_sales:
             judgement = Judgement.THIN
         elif late_h <= lead_h and row.gmv_at_risk_minor >= context.page_minimum_minor:
             judgement = Judgement.FIRES
@@ -71,17 +72,18 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
             value=late_h,
             threshold=lead_h,
             clearing=lead_h * settings.page_clear_lead,
-            volume=row.recent_orders,
+            volume=row.recent_buyers,
             minimum=settings.page_min_sales,
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
+            **_bell(row, context.incident("A-01", row.sku_id), rung),
         )
 
 
 def find_empty(context: RuleContext) -> Iterator[Reading]:
     """Yield what A-02 finds of each SKU: out of stock, and worth a page (X-83)."""
-    settings = context.settings.stock
+    settings, rung = context.settings.stock, _rung(context)
     for row in context.stock:
         extra = _extra(row)
         if row.status is StockStatus.UNKNOWN:
@@ -89,7 +91,7 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
         elif row.status is not StockStatus.OUT_OF_STOCK:
             judgement = Judgement.CLEAR
             extra["resolution"] = Resolution.RESTOCKED
-        elif row.recent_orders < settings.page_min_sales:
+        elif row.recent_buyers < settings.page_min_sales:
             judgement = Judgement.THIN
         elif row.gmv_at_risk_minor >= context.page_minimum_minor:
             judgement = Judgement.FIRES
@@ -102,12 +104,41 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
             value=row.on_hand,
             threshold=0,
             clearing=1,
-            volume=row.recent_orders,
+            volume=row.recent_buyers,
             minimum=settings.page_min_sales,
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
+            **_bell(row, context.incident("A-02", row.sku_id), rung),
         )
+
+
+class _Bell(TypedDict):
+    severity: Severity | None
+    route: AlertRoute | None
+
+
+def _rung(context: RuleContext) -> frozenset[str]:
+    """Return the products that somebody was paged for before this look and is busy with."""
+    quiet_since_ms = context.now_ms - context.settings.stock.page_quiet_ms
+    return frozenset(
+        alert.product_id
+        for alert in context.incidents.values()
+        if alert.rule in _STOCK_PAGES
+        and alert.shop_id == context.shop.shop_id
+        and alert.route is AlertRoute.PAGE
+        and alert.opened_at_ms < context.now_ms
+        and (alert.resolved_at_ms is None or alert.resolved_at_ms > quiet_since_ms)
+    )
+
+
+def _bell(row: SkuStock, own: Alert | None, rung: frozenset[str]) -> _Bell:
+    """Return how loud it is: what is open stays as it began, and a product that has rung goes to the channel."""
+    if own is not None and own.state is AlertState.OPEN:
+        return {"severity": own.severity, "route": own.route}
+    if row.product_id in rung:
+        return {"severity": Severity.WARNING, "route": AlertRoute.CHANNEL}
+    return {"severity": None, "route": None}
 
 
 def missed_empty(context: RuleContext, from_ms: int, to_ms: int) -> Iterator[Reading]:
@@ -242,7 +273,7 @@ def _figures(row: SkuStock, context: RuleContext) -> dict[str, int | float | str
         "status": row.status.value,
         "to_add": row.replenish_units,
         "price_minor": row.price_minor,
-        "orders_in_window": row.recent_orders,
+        "buyers_in_window": row.recent_buyers,
         "page_from_minor": context.page_minimum_minor,
     }
 
@@ -282,7 +313,7 @@ RULES: Final = (
         find=find_forecasts,
         condition="the late end of the 80 % interval lies within stock.page_lead_ms, and gmv_at_risk is at least"
         " stock.page_min_share of the day's goal, else of yesterday's GMV",
-        minimum="stock.page_min_sales orders in stock.page_sales_window_ms",
+        minimum="stock.page_min_sales customers who bought it in stock.page_sales_window_ms",
         clears="the late end beyond the lead times stock.page_clear_lead, or the money below the least times"
         " stock.page_clear_share; at once when it runs out or its campaign ends",
         unit="hours",
@@ -301,6 +332,7 @@ RULES: Final = (
             "stock.page_sales_window_ms",
             "stock.page_clear_lead",
             "stock.page_clear_share",
+            "stock.page_quiet_ms",
         ),
         sources=("S4-04", "S4-59"),
         closing=stock_closing,
@@ -314,7 +346,7 @@ RULES: Final = (
         find=find_empty,
         condition="stock_on_hand <= 0, and gmv_at_risk is at least stock.page_min_share of the day's goal, else of"
         " yesterday's GMV",
-        minimum="stock.page_min_sales orders in stock.page_sales_window_ms before it ran out",
+        minimum="stock.page_min_sales customers who bought it in stock.page_sales_window_ms before it ran out",
         clears="in stock again",
         unit="units",
         hold_ms=0,
@@ -325,7 +357,12 @@ RULES: Final = (
         advice=_ADVICE,
         text=_empty_text,
         runbook="stock-running-out",
-        settings=("stock.page_min_share", "stock.page_min_sales", "stock.page_sales_window_ms"),
+        settings=(
+            "stock.page_min_share",
+            "stock.page_min_sales",
+            "stock.page_sales_window_ms",
+            "stock.page_quiet_ms",
+        ),
         sources=("S4-58", "S4-60"),
         closing=stock_closing,
         missed=missed_empty,

@@ -163,8 +163,10 @@ class StockSettings:
         max_age_ms: an older stock record of a SKU that sells is `unknown`.
         page_lead_ms: a page needs the late end of the interval within this.
         page_min_share: and gmv_at_risk of at least this share of the day's goal, else of yesterday's GMV.
-        page_min_sales: and at least this many orders that hold the SKU in `page_sales_window_ms`: one customer who
-            takes a hundred is not five who want it.
+        page_min_sales: and at least this many customers who bought the SKU in `page_sales_window_ms`: one who takes a
+            hundred, or orders ten times, is not five who want it.
+        page_quiet_ms: a product rings once: until so long after its last page has closed, its other SKUs, and its
+            running out as foretold, go to the channel.
         page_sales_window_ms: see `page_min_sales`.
         page_clear_lead: an open page clears when the late end is further away than the lead times this.
         page_clear_share: or when the money at risk is below the page's minimum times this.
@@ -181,6 +183,7 @@ class StockSettings:
     page_lead_ms: int = 3 * HOUR_MS
     page_min_share: float = 0.01
     page_min_sales: int = 5
+    page_quiet_ms: int = 3 * HOUR_MS
     page_sales_window_ms: int = 2 * HOUR_MS
     page_clear_lead: float = 1.5
     page_clear_share: float = 0.5

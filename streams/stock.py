@@ -46,7 +46,7 @@ class SkuStock:
         unknown_because: `no_record`, `old_record`, `stale_stock` or `stale_orders`; empty unless status is unknown.
         out_since_ms: when the level fell to 0 or below; None while some is left.
         velocity_per_h: units per hour at as_of_ms, >= 0.
-        recent_orders: orders that hold it in `StockSettings.page_sales_window_ms` before as_of_ms, or before it ran
+        recent_buyers: customers who bought it in `StockSettings.page_sales_window_ms` before as_of_ms, or before it ran
             out.
         hours_to_stockout: hours until expected demand reaches on_hand; None when nothing sells, the level is unknown
             or the campaign is over; 0 when out.
@@ -73,7 +73,7 @@ class SkuStock:
     unknown_because: str
     out_since_ms: int | None
     velocity_per_h: float
-    recent_orders: int
+    recent_buyers: int
     hours_to_stockout: float | None
     eta_ms: int | None
     eta_low_ms: int | None
@@ -228,7 +228,7 @@ def _row(
         unknown_because=unknown_because,
         out_since_ms=facts["out_since_ms"] if out else None,
         velocity_per_h=float(projection.velocity_per_h[index]),
-        recent_orders=facts["recent_orders"],
+        recent_buyers=facts["recent_buyers"],
         hours_to_stockout=hours,
         eta_ms=_instant(as_of_ms, projection.hours[index]) if ahead else None,
         eta_low_ms=_instant(as_of_ms, projection.hours_low[index]) if ahead else None,

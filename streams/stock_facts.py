@@ -41,7 +41,7 @@ class StockFacts:
 
     Attributes:
         skus: one row per SKU, sorted: sku_id, product_id, on_hand (None without a record), stock_as_of_ms, since_ms,
-            out_since_ms, price_minor (mean paid, 0 without a sale), recent_orders, sold_since_record.
+            out_since_ms, price_minor (mean paid, 0 without a sale), recent_buyers, sold_since_record.
         campaigns: by product, the campaign that holds it and ends last.
         horizon_end_ms: per row of `skus`.
     """
@@ -67,7 +67,7 @@ class StockFacts:
             pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
         )
         self._lines = lines.select(
-            "order_id",
+            "customer_no",
             "sku_id",
             "product_id",
             "paid_at_ms",
@@ -222,7 +222,7 @@ class StockFacts:
         ).sort("sku_id")
 
     def _with_sales_of_windows(self, joined: pl.DataFrame) -> pl.DataFrame:
-        """Add units since the newest stock record, orders of the page's window, and the time of the last sale."""
+        """Add units since the newest stock record, buyers of the page's window, and the time of the last sale."""
         window_ms = self.settings.page_sales_window_ms
         bounds = joined.select("sku_id", "stock_as_of_ms", "out_since_ms")
         end_ms = pl.min_horizontal(pl.col("out_since_ms"), pl.lit(self.as_of_ms))
@@ -234,15 +234,15 @@ class StockFacts:
                 .filter(pl.col("created_at_ms") > pl.col("stock_as_of_ms"))
                 .sum()
                 .alias("units_since_record"),
-                pl.col("order_id")
+                pl.col("customer_no")
                 .filter(pl.col("paid_at_ms").is_between(end_ms - window_ms, end_ms, closed="right"))
                 .n_unique()
-                .alias("recent_orders"),
+                .alias("recent_buyers"),
                 pl.col("paid_at_ms").max().alias("last_sale_ms"),
             )
         )
         return joined.join(sums, on="sku_id", how="left").with_columns(
-            pl.col("units_since_record", "recent_orders").fill_null(0)
+            pl.col("units_since_record", "recent_buyers").fill_null(0)
         )
 
     def _out_since(self) -> pl.DataFrame:

@@ -214,7 +214,7 @@ def _outputs() -> dict[str, bytes]:
         unknown_because="",
         out_since_ms=None,
         velocity_per_h=52.3,
-        recent_orders=97,
+        recent_buyers=97,
         hours_to_stockout=0.67,
         eta_ms=predicted["eta"],
         eta_low_ms=predicted["low"],

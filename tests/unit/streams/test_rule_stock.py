@@ -11,6 +11,7 @@ from streams.alerts import Alert, AlertRoute, AlertState, Resolution, SoldBy, de
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.events import Source
 from streams.page_facts import empty_spells, page_minimum, sold_by
+from streams.rule import Severity
 from streams.rule_context import RuleContext
 from streams.rule_stock import RULES
 from streams.rules import RuleState, evaluate
@@ -37,7 +38,7 @@ SOON = SkuStock(
     unknown_because="",
     out_since_ms=None,
     velocity_per_h=52.0,
-    recent_orders=90,
+    recent_buyers=90,
     hours_to_stockout=1.0,
     eta_ms=NOW + HOUR_MS,
     eta_low_ms=NOW + 45 * MINUTE_MS,
@@ -151,7 +152,7 @@ def test_a_condition_that_breaks_starts_its_hold_over() -> None:
         but(eta_high_ms=NOW + HOLD_MS + 3 * HOUR_MS + 1),
         but(eta_high_ms=None),
         but(gmv_at_risk_minor=99_999),
-        but(recent_orders=4),
+        but(recent_buyers=4),
         PLENTY,
     ],
     ids=["late end beyond the lead", "late end out of sight", "too little money", "too few sales", "healthy"],
@@ -167,7 +168,7 @@ def test_what_misses_one_condition_of_x83_does_not_page(calm: SkuStock) -> None:
     [
         but(eta_high_ms=NOW + 3 * HOUR_MS),
         but(gmv_at_risk_minor=100_000),
-        but(recent_orders=5),
+        but(recent_buyers=5),
     ],
 )
 def test_what_just_meets_a_condition_of_x83_pages(just: SkuStock) -> None:
@@ -202,13 +203,52 @@ def test_a_stock_out_that_nobody_foretold_pages_by_its_value() -> None:
     (alert,) = Room().sees(OUT)
     assert (alert.rule, alert.predicted_ms, alert.actual_ms) == ("A-02", None, OUT.out_since_ms)
     assert Room().sees(but(OUT, gmv_at_risk_minor=99_999)) == []
-    assert Room().sees(but(OUT, recent_orders=4)) == []
+    assert Room().sees(but(OUT, recent_buyers=4)) == []
+
+
+def test_a_stock_out_rings_once_that_it_comes_is_a_page_and_that_it_came_goes_to_the_channel() -> None:
+    room = Room()
+    assert room.paged().route is AlertRoute.PAGE
+    ran_out, out = room.sees(OUT, after_ms=54 * MINUTE_MS)
+    assert (ran_out.rule, ran_out.resolution) == ("A-01", Resolution.RAN_OUT)
+    assert (out.rule, out.route, out.severity) == ("A-02", AlertRoute.CHANNEL, Severity.WARNING)
+    # It stays as it began, however long it lasts.
+    for _ in range(8):
+        assert room.sees(OUT, after_ms=HOUR_MS) == []
+
+
+def test_a_product_rings_once_its_other_sizes_go_to_the_channel_until_it_was_quiet_for_three_hours() -> None:
+    other, third = but(sku_id="A2"), but(sku_id="B1", product_id="B")
+    room = Room()
+    room.paged()
+    assert room.sees(SOON, other, third) == []
+    found = room.sees(SOON, other, third, after_ms=HOLD_MS)
+    assert {(each.sku_id, each.route) for each in found} == {
+        ("A2", AlertRoute.CHANNEL),
+        ("B1", AlertRoute.PAGE),
+    }
+    closed = [*room.sees(PLENTY, after_ms=MINUTE_MS), *room.sees(PLENTY, after_ms=CLEAR_MS)]
+    assert {each.sku_id for each in closed} == {"A1", "A2", "B1"}
+    soon = but(sku_id="A3", eta_high_ms=room.now_ms + 4 * HOUR_MS)
+    room.sees(soon, after_ms=SETTINGS.page_quiet_ms - HOLD_MS - 1)
+    (early,) = room.sees(soon, after_ms=HOLD_MS)
+    assert early.route is AlertRoute.CHANNEL
+    later = but(sku_id="A4", eta_high_ms=room.now_ms + HOUR_MS)
+    room.sees(soon, later)
+    (late,) = [each for each in room.sees(soon, later, after_ms=HOLD_MS) if each.sku_id == "A4"]
+    assert late.route is AlertRoute.PAGE
+
+
+def test_sizes_of_a_product_that_page_together_all_page_and_leave_as_one_message() -> None:
+    room, pair = Room(), (SOON, but(sku_id="A2"))
+    room.sees(*pair)
+    assert [each.route for each in room.sees(*pair, after_ms=HOLD_MS)] == [AlertRoute.PAGE] * 2
 
 
 def test_an_open_stock_out_is_not_said_again_when_its_sales_have_left_the_window() -> None:
     room = Room()
     room.sees(OUT)
-    assert room.sees(but(OUT, recent_orders=0, gmv_at_risk_minor=10), after_ms=MINUTE_MS) == []
+    assert room.sees(but(OUT, recent_buyers=0, gmv_at_risk_minor=10), after_ms=MINUTE_MS) == []
     assert room.sees(OUT, after_ms=MINUTE_MS) == []
 
 
@@ -224,7 +264,7 @@ def test_a_restock_closes_a_stock_out_once_it_lasts() -> None:
 def test_one_unit_that_comes_back_for_a_moment_closes_nothing() -> None:
     room = Room()
     room.sees(OUT)
-    scarce = but(SOON, on_hand=1, recent_orders=0)
+    scarce = but(SOON, on_hand=1, recent_buyers=0)
     for _ in range(10):
         assert room.sees(scarce, after_ms=MINUTE_MS) == []
         assert room.sees(OUT, after_ms=CLEAR_MS) == []

@@ -23,9 +23,21 @@ def sales(sku: str, per_hour: int, hours: float, *, until_ms: int = NOW, **more:
     """Return orders of one unit of 10.00 each, evenly spread, the last half a step before the end."""
     step = HOUR_MS // per_hour
     return [
-        order(f"{sku}-{number}", until_ms - step // 2 - number * step, [line("1", sku, 1000, **more)])
+        order(
+            f"{sku}-{number}",
+            until_ms - step // 2 - number * step,
+            [line("1", sku, 1000, **more)],
+            customer=f"c{number}",
+        )
         for number in range(int(hours * per_hour))
     ]
+
+
+def test_one_customer_who_orders_ten_times_is_one_buyer() -> None:
+    again = [order(f"r{n}", NOW - n * MINUTE_MS, [line("1", "A1", 1000)], customer="c1") for n in range(10)]
+    other = order("o", NOW - 90 * MINUTE_MS, [line("1", "A1", 1000, quantity=100)], customer="c2")
+    early = order("e", NOW - 121 * MINUTE_MS, [line("1", "A1", 1000)], customer="c3")
+    assert table([*again, other, early, stock("A1", 50, NOW)])["A1"].recent_buyers == 2
 
 
 def campaign(ends_at_ms: int, *products: str, **more: Any) -> Campaign:
@@ -192,7 +204,7 @@ def test_hours_out_of_stock_do_not_lower_the_speed() -> None:
     assert row.status is StockStatus.OUT_OF_STOCK
     assert row.out_since_ms == out_ms
     assert row.velocity_per_h == pytest.approx(10, rel=0.15)
-    assert row.recent_orders == 20
+    assert row.recent_buyers == 20
     # Seven days at ten an hour are lost.
     assert row.gmv_at_risk_minor == pytest.approx(7 * 24 * 10 * 1000, rel=0.15)
 
