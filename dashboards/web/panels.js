@@ -146,7 +146,8 @@ function goalOutlook(goal, formats) {
     parts.push(`ends at ${amount(goal.projected)} (${amount(goal.projected_low)}–${amount(goal.projected_high)})`);
   }
   if (goal.needed_per_hour) parts.push(`needs ${amount(goal.needed_per_hour)}/h`);
-  return parts.join(" · ");
+  // A line breaks between the parts, never inside one.
+  return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
 }
 
 export function showTiles(overview, formats) {
