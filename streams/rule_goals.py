@@ -28,16 +28,28 @@ _NEWS_MS: Final = HOUR_MS
 """A goal reached in the last minute of a campaign is told up to so long after it; older ones are history."""
 
 _KINDS: Final = {"week": "Week", "month": "Month"}
-_BASIS: Final = {"plan": "by the plan", "reference": "by the days before", "straight": "by a straight line"}
+_BASIS: Final = {
+    "plan": "by the plan",
+    "even_plan": "by the plan, spread evenly over the day",
+    "reference": "as earlier days sold",
+    "straight": "by a straight line",
+}
 
 
 def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
     """Hold the pace of every campaign goal against amber and red (A-41)."""
     numbers = context.settings.rules
     since_ms = context.columns.source_since_ms(context.shop.shop_id, "orders")
+    by_hour = {
+        str(campaign.campaign_id)
+        for campaign in context.columns.campaigns(context.shop.shop_id)
+        if any(point.hour is not None for point in campaign.plan)
+    }
     for goal in context.goals:
         if not goal.target:
             continue
+        # A plan by day says nothing of the hours; where no earlier day does either, they are taken evenly.
+        even = goal.basis == "plan" and not goal.reference and goal.campaign_id not in by_hour
         due, pace = goal.expected_share, goal.pace_pct
         amber, red = numbers.goal_amber_pace * 100, numbers.goal_red_pace * 100
         elapsed_ms = context.now_ms - goal.starts_at_ms
@@ -73,7 +85,7 @@ def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
                 "value": goal.value,
                 "metric": goal.metric,
                 "expected_share": due,
-                "basis": goal.basis,
+                "basis": "even_plan" if even else goal.basis,
                 "projected": goal.projected,
                 "projected_low": goal.projected_low,
                 "projected_high": goal.projected_high,
