@@ -21,10 +21,12 @@ from streams.rulebook import RULES
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from dashboards.delivery import Delivery
     from dashboards.desk import Desk
     from streams.alerts import Alert
     from streams.board import Board
 
+    Log = Callable[[int], Awaitable[list[Delivery]]]
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _T = TypeVar("_T")
@@ -68,15 +70,18 @@ class AlertsApi:
     Args:
         board: whose alerts; its clock is that of acknowledgements and mutes.
         desk: None where nobody delivers: then alerts can be read only.
+        deliveries: the newest so many of the outbox; None where there is none.
     """
 
-    def __init__(self, board: Board, desk: Desk | None) -> None:
+    def __init__(self, board: Board, desk: Desk | None, deliveries: Log | None = None) -> None:
         self._board = board
         self._desk = desk
+        self._deliveries = deliveries
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Register the handlers."""
         router.add_get("/api/v1/alerts", _answered(self.alerts))
+        router.add_get("/api/v1/deliveries", _answered(self.deliveries))
         router.add_post("/api/v1/alerts/{alert_id:.+}/ack", _answered(self.acknowledge))
         router.add_post("/api/v1/mutes", _answered(self.mute))
         router.add_delete("/api/v1/mutes/{mute_id}", _answered(self.unmute))
@@ -88,9 +93,23 @@ class AlertsApi:
         if desk is not None:
             await desk.refresh()
         mutes = [] if desk is None else [each for each in desk.mutes.values() if now_ms < each.until_ms]
-        alerts = [self._told(alert, now_ms) for alert in self._board.alerts()[:MOST_ALERTS]]
         mutes.sort(key=lambda each: each.until_ms)
-        return _json({"now_ms": now_ms, "alerts": alerts, "mutes": [msgspec.to_builtins(m) for m in mutes]})
+        known = self._board.alerts()
+        # Where there are more than fit, what is open must not be what is left out.
+        shown = {each.alert_id for each in sorted(known, key=_is_closed)[:MOST_ALERTS]}
+        return _json(
+            {
+                "now_ms": now_ms,
+                "alerts": [self._told(each, now_ms) for each in known if each.alert_id in shown],
+                "more": max(0, len(known) - len(shown)),
+                "mutes": [msgspec.to_builtins(each) for each in mutes],
+            }
+        )
+
+    async def deliveries(self, _request: web.Request) -> web.StreamResponse:
+        """Answer `GET /api/v1/deliveries`: what was told to whom, waits, or would have been sent; newest first."""
+        found = [] if self._deliveries is None else await self._deliveries(MOST_ALERTS)
+        return _json({"deliveries": [msgspec.to_builtins(each) for each in found]})
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:
         """Answer `POST /api/v1/alerts/<alert_id>/ack`."""
@@ -154,6 +173,10 @@ class AlertsApi:
         if self._desk is None:
             _refuse(409, "read_only", "This board only shows: nothing can be changed here.")
         return self._desk
+
+
+def _is_closed(alert: Alert) -> bool:
+    return alert.state is not AlertState.OPEN
 
 
 def _answered(handler: Handler) -> Handler:

@@ -34,6 +34,7 @@ HEARD_LIFE_MS: Final = 60 * 60_000
 outbox must not tell the whole past again. What is still open is told at any age."""
 
 KEEP_MS: Final = 14 * 24 * 60 * 60_000
+FORGET_EVERY_MS: Final = 10 * 60_000
 MOST_REFUSALS: Final = 5
 
 
@@ -64,6 +65,7 @@ class Ledger:
         self._paces: dict[str, Pace] = {}
         self._unsaid: set[str] = set()
         self._next_number = 1
+        self._forgot_ms = 0
         self._changed_deliveries: set[int] = set()
         self._changed_routes: set[str] = set()
 
@@ -154,8 +156,10 @@ class Ledger:
 
     def advance(self, at_ms: int, *, acks: Mapping[str, Ack], muted: Callable[[Alert], bool]) -> None:
         """Write down what has to be told by now: what opened, closed, was acknowledged, or waited for too long."""
-        self._incidents.forget(at_ms - KEEP_MS)
-        self._forget(at_ms - KEEP_MS)
+        if at_ms - self._forgot_ms >= FORGET_EVERY_MS:
+            self._forgot_ms = at_ms
+            self._incidents.forget(at_ms - KEEP_MS)
+            self._forget(at_ms - KEEP_MS)
         if not self._sends:
             return
         for alert_id in sorted(self._unsaid):

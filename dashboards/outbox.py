@@ -119,9 +119,16 @@ class Outbox:
                 group.create_task(self._repeat(partial(self._deliver_route, notifier)))
 
     async def log(self, limit: int = 100) -> list[Delivery]:
-        """Return the newest deliveries, sent, pending and would-have-sent, newest first."""
+        """Return the newest deliveries, sent, pending and would-have-sent, newest first; at any board.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
         async with self._guard:
-            return (await self._opened()).log(limit)
+            if self._ledger is not None:
+                return self._ledger.log(limit)
+            # Only read: taking the store over is for the board that delivers.
+            return (await self._read()).log(limit)
 
     async def _repeat(self, work: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -162,11 +169,15 @@ class Outbox:
         """Return the books, read from the store when this board does not hold them."""
         if self._ledger is None:
             fence = await self._store.take()
-            ledger = Ledger(self._settings, self._notifiers, sends=self._sends)
-            ledger.restore(await self._store.read())
+            ledger = await self._read()
             self._offered.clear()
             self._ledger, self._fence = ledger, fence
         return self._ledger
+
+    async def _read(self) -> Ledger:
+        ledger = Ledger(self._settings, self._notifiers, sends=self._sends)
+        ledger.restore(await self._store.read())
+        return ledger
 
     async def _keep(self, ledger: Ledger) -> None:
         """Write what has changed; what could not be written is forgotten, and read again from the store."""

@@ -25,6 +25,7 @@ from dashboards.what_if_api import WhatIfApi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from dashboards.delivery import Delivery
     from dashboards.desk import Desk
     from streams.alerts import Alert
     from streams.board import Board, PublishesCampaigns
@@ -46,6 +47,7 @@ class Extras:
     Attributes:
         delivering: pages really go out; else the page's log says "would have been".
         desk: acknowledgements and mutes; None where they cannot be given.
+        deliveries: the newest so many of the outbox.
         evaluated_ms: wall time at which stock, goals and rules were last looked at; None before the first.
         rule_state: what the rules that run beside the server remember; None while another board evaluates.
         campaigns: puts a campaign's new record on its topic when its goal is set; None where there is no topic.
@@ -55,6 +57,7 @@ class Extras:
 
     delivering: bool = False
     desk: Desk | None = None
+    deliveries: Callable[[int], Awaitable[list[Delivery]]] | None = None
     evaluated_ms: Callable[[], int | None] = lambda: None
     rule_state: Callable[[], RuleState | None] = lambda: None
     campaigns: PublishesCampaigns | None = None
@@ -90,7 +93,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     app.router.add_get("/api/v1/query", api.query)
     app.router.add_get("/api/v1/overview", api.overview)
     app.router.add_get("/api/v1/stream", changes.handle)
-    AlertsApi(board, extras.desk).add_routes(app.router)
+    AlertsApi(board, extras.desk, extras.deliveries).add_routes(app.router)
     GoalsApi(board, extras.campaigns).add_routes(app.router)
     WhatIfApi(board).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)

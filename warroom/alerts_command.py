@@ -56,6 +56,26 @@ def list_alerts(config: Path | None, url: str, *, closed: bool, as_json: bool) -
         click.echo("no alerts" if closed else "nothing is open")
 
 
+@alerts.command("log")
+@url_option
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def log(config: Path | None, url: str, limit: int, *, as_json: bool) -> None:
+    """Show what was told to whom, what waits, and what would have been sent; newest first."""
+    found = _call(config, url, "/api/v1/deliveries")["deliveries"][:limit]
+    if as_json:
+        _echo(found)
+        return
+    for each in found:
+        at = dt.datetime.fromtimestamp(each["created_ms"] / 1000, dt.UTC)
+        error = f" ({each['attempts']} tries, {each['error']})" if each["error"] else ""
+        head = f"{at:%Y-%m-%d %H:%M:%S}Z  {each['route']}  {each['state']}  {each['status']}{error}"
+        click.echo(f"{plain(head)}  {plain(each['text'])}")
+    if not found:
+        click.echo("nothing was told to anybody")
+
+
 @alerts.command("ack")
 @click.argument("alert_id")
 @url_option

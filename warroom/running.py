@@ -116,6 +116,7 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         extras = Extras(
             delivering=delivering,
             desk=desk,
+            deliveries=outbox.log,
             # A board without the lease evaluates nothing, and must not hide that nobody does.
             evaluated_ms=lambda: evaluator.ended_ms if may() else None,
             rule_state=lambda: evaluator.state,

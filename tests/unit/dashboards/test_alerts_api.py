@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +12,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from dashboards.desk import Desk
+from dashboards.outbox import Outbox
 from dashboards.server import Extras, build_app
 from dashboards.store import SqliteStore, StoreError
+from streams.settings import NotifySettings
 from tests.unit.dashboards.shops import HOSTILE, NOW_MS, FixedBoard, full_board, opened, ran_out
 
 Client = TestClient[Any, Any]
@@ -34,8 +37,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 async def connect(desk: Desk) -> AsyncIterator[Connect]:
     clients: list[Client] = []
 
-    async def start(board: FixedBoard | None = None, *, using: Desk | None = desk) -> Client:
-        client: Client = TestClient(TestServer(build_app(board or full_board(), Extras(desk=using))))
+    async def start(board: FixedBoard | None = None, *, using: Desk | None = desk, log: Any = None) -> Client:
+        extras = Extras(desk=using, deliveries=log)
+        client: Client = TestClient(TestServer(build_app(board or full_board(), extras)))
         await client.start_server()
         clients.append(client)
         return client
@@ -142,6 +146,29 @@ async def test_a_mute_of_everything_for_ever_or_by_nobody_is_refused(
 ) -> None:
     answer = await mute(await connect(), **body)
     assert (answer.status, await reason(answer)) == (422, because)
+
+
+async def test_of_more_alerts_than_fit_the_open_ones_are_there(connect: Connect) -> None:
+    board = full_board()
+    closed = [replace(ran_out(), alert_id=f"closed-{number}") for number in range(600)]
+    board.told = [*closed, opened()]
+    answer = await (await (await connect(board)).get("/api/v1/alerts")).json()
+    assert (len(answer["alerts"]), answer["more"]) == (500, 101)
+    assert answer["alerts"][-1]["alert_id"] == opened().alert_id
+    # Newest first, as the board gives them.
+    assert [each["alert_id"] for each in answer["alerts"][:2]] == ["closed-0", "closed-1"]
+
+
+async def test_what_was_told_is_answered_with_route_status_and_text(connect: Connect, tmp_path: Path) -> None:
+    kept, shared = (SqliteStore(tmp_path / "told.sqlite3", name) for name in ("outbox", "desk"))
+    box = Outbox(kept, Desk(shared), [], NotifySettings(), clock=lambda: NOW_MS)
+    await box.offer([opened()], now_ms=NOW_MS)
+    client = await connect(log=box.log)
+    (told,) = (await (await client.get("/api/v1/deliveries")).json())["deliveries"]
+    assert (told["route"], told["status"], told["state"]) == ("log", "would_have_sent", "open")
+    assert (told["created_ms"], told["text"]) == (NOW_MS, opened().message)
+    await kept.close()
+    await shared.close()
 
 
 # --- who may ask --------------------------------------------------------------------------------------------------

@@ -92,6 +92,19 @@ async def test_a_board_that_slept_through_its_lease_reads_again_what_its_success
     assert sorted(told) == sorted(page(number).alert_id for number in (1, 2, 3))
 
 
+async def test_reading_the_log_takes_nothing_over(new_store: NewStore) -> None:
+    clock, settings = Clock(), NotifySettings(group_wait_ms=0)
+    holder, other = (
+        Outbox(new_store("o"), Desk(new_store("d")), [Recorder("slack")], settings, clock=clock)
+        for _ in range(2)
+    )
+    await holder.offer([page(1)], now_ms=clock.now_ms)
+    assert [each.subject for each in await other.log()] == [page(1).alert_id]
+    # The one that delivers still may.
+    await holder.offer([page(1), page(2)], now_ms=clock.now_ms)
+    assert len(await other.log()) == 2
+
+
 # --- the desk -----------------------------------------------------------------------------------------------------
 
 
