@@ -30,6 +30,7 @@ from streams.topics import RECORDING_PREFIX, TOPIC_OF_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from streams.settings import Settings
 
@@ -253,6 +254,20 @@ def parse_references(text: bytes, *, place: str) -> list[ReferenceRecord]:
             )
         records.append(record)
     return records
+
+
+def read_references(file: Path) -> list[ReferenceRecord]:
+    """Return the records of a file; see `parse_references`.
+
+    Raises:
+        SettingsError: the file cannot be read, or a line of it is no record.
+    """
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        what = f"{file} cannot be read: {error.strerror}."
+        raise SettingsError(what, mend="Name a file that `warroom init` wrote.") from error
+    return parse_references(text, place=str(file))
 
 
 def check_references(records: Sequence[ReferenceRecord], settings: Settings) -> None:

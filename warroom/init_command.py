@@ -96,7 +96,7 @@ def init(
 
 
 @click.command("send")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
 def send_references(config: Path | None, file: Path) -> None:
     """Put reference records (shops, campaigns, products; FILE as `warroom init` writes it) on their topics."""
@@ -107,7 +107,7 @@ def _sent(settings: Settings, file: Path) -> None:
     from agents.references import send
     from streams import setup
 
-    records = setup.parse_references(file.read_bytes(), place=str(file))
+    records = setup.read_references(file)
     setup.check_references(records, settings)
     for topic, count in asyncio.run(send(settings, records)).items():
         click.echo(f"sent {count} to {topic}")

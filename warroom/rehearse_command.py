@@ -37,7 +37,7 @@ _folder = click.Path(path_type=Path, file_okay=False)
 )
 @click.option(
     "--records",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="This year's campaign and products, as `warroom init` writes them, laid on the recorded day.",
 )
 @click.option(
@@ -74,7 +74,7 @@ def rehearse(
     from replay.clock import Pace, local_instant_ms, parse_speed
     from replay.recording import Recording
     from streams.settings_check import changed_settings
-    from streams.setup import parse_references
+    from streams.setup import read_references
 
     settings = load(config)
     variants = [settings, *([changed_settings(settings, changes)] if changes else [])]
@@ -96,7 +96,7 @@ def rehearse(
         goal=goal,
         goal_metric=goal_metric,
         stock_share=None if stock is None else _share(stock),
-        records=() if records is None else tuple(parse_references(records.read_bytes(), place=str(records))),
+        records=() if records is None else tuple(read_references(records)),
     )
     pace: Pace | None = None
 
