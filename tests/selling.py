@@ -19,7 +19,7 @@ from tests.unit.streams.boards import heartbeat, line, order, stock
 
 PRICE_MINOR: Final = 2_500
 SOLD: Final = 20
-"""Units that `sells` sells of a SKU in the last hour and a half: more than the minimum of a page."""
+"""Units of a SKU that `sells` sells in the last hour and a half, each to another person: more than a page needs."""
 
 
 def now_ms() -> int:
@@ -81,6 +81,7 @@ class Selling:
                 f"{name}-{next(self._numbers)}",
                 at_ms - (number + 1) * 4 * MINUTE_MS,
                 [line(str(place), sku, PRICE_MINOR) for place, sku in enumerate(some)],
+                customer=f"c{number}",
             )
             for first, some in ((first, skus[first : first + 100]) for first in range(0, len(skus), 100))
             for number in range(SOLD)

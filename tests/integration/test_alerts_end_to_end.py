@@ -133,7 +133,11 @@ async def day_of(
             Selling(kafka.bootstrap, prefix, shops, replay_id=replay_id)
         )
         await board.ready()
-        yield Day(slack, pagerduty, alertmanager, board, selling)
+        try:
+            yield Day(slack, pagerduty, alertmanager, board, selling)
+        except AssertionError as error:
+            error.add_note(f"the board:\n{board.log()}\nAlertmanager:\n{alertmanager.log()}")
+            raise
 
 
 async def created(config: Path, world: list[str]) -> None:
