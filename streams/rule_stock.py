@@ -77,7 +77,7 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
-            **_bell(row, context.incident("A-01", row.sku_id), rung),
+            **_bell(row, context.incident("A-01", row.sku_id), rung, settings.page_quiet_ms),
         )
 
 
@@ -109,7 +109,7 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
-            **_bell(row, context.incident("A-02", row.sku_id), rung),
+            **_bell(row, context.incident("A-02", row.sku_id), rung, settings.page_quiet_ms),
         )
 
 
@@ -132,11 +132,13 @@ def _rung(context: RuleContext) -> frozenset[str]:
     )
 
 
-def _bell(row: SkuStock, own: Alert | None, rung: frozenset[str]) -> _Bell:
+def _bell(row: SkuStock, own: Alert | None, rung: frozenset[str], quiet_ms: int) -> _Bell:
     """Return how loud it is: what is open stays as it began, and a product that has rung goes to the channel."""
     if own is not None and own.state is AlertState.OPEN:
         return {"severity": own.severity, "route": own.route}
-    if row.product_id in rung:
+    # What has been out for hours and is worth a page only now is no news that somebody must get up for.
+    old = row.out_since_ms is not None and row.as_of_ms - row.out_since_ms > quiet_ms
+    if old or row.product_id in rung:
         return {"severity": Severity.WARNING, "route": AlertRoute.CHANNEL}
     return {"severity": None, "route": None}
 

@@ -166,7 +166,7 @@ class StockSettings:
         page_min_sales: and at least this many customers who bought the SKU in `page_sales_window_ms`: one who takes a
             hundred, or orders ten times, is not five who want it.
         page_quiet_ms: a product rings once: until so long after its last page has closed, its other SKUs, and its
-            running out as foretold, go to the channel.
+            running out as foretold, go to the channel; so does what has been out for longer when it becomes dear.
         page_sales_window_ms: see `page_min_sales`.
         page_clear_lead: an open page clears when the late end is further away than the lead times this.
         page_clear_share: or when the money at risk is below the page's minimum times this.

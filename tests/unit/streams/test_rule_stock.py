@@ -239,6 +239,13 @@ def test_a_product_rings_once_its_other_sizes_go_to_the_channel_until_it_was_qui
     assert late.route is AlertRoute.PAGE
 
 
+def test_what_was_out_for_hours_before_it_was_worth_a_page_goes_to_the_channel() -> None:
+    room = Room()
+    assert room.sees(but(OUT, gmv_at_risk_minor=10, as_of_ms=NOW + HOUR_MS)) == []
+    (late,) = room.sees(but(OUT, as_of_ms=NOW + 5 * HOUR_MS), after_ms=5 * HOUR_MS)
+    assert (late.rule, late.route) == ("A-02", AlertRoute.CHANNEL)
+
+
 def test_sizes_of_a_product_that_page_together_all_page_and_leave_as_one_message() -> None:
     room, pair = Room(), (SOON, but(sku_id="A2"))
     room.sees(*pair)
