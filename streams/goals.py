@@ -129,7 +129,12 @@ def campaign_end_gmv(columns: Columns, shop: ShopSettings, progress: GoalProgres
     campaign = next(
         each for each in columns.campaigns(shop.shop_id) if str(each.campaign_id) == progress.campaign_id
     )
-    return _projected(columns, shop, campaign, "gmv", progress.as_of_ms)
+    start_ms, end_ms = campaign_period(campaign, columns.calendar(shop.shop_id))
+    value = sold(columns, shop, "gmv", start_ms, min(progress.as_of_ms, end_ms - 1))
+    if progress.complete_ms >= end_ms:
+        return EndValue(value, value, value)
+    curve = campaign_curve(columns, shop, campaign, "gmv")
+    return _at_least(value, end_value(columns, shop, "gmv", curve, as_of_ms=progress.complete_ms))
 
 
 def day_goal(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> DayGoal | None:
@@ -216,11 +221,12 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
     complete_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
     basis: Basis = "plan" if campaign.plan else "straight"
     share, reference = 1.0, ""
+    end: EndValue | None = EndValue(value, value, value)
     if complete_ms < end_ms:
         # What is over needs no curve: a shop may have years of campaigns behind it.
         curve = campaign_curve(columns, shop, campaign, metric)
         share, basis, reference = curve.share(complete_ms), curve.basis, curve.reference
-    end = _projected(columns, shop, campaign, metric, as_of_ms)
+        end = _at_least(value, end_value(columns, shop, metric, curve, as_of_ms=complete_ms))
     hours_left = (end_ms - as_of_ms) / HOUR_MS
     return GoalProgress(
         shop_id=shop.shop_id,
@@ -245,19 +251,8 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
     )
 
 
-def _projected(
-    columns: Columns, shop: ShopSettings, campaign: Campaign, metric: str, as_of_ms: int
-) -> EndValue | None:
-    """Return a campaign's value at its end: what was sold once it is over, else projected from the feed's as-of."""
-    start_ms, end_ms = campaign_period(campaign, columns.calendar(shop.shop_id))
-    value = float(sold(columns, shop, metric, start_ms, min(as_of_ms, end_ms - 1)))
-    complete_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
-    if complete_ms >= end_ms:
-        return EndValue(value, value, value)
-    end = end_value(
-        columns, shop, metric, campaign_curve(columns, shop, campaign, metric), as_of_ms=complete_ms
-    )
-    # Some partitions are ahead of the slowest one, which says up to when all is known.
+def _at_least(value: int, end: EndValue | None) -> EndValue | None:
+    """Return an end value that is nowhere below what is sold: partitions ahead of the slowest one tell of more."""
     return None if end is None else EndValue(*(max(each, value) for each in (end.mid, end.low, end.high)))
 
 

@@ -77,3 +77,37 @@ def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
 def test_a_replay_lives_under_its_own_prefix() -> None:
     settings = for_replay(load(environment={}), "friday")
     assert (settings.kafka.prefix, settings.replay_id) == ("replay.friday.", "friday")
+
+
+def test_a_shop_has_goals_of_weeks_quarters_and_campaigns(tmp_path: Path) -> None:
+    path = tmp_path / "warroom.toml"
+    path.write_text(
+        '[goals.s1]\nweek = 20000\nquarter = 9e5\nquarter_metric = "orders"\n[goals.s1.campaigns]\nbf = 50000\n'
+    )
+    goals = load(path, environment={}).goals["s1"]
+    assert (goals.week, goals.week_metric, goals.quarter, goals.quarter_metric) == (
+        20_000,
+        "gmv",
+        9e5,
+        "orders",
+    )
+    assert goals.campaigns == {"bf": 50_000}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[goals]\nweek = 5\n", "Write a table per shop"),
+        ("[goals.s1]\nweak = 5\n", "Did you mean 'week'?"),
+        ("[goals.s1]\nweek = -1\n", "goals.s1.week = -1 is out of bounds"),
+        ("[goals.s1]\nquarter = inf\n", "goals.s1.quarter = inf is out of bounds"),
+        ('[goals.s1]\nweek_metric = "smiles"\n', "goals.s1.week_metric"),
+        ("[goals.s1.campaigns]\nbf = -5\n", "goals.s1.campaigns.bf = -5.0 is out of bounds"),
+    ],
+)
+def test_a_goal_that_is_none_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "warroom.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as refused:
+        load(path, environment={})
+    assert said in str(refused.value)
