@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from streams.alerts import clean_name
 from streams.days import HOUR_MS, MINUTE_MS
+from streams.errors import SettingsError
 from streams.rule import AlertRoute
 
 if TYPE_CHECKING:
@@ -46,6 +47,28 @@ def change_of(before: Rehearsal, after: Rehearsal) -> Change:
             if key in old and old[key].opened_at_ms != page.opened_at_ms
         ),
     )
+
+
+def headline(name: str, stock: str | None) -> str:
+    """Return the first line: what is rehearsed, and whether its stocks are made up."""
+    simulated = f" with SIMULATED STOCKS of {stock} of what was sold" if stock else ""
+    return f"Rehearsal of {clean_name(name)}{simulated}: nothing is sent."
+
+
+def share_of(text: str) -> float:
+    """Return a share from `110%` or `1.1`.
+
+    Raises:
+        SettingsError: it is none, or not above 0.
+    """
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 100:
+        what = f"--stock {text!r} is no share."
+        raise SettingsError(what, mend="Write 110% or 1.1: stock at the start by what was sold.")
+    return share
 
 
 def alert_line(alert: Alert) -> str:

@@ -82,6 +82,57 @@ class Answers:
     products: tuple[ProductCard, ...] = ()
 
 
+def answers_of(words: Mapping[str, str], routes: Mapping[str, str], products: str) -> Answers:
+    """Return the answers that were typed.
+
+    Args:
+        words: by the names of the command's options; `products` is the list's file name, for messages.
+        routes: route -> file with its secret.
+        products: text of the product list; empty for none.
+
+    Raises:
+        SettingsError: the goal is no number, or the list does not hold.
+    """
+    try:
+        goal = float(words["goal"].replace(",", "").replace("_", ""))
+    except ValueError as error:
+        what = f"The goal {words['goal']!r} is no number."
+        raise SettingsError(what, mend="Write 50000, or 0 for none.") from error
+    cards = parse_products(products, words["currency"], place=words["products"]) if products else ()
+    return Answers(
+        shop_id=words["shop"],
+        name=words["name"] or words["shop"],
+        timezone=words["timezone"],
+        currency=words["currency"],
+        kafka=words["kafka"],
+        campaign_id=slug(words["campaign"]),
+        campaign=words["campaign"],
+        starts=words["starts"],
+        ends=words["ends"],
+        goal_metric=words["goal_metric"],
+        goal=goal or None,
+        required_topics=tuple(one.strip() for one in words["required_topics"].split(",") if one.strip()),
+        routes=routes,
+        products=cards,
+    )
+
+
+def given_routes(pairs: Iterable[str]) -> dict[str, str]:
+    """Return route -> file of pairs such as `slack=/run/secrets/slack`.
+
+    Raises:
+        SettingsError: one is no such pair.
+    """
+    files = {}
+    for pair in pairs:
+        kind, _, file = pair.partition("=")
+        if kind not in ROUTE_KEYS or not file:
+            what = f"--route {pair!r} is not KIND=FILE."
+            raise SettingsError(what, mend=f"Kinds: {', '.join(ROUTE_KEYS)}; the file holds the secret.")
+        files[kind] = file
+    return files
+
+
 def slug(name: str) -> str:
     """Return an id made of a name: `Black Friday` is `black-friday`."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "campaign"

@@ -81,7 +81,7 @@ def init(
             what = f"{path} is there already."
             raise SettingsError(what, mend="Overwrite it with --force, or name another file with --config.")
     words = {name: given[name] or _asked(name, given, yes=yes) for name in _ASKED}
-    files = _given_routes(routes) if routes or yes else _asked_routes(target.parent / SECRETS)
+    files = setup.given_routes(routes) if routes or yes else _asked_routes(target.parent / SECRETS)
     answers = _answers(words, files)
     lines = b"".join(
         line + b"\n" for line in setup.reference_lines(answers, now_ms=time.time_ns() // 1_000_000)
@@ -127,19 +127,6 @@ def _asked(name: str, given: dict[str, str | None], *, yes: bool) -> str:
     return answer
 
 
-def _given_routes(pairs: tuple[str, ...]) -> dict[str, str]:
-    from streams.setup import ROUTE_KEYS
-
-    files = {}
-    for pair in pairs:
-        kind, _, file = pair.partition("=")
-        if kind not in ROUTE_KEYS or not file:
-            what = f"--route {pair!r} is not KIND=FILE."
-            raise SettingsError(what, mend=f"Kinds: {', '.join(ROUTE_KEYS)}; the file holds the secret.")
-        files[kind] = file
-    return files
-
-
 def _asked_routes(folder: Path) -> dict[str, str]:
     """Ask for the secret of each route; it goes into a file that only its owner reads."""
     from streams.setup import ROUTE_KEYS
@@ -160,34 +147,11 @@ def _answers(words: dict[str, str], routes: dict[str, str]) -> setup.Answers:
     from streams import setup
 
     try:
-        goal = float(words["goal"].replace(",", "").replace("_", ""))
-    except ValueError as error:
-        what = f"The goal {words['goal']!r} is no number."
-        raise SettingsError(what, mend="Write 50000, or 0 for none.") from error
-    products: tuple[setup.ProductCard, ...] = ()
-    if words["products"]:
-        try:
-            text = Path(words["products"]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            what = f"The product list {words['products']} cannot be read: {type(error).__name__}."
-            raise SettingsError(what, mend="Name a CSV file in UTF-8.") from error
-        products = setup.parse_products(text, words["currency"], place=words["products"])
-    return setup.Answers(
-        shop_id=words["shop"],
-        name=words["name"] or words["shop"],
-        timezone=words["timezone"],
-        currency=words["currency"],
-        kafka=words["kafka"],
-        campaign_id=setup.slug(words["campaign"]),
-        campaign=words["campaign"],
-        starts=words["starts"],
-        ends=words["ends"],
-        goal_metric=words["goal_metric"],
-        goal=goal or None,
-        required_topics=tuple(one.strip() for one in words["required_topics"].split(",") if one.strip()),
-        routes=routes,
-        products=products,
-    )
+        products = Path(words["products"]).read_text(encoding="utf-8") if words["products"] else ""
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"The product list {words['products']} cannot be read: {type(error).__name__}."
+        raise SettingsError(what, mend="Name a CSV file in UTF-8.") from error
+    return setup.answers_of(words, routes, products)
 
 
 def _written(target: Path, text: str, lines: bytes) -> Settings:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from streams.errors import QueryError, SettingsError
-from streams.findings import NOT_READY, Finding, Level, may_go, warn
+from streams.errors import QueryError
+from streams.findings import NOT_READY, Finding, Level, may_go
 from warroom.configuration import load
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def preflight(
         raise QueryError(what, reason="bad_request", mend="See warroom preflight --help.")
     settings = load(config)
     if recording is not None:
-        findings, starts = _of_recording(settings, recording, at)
+        from replay.preflighting import findings_of
+
+        findings, starts = findings_of(recording, settings, at=at)
         acknowledged, tested = None, False
     else:
         if at is not None:
@@ -81,32 +83,6 @@ def preflight(
             acknowledged = asyncio.run(_paged(str(url), settings, token_file, shop))
     findings.append(check_page(acknowledged_by=acknowledged, accepted_by=accept_untested, tested=tested))
     _end(findings, starts, as_json=as_json)
-
-
-def _of_recording(
-    settings: Settings, path: Path, at: str | None
-) -> tuple[list[Finding], list[CampaignStart]]:
-    from replay.clock import local_instant_ms
-    from replay.direct import load_columns
-    from replay.recording import Recording
-    from streams.preflight import check_shop, next_campaign, start_of
-
-    recording = Recording.open(path)
-    settings = settings.with_shops(recording.shops)
-    shops = [settings.shops[shop_id] for shop_id in recording.shops]
-    try:
-        until_ms = recording.span_ms()[1] if at is None else local_instant_ms(at, shops[0].timezone)
-    except ValueError as error:
-        what = f"--at: {error}."
-        raise SettingsError(
-            what, mend="Write 2011-11-25T08:00 in shop time, or ms since the epoch."
-        ) from error
-    columns = load_columns(recording, settings, until_ms=until_ms)
-    findings = [finding for shop in shops for finding in check_shop(columns, shop, now_ms=until_ms)]
-    said = "a recording has no board: lag, evaluation, disk and routes are not looked at"
-    findings.append(warn("board", said, "Ask a running one: --url."))
-    campaigns = [(shop, next_campaign(columns, shop, now_ms=until_ms)) for shop in shops]
-    return findings, [start_of(columns, shop, one) for shop, one in campaigns if one is not None]
 
 
 async def _of_board(

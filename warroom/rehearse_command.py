@@ -95,7 +95,7 @@ def rehearse(
         to_ms=span[1],
         goal=goal,
         goal_metric=goal_metric,
-        stock_share=None if stock is None else _share(stock),
+        stock_share=None if stock is None else rehearsal_report.share_of(stock),
         records=() if records is None else tuple(read_references(records)),
     )
     pace: Pace | None = None
@@ -111,7 +111,7 @@ def rehearse(
             click.echo(rehearsal_report.alert_line(alert))
 
     if not as_json:
-        click.echo(_headline(recording.manifest.name, settings_change=changes, simulated=stock))
+        click.echo(rehearsal_report.headline(recording.manifest.name, stock))
     found, *others = rehearsal.rehearse(recording, variants, wishes, told=told, wait=wait)
     change = rehearsal_report.change_of(found, others[0]) if others else None
     if as_json:
@@ -125,21 +125,3 @@ def rehearse(
     if change is not None:
         for line in rehearsal_report.change_lines(change, ", ".join(changes)):
             click.echo(line)
-
-
-def _headline(name: str, *, settings_change: tuple[str, ...], simulated: str | None) -> str:
-    stock = f" with SIMULATED STOCKS of {simulated} of what was sold" if simulated else ""
-    return (
-        f"Rehearsal of {name}{stock}: nothing is sent.{' Pages as settings are:' if settings_change else ''}"
-    )
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 100:
-        what = f"--stock {text!r} is no share."
-        raise SettingsError(what, mend="Write 110% or 1.1: stock at the start by what was sold.")
-    return share
