@@ -10,14 +10,14 @@ time, future, too late. The first two and the last five are in `streams.validati
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec import inspect
 
-from streams.events import EVENT_TYPES, Event, OrderPaid, Refund, Source
+from streams.event_faults import FAULTS
+from streams.events import EVENT_TYPES, Event, Source
 from streams.outcomes import Outcome
 
 MAX_ID_CHARACTERS: Final = 128
@@ -93,9 +93,10 @@ def settle(event: Event) -> Event | Refusal:
     """Check what the wire classes cannot say (ids, conditional fields, equal times); make integer ids text."""
     try:
         settled: Event = _settle(event, "")
-        check = _CHECKS.get(type(event))
-        if check is not None:
-            check(settled)
+        check = FAULTS.get(type(event))
+        fault = None if check is None else check(settled)
+        if fault is not None:
+            _refuse(fault)
         if not -MAX_TIME_MS <= settled.occurred_at_ms <= MAX_TIME_MS:
             _refuse(f"occurred_at_ms {settled.occurred_at_ms} is further than the year 9999 from the epoch")
     except _SchemaError as error:
@@ -173,19 +174,6 @@ def _id_text(value: str | int, place: str) -> str:
     if not text.isprintable() and _CONTROL.search(text):
         _refuse(f"{place} holds a control character: {shown(text)}")
     return text
-
-
-def _check_order(order: OrderPaid) -> None:
-    if order.paid_at_ms != order.occurred_at_ms:
-        _refuse(f"paid_at_ms {order.paid_at_ms} must equal occurred_at_ms {order.occurred_at_ms}")
-
-
-def _check_refund(refund: Refund) -> None:
-    if refund.processed_at_ms != refund.occurred_at_ms:
-        _refuse(f"processed_at_ms {refund.processed_at_ms} must equal occurred_at_ms {refund.occurred_at_ms}")
-
-
-_CHECKS: Final[dict[type, Callable[[Any], None]]] = {OrderPaid: _check_order, Refund: _check_refund}
 
 
 def _plan_of(block_type: type[msgspec.Struct], plans: dict[type, _Plan]) -> None:

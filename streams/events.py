@@ -11,25 +11,78 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-Id = Annotated[
-    str | int, Meta(description="1 to 128 characters, no control characters; a JSON integer is its text")
-]
-Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="ms since the epoch, UTC")]
-Money = Annotated[int, Meta(ge=0, le=10**13, description="minor units of the shop's currency")]
-Quantity = Annotated[int, Meta(ge=1, le=10**7, description="units")]
-LineQuantity = Annotated[
-    int, Meta(ge=0, le=10**7, description="units; 0 for a line without any, as real baskets hold")
-]
-Units = Annotated[int, Meta(ge=-(10**9), le=10**9, description="units, negative is oversold")]
-Version = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Text = Annotated[str, Meta(max_length=1000)]
+from streams.envelope import (
+    Event,
+    Fact,
+    Format,
+    Id,
+    LineQuantity,
+    Millis,
+    Money,
+    Owner,
+    Quantity,
+    Source,
+    SourceSystem,
+    Surface,
+    Text,
+    Traffic,
+    Units,
+    Version,
+)
+from streams.events_ads import AdAccountSelected, AdMetric
+from streams.events_content import Account, Content, ContentEngagement, Follower, Violation
+from streams.events_totals import Benchmark, HistoryTotal, TrafficTotal
 
-Owner = Literal["seller", "affiliate", "none"]
-Format = Literal["live", "video", "product_card", "showcase", "other"]
-Surface = Literal["shop_tab", "feed", "live_room", "search", "profile", "showcase", "offsite", "other"]
-SourceSystem = Literal["storefront", "ads", "creator_payout", "inventory", "finance", "external"]
+__all__ = [
+    "EVENT_TYPES",
+    "FACT_IDS",
+    "FACT_TYPES",
+    "FACT_VERSION",
+    "TRAFFIC_TYPES",
+    "Account",
+    "AdAccountSelected",
+    "AdMetric",
+    "AddToCart",
+    "Benchmark",
+    "Campaign",
+    "CheckoutLine",
+    "CheckoutStarted",
+    "Content",
+    "ContentEngagement",
+    "Event",
+    "Fact",
+    "Follower",
+    "Format",
+    "Heartbeat",
+    "HistoryTotal",
+    "Id",
+    "OrderLine",
+    "OrderPaid",
+    "OrderStatus",
+    "OrderStatusChanged",
+    "Owner",
+    "PeriodGoal",
+    "PlanPoint",
+    "Product",
+    "ProductClick",
+    "ProductImpression",
+    "ProductPageView",
+    "Refund",
+    "Shop",
+    "Source",
+    "SourceSystem",
+    "StockChanged",
+    "SubCampaign",
+    "Surface",
+    "TargetChange",
+    "Traffic",
+    "TrafficTotal",
+    "Violation",
+    "json_schemas",
+]
+
 OrderStatus = Literal[
     "created",
     "paid",
@@ -42,42 +95,6 @@ OrderStatus = Literal[
     "returned",
     "refunded",
 ]
-
-
-class Source(Struct, frozen=True, omit_defaults=True):
-    """The attribution block; atom, slices and leaf follow from it (`streams.atoms`)."""
-
-    owner: Owner
-    format: Format
-    surface: Surface
-    is_paid: bool
-    account_id: Id | None = None
-    creator_id: Id | None = None
-    content_id: Id | None = None
-    sub_campaign_id: Id | None = None
-    campaign_id: Id | None = None
-    ad_id: Id | None = None
-
-
-class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The envelope that every event carries."""
-
-    event_id: Id
-    event_type: str
-    shop_id: Id
-    occurred_at_ms: int
-    schema_version: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
-    currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
-    ingested_at_ms: Millis | None = None
-    source_system: SourceSystem = "storefront"
-
-
-class Traffic(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """What impressions, clicks, page views and add-to-cart share: they add and unite, and are never kept."""
-
-    product_id: Id
-    user_key: Id | None = None
-    source: Source | None = None
 
 
 class ProductImpression(Traffic, frozen=True, omit_defaults=True, kw_only=True):
@@ -103,8 +120,21 @@ class AddToCart(Traffic, frozen=True, omit_defaults=True, kw_only=True):
     quantity: Quantity = 1
 
 
-class Fact(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """An event with an identity: the newest version of its key wins, at any age."""
+class CheckoutLine(Struct, frozen=True, omit_defaults=True):
+    """What a checkout holds of one SKU."""
+
+    product_id: Id
+    sku_id: Id
+    quantity: LineQuantity
+
+
+class CheckoutStarted(Fact, frozen=True, omit_defaults=True, kw_only=True):
+    """A checkout was begun; it counts once however often it is sent, and says nothing of a payment."""
+
+    checkout_id: Id
+    lines: Annotated[list[CheckoutLine], Meta(min_length=1, max_length=5000)]
+    user_key: Id | None = None
+    source: Source | None = None
 
 
 class OrderLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -139,7 +169,7 @@ class OrderPaid(Fact, frozen=True, omit_defaults=True, kw_only=True):
     user_key: Id | None = None
     is_follower: bool | None = None
     is_first_order: bool | None = None
-    coupon_codes: Annotated[list[Id], Meta(max_length=100)] = []
+    coupon_codes: Annotated[list[Id], Meta(max_length=100)] = field(default_factory=list)
     ship_to_key: Id | None = None
     territory: Id | None = None
 
@@ -237,16 +267,16 @@ class Campaign(Fact, frozen=True, omit_defaults=True, kw_only=True):
     joined_at_ms: Millis
     version: Version
     product_ids: Annotated[list[Id], Meta(max_length=100_000)]
-    sub_campaigns: Annotated[list[SubCampaign], Meta(max_length=10_000)] = []
+    sub_campaigns: Annotated[list[SubCampaign], Meta(max_length=10_000)] = field(default_factory=list)
     target_metric: Literal["gmv", "orders", "items_sold"] | None = None
     target_value: Annotated[float, Meta(ge=0, le=1e15)] | None = None
     target_changed_at_ms: Millis | None = None
     target_changed_by: Text | None = None
-    target_history: Annotated[list[TargetChange], Meta(max_length=1_000)] = []
-    plan: Annotated[list[PlanPoint], Meta(max_length=10_000)] = []
+    target_history: Annotated[list[TargetChange], Meta(max_length=1_000)] = field(default_factory=list)
+    plan: Annotated[list[PlanPoint], Meta(max_length=10_000)] = field(default_factory=list)
     reference: Text | None = None
-    period_goals: Annotated[list[PeriodGoal], Meta(max_length=100)] = []
-    tracked_coupons: Annotated[list[Id], Meta(max_length=10_000)] = []
+    period_goals: Annotated[list[PeriodGoal], Meta(max_length=100)] = field(default_factory=list)
+    tracked_coupons: Annotated[list[Id], Meta(max_length=10_000)] = field(default_factory=list)
 
 
 class Product(Fact, frozen=True, omit_defaults=True, kw_only=True):
@@ -280,7 +310,7 @@ class Shop(Fact, frozen=True, omit_defaults=True, kw_only=True):
     business_size: Literal["small", "mid", "enterprise"] | None = None
     week_start: Text | None = None
     goal: Literal["drive_sales", "grow_reach", "engagement", "ads", "audience", "compliance"] | None = None
-    kpis: Annotated[list[str], Meta(max_length=200)] = []
+    kpis: Annotated[list[str], Meta(max_length=200)] = field(default_factory=list)
     connected: bool = True
 
 
@@ -301,6 +331,17 @@ FACT_TYPES: Final[dict[str, type[Fact]]] = {
     "campaign": Campaign,
     "product": Product,
     "shop": Shop,
+    "checkout_started": CheckoutStarted,
+    "content": Content,
+    "content_engagement": ContentEngagement,
+    "violation": Violation,
+    "follower": Follower,
+    "account": Account,
+    "ad_metric": AdMetric,
+    "ad_account_selected": AdAccountSelected,
+    "traffic_total": TrafficTotal,
+    "history_total": HistoryTotal,
+    "benchmark": Benchmark,
 }
 """Types of which the latest record of a key is kept."""
 
@@ -313,8 +354,21 @@ FACT_IDS: Final[dict[str, tuple[str, ...]]] = {
     "campaign": ("campaign_id",),
     "product": ("product_id",),
     "shop": (),
+    "checkout_started": ("checkout_id",),
+    "content": ("content_id", "state"),
+    "content_engagement": ("content_id", "bucket_start_ms", "territory", "age_band", "gender"),
+    "violation": ("violation_id", "state"),
+    "follower": ("account_id", "occurred_at_ms"),
+    "account": ("account_id",),
+    "ad_metric": ("ad_account_id", "ad_id", "bucket_start_ms"),
+    "ad_account_selected": (),
+    "traffic_total": ("product_id", "leaf", "content_id", "bucket_start_ms"),
+    "history_total": ("date", "hour", "metric", "slice"),
+    "benchmark": ("category", "gmv_tier", "group", "period", "metric"),
 }
-"""The fields after kind and shop that make a fact's key; a stock record's key also has its quarter hour."""
+"""The fields (or properties) after kind and shop that make a fact's key, empty where a record has none; a stock
+record's key also has its quarter hour. Engagement by age, and history by hour, are parts: without them in the key, of
+several parts only one would count."""
 
 FACT_VERSION: Final[dict[str, str | None]] = {
     "order_paid": None,
@@ -325,6 +379,17 @@ FACT_VERSION: Final[dict[str, str | None]] = {
     "campaign": "version",
     "product": "version",
     "shop": "version",
+    "checkout_started": None,
+    "content": "occurred_at_ms",
+    "content_engagement": None,
+    "violation": "occurred_at_ms",
+    "follower": None,
+    "account": "version",
+    "ad_metric": "revision",
+    "ad_account_selected": "version",
+    "traffic_total": "revision",
+    "history_total": None,
+    "benchmark": "published_at_ms",
 }
 """The field that is a fact's version; none counts as 0, a stock record without one uses occurred_at_ms."""
 

@@ -35,7 +35,8 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 def key_of(event: Fact) -> FactKey:
     """Return what identifies a fact; a level of stock also by its quarter hour, so that its history is kept."""
-    ids = tuple(getattr(event, name) for name in FACT_IDS[event.event_type])
+    values = (getattr(event, name) for name in FACT_IDS[event.event_type])
+    ids = tuple("" if value is None else str(value) for value in values)
     if isinstance(event, StockChanged):
         ids = (*ids, str(event.occurred_at_ms // QUARTER_MS))
     return FactKey(event.event_type, str(event.shop_id), ids)

@@ -59,6 +59,17 @@ SOURCE_TOPICS: Final = (
     Topic("campaigns", Role.SOURCE, ("campaign",), "campaign_id"),
     Topic("products", Role.SOURCE, ("product",), "product_id"),
     Topic("shops", Role.SOURCE, ("shop",), "shop_id"),
+    Topic("checkouts", Role.SOURCE, ("checkout_started",), "user_key"),
+    Topic("content", Role.SOURCE, ("content",), "content_id"),
+    Topic("engagement", Role.SOURCE, ("content_engagement",), "content_id"),
+    Topic("violations", Role.SOURCE, ("violation",), "content_id"),
+    Topic("followers", Role.SOURCE, ("follower",), "account_id"),
+    Topic("accounts", Role.SOURCE, ("account",), "account_id"),
+    Topic("ads", Role.SOURCE, ("ad_metric",), "ad_account_id"),
+    Topic("ad_accounts", Role.SOURCE, ("ad_account_selected",), "shop_id"),
+    Topic("traffic_totals", Role.SOURCE, ("traffic_total",), "product_id"),
+    Topic("history", Role.SOURCE, ("history_total",), "shop_id"),
+    Topic("benchmarks", Role.SOURCE, ("benchmark",), "category"),
 )
 
 STATE: Final = Topic("state", Role.STATE, compacted=True, key="msgpack row key")

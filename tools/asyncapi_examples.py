@@ -33,6 +33,7 @@ from streams.records import DeadLetter
 from streams.rule import AlertRoute, Owner, Severity
 from streams.stock import SkuStock, StockStatus
 from streams.wire import encode_dead_letter
+from tools.asyncapi_content_examples import content_examples
 
 AT_MS: Final = 1_795_842_000_000
 """28 November 2026, 05:00 UTC: 21:00 of Black Friday in Los Angeles."""
@@ -155,6 +156,7 @@ def _events() -> dict[str, Event]:
             },
         ),
         "shop": (Shop, {"timezone": "America/Los_Angeles", "version": 1, "name": "Linen & more"}),
+        **content_examples(AT_MS, _LIVE),
     }
     return {name: kind(**_envelope(name), **fields) for name, (kind, fields) in own.items()}
 

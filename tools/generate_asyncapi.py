@@ -93,6 +93,17 @@ _SOURCES: Final = {
     "campaigns": "Campaigns with their goals; the highest version of a campaign stands.",
     "products": "Product cards; the highest version of a product stands.",
     "shops": "Profiles of shops; the highest version of a shop stands.",
+    "checkouts": "Checkouts begun, paid or not.",
+    "content": "Videos and LIVEs: published, started, ended, removed.",
+    "engagement": "Views, likes and the like of content, by bucket of time.",
+    "violations": "Violations of the platform's rules: opened, appealed, resolved.",
+    "followers": "Followers of accounts, absolute.",
+    "accounts": "Accounts of creators and of the shop; the highest version of an account stands.",
+    "ads": "Cost and return of ads, by bucket of time; the highest revision of a bucket stands.",
+    "ad_accounts": "The shop's choice of its primary ad account; the highest version stands.",
+    "traffic_totals": "Ready-made counts of sources that send no single events.",
+    "history": "Figures of past days, loaded before the live stream.",
+    "benchmarks": "Means of top sellers, to compare with; the newest of a kind stands.",
 }
 
 _KEYS: Final = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -192,6 +193,7 @@ _BOUNDS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "maxItems": lambda value, bound: len(value) <= bound,
     "enum": lambda value, choices: value in choices,
     "const": lambda value, only: value == only,
+    "pattern": lambda value, pattern: re.search(pattern, value) is not None,
 }
 
 _NOTES: Final = frozenset({"type", "title", "description", "default"})
