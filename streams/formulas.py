@@ -204,6 +204,11 @@ class StockFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class LossFigure:
+    """What stock-outs of the window have cost (`streams.stock_losses`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class GoalFigure:
     """A figure of a goal: a campaign's `target`, `progress`, `pace`, `end_gmv` with its ends; of `week`, `quarter`."""
 
@@ -219,7 +224,16 @@ class FreshnessFigure:
 
 Additive = Total | DailyMean
 Formula = (
-    Total | Ratio | Share | DailyMean | Recent | AdderFigure | StockFigure | GoalFigure | FreshnessFigure
+    Total
+    | Ratio
+    | Share
+    | DailyMean
+    | Recent
+    | AdderFigure
+    | StockFigure
+    | LossFigure
+    | GoalFigure
+    | FreshnessFigure
 )
 
 
@@ -277,6 +291,8 @@ def describe(formula: Formula) -> str:
         return rate if formula.column == "rate" else f"top part of the shop by {rate}"
     if isinstance(formula, StockFigure):
         return f"stock table: {formula.column}"
+    if isinstance(formula, LossFigure):
+        return "expected demand of the hours out of stock x mean price paid"
     if isinstance(formula, GoalFigure):
         return f"goal: {formula.column}"
     return f"records: {formula.column}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.formulas import FreshnessFigure, GoalFigure, StockFigure
+from streams.formulas import FreshnessFigure, GoalFigure, LossFigure, StockFigure
 from streams.metric import STOCK_DIMS, Metric, Unit, metric_of
 
 
@@ -93,6 +93,22 @@ STOCK_METRICS: Final[tuple[Metric, ...]] = (
         Unit.MONEY,
         "S4-60 S4-63 X-83",
         advice="Refill the SKUs at the top first; what cannot be refilled should not be pinned.",
+    ),
+    metric_of(
+        "gmv_lost_to_stockout",
+        "GMV lost to stock-outs (estimate)",
+        "For the hours in which a SKU had no stock: its speed while in stock on that business day, steadied by the "
+        "seven days before, with the shape of the day, x mean price paid. A product or shop is the sum of its SKUs.",
+        Unit.MONEY,
+        LossFigure(),
+        "S4-60",
+        dims=STOCK_DIMS,
+        topics=("stock", "orders"),
+        owner="streams.stock_losses",
+        null_reasons=("no_source", "not_in_stock_feed"),
+        not_counted="It is an estimate: nobody saw the sales that were not made. What buyers took instead is not taken "
+        "off, and what a flash sale or LIVE would have sold more is not added.",
+        advice="What it cost last time is what stock in time is worth.",
     ),
 )
 

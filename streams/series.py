@@ -17,6 +17,7 @@ from streams.formulas import (
     DailyMean,
     FreshnessFigure,
     GoalFigure,
+    LossFigure,
     Measure,
     Ratio,
     Recent,
@@ -31,6 +32,7 @@ from streams.formulas import Frame as Source
 from streams.query_adders import adder_values
 from streams.query_facts import fact_values
 from streams.query_figures import Figures, freshness_values, goal_values, stock_values
+from streams.query_losses import loss_values
 from streams.query_traffic import first_and_last_ms, traffic_values
 from streams.scope import CLOSED, TIME, Scope
 from streams.topics import TOPICS
@@ -109,7 +111,7 @@ class Cells:
     def series(self, metric: Metric) -> Series:
         """Return a metric's value in every row, null where it has none, with the reason."""
         formula = metric.formula
-        if isinstance(formula, (AdderFigure, StockFigure, GoalFigure, FreshnessFigure)):
+        if isinstance(formula, (AdderFigure, StockFigure, LossFigure, GoalFigure, FreshnessFigure)):
             series = self._figure(metric, formula)
         elif isinstance(formula, (Ratio, Share)):
             series = self._ratio(formula)
@@ -193,6 +195,8 @@ class Cells:
                     self.coverage[metric.id] = adders.coverage
                 if adders.relative_error:
                     self.relative_error[metric.id] = adders.relative_error
+            if isinstance(metric.formula, LossFigure):
+                found[metric.id] = loss_values(self.scope)
             if isinstance(metric.formula, FreshnessFigure):
                 found[metric.id] = freshness_values(self.scope, metric.formula.column)
         return found
@@ -324,7 +328,7 @@ class Cells:
         return Series(values, reasons, up.partial | down.partial)
 
     def _figure(
-        self, metric: Metric, formula: AdderFigure | StockFigure | GoalFigure | FreshnessFigure
+        self, metric: Metric, formula: AdderFigure | StockFigure | LossFigure | GoalFigure | FreshnessFigure
     ) -> Series:
         frame, why = self._figures[metric.id]
         keys = list(self.scope.keys)

@@ -79,7 +79,7 @@ class StockFacts:
         self._first_records = history.group_by("sku_id").agg(
             pl.col("occurred_at_ms").min().alias("first_record_ms")
         )
-        self._history = self._levels_over_time(history, start_ms)
+        self._history = levels_over_time(history, as_of_ms=as_of_ms, start_ms=start_ms)
         self.skus = self._join(columns.stock_levels(shop.shop_id))
 
     @cached_property
@@ -153,29 +153,6 @@ class StockFacts:
             pl.col("level").is_null() | (pl.col("level") > 0)
         )
         return pl.concat([self._lines.join(ever_closed, on="sku_id", how="anti"), open_lines.drop("level")])
-
-    def _levels_over_time(self, history: pl.DataFrame, start_ms: int) -> pl.DataFrame:
-        """Return sku_id, level over all warehouses, from_ms, to_ms, for SKUs that were out at some time since start."""
-        recent = history.filter(pl.col("occurred_at_ms") <= self.as_of_ms)
-        touched = recent.filter(pl.col("available") <= 0).select("sku_id").unique()
-        if not touched.height:
-            return pl.DataFrame(schema=_LEVELS)
-        steps = (
-            recent.join(touched, on="sku_id", how="semi")
-            .sort("occurred_at_ms", "version")
-            .with_columns(
-                (
-                    pl.col("available")
-                    - pl.col("available").shift(1).over("sku_id", "warehouse_id").fill_null(0)
-                ).alias("step")
-            )
-            .with_columns(
-                pl.col("step").cum_sum().over("sku_id").alias("level"),
-                pl.col("occurred_at_ms").alias("from_ms"),
-                pl.col("occurred_at_ms").shift(-1).over("sku_id").fill_null(self.as_of_ms).alias("to_ms"),
-            )
-        )
-        return steps.filter(pl.col("to_ms") > start_ms).select("sku_id", "level", "from_ms", "to_ms")
 
     def _join(self, levels: pl.DataFrame) -> pl.DataFrame:
         stock = levels.group_by("sku_id").agg(
@@ -290,6 +267,38 @@ class StockFacts:
         sales = np.zeros(max(0, self._today - first))
         sales[counted.get_column("day").to_numpy() - first] = counted.get_column("sales").to_numpy()
         return weekday_weights(first, sales)
+
+
+def levels_over_time(history: pl.DataFrame, *, as_of_ms: int, start_ms: int) -> pl.DataFrame:
+    """Return the level over all warehouses as it changed, of the SKUs that were ever out.
+
+    Args:
+        history: `columns.Columns.stock_history`.
+        as_of_ms: the last level lasts until then.
+        start_ms: intervals that ended before are left out.
+
+    Returns:
+        sku_id, level, from_ms, to_ms.
+    """
+    recent = history.filter(pl.col("occurred_at_ms") <= as_of_ms)
+    touched = recent.filter(pl.col("available") <= 0).select("sku_id").unique()
+    if not touched.height:
+        return pl.DataFrame(schema=_LEVELS)
+    steps = (
+        recent.join(touched, on="sku_id", how="semi")
+        .sort("occurred_at_ms", "version")
+        .with_columns(
+            (
+                pl.col("available") - pl.col("available").shift(1).over("sku_id", "warehouse_id").fill_null(0)
+            ).alias("step")
+        )
+        .with_columns(
+            pl.col("step").cum_sum().over("sku_id").alias("level"),
+            pl.col("occurred_at_ms").alias("from_ms"),
+            pl.col("occurred_at_ms").shift(-1).over("sku_id").fill_null(as_of_ms).alias("to_ms"),
+        )
+    )
+    return steps.filter(pl.col("to_ms") > start_ms).select("sku_id", "level", "from_ms", "to_ms")
 
 
 def _reference_day(campaigns: Sequence[Campaign], as_of_ms: int) -> int | None:
