@@ -156,6 +156,43 @@ def test_large_baskets_widen_the_interval() -> None:
     assert ten.hours_high[0] / ten.hours_low[0] > 1.5 * one.hours_high[0] / one.hours_low[0]
 
 
+def test_a_day_on_which_the_whole_shop_sells_more_lifts_what_has_not_had_its_first_sale_yet() -> None:
+    usual = [every(HOUR_MS, NOW - 10 * DAY_MS, NOW - 3 * HOUR_MS) for _ in range(20)]
+    slow = every(8 * HOUR_MS, NOW - 10 * DAY_MS, NOW - 3 * HOUR_MS)
+    calm = [each + every(HOUR_MS, NOW - 3 * HOUR_MS, NOW) for each in usual]
+    busy = [each + every(HOUR_MS // 4, NOW - 3 * HOUR_MS, NOW) for each in usual]
+    stock = [100.0] * 21
+    as_usual = project([slow, *calm], stock).velocity_per_h[0]
+    lifted = project([slow, *busy], stock).velocity_per_h[0]
+    assert 1.3 * as_usual < lifted < 4 * as_usual
+
+
+def test_one_order_of_five_hundred_is_one_customer_and_no_rush() -> None:
+    singles = every(HOUR_MS, NOW - 10 * DAY_MS, NOW)
+    whale = [*singles, (NOW - 10 * MINUTE_MS, 500)]
+    # By units the last half hour alone would say hundreds an hour.
+    assert project([whale], [1000]).velocity_per_h[0] < 8
+
+
+def test_a_large_line_may_take_what_is_left_at_once_and_the_late_end_waits_for_one_line_at_least() -> None:
+    dozens = every(4 * HOUR_MS, NOW - 20 * DAY_MS, NOW, units=24)
+    answer = project([dozens], [3], since_ms=NOW - 20 * DAY_MS)
+    assert answer.hours_low[0] < 0.1
+    # With one line in four hours on average, one in ten waits for more than nine.
+    assert answer.hours_high[0] > 4 * np.log(10)
+
+
+def test_what_is_left_on_friday_evening_lasts_over_a_saturday_on_which_nobody_buys() -> None:
+    # 29 November 2024 is a Friday.
+    weekdays = (7 / 6,) * 5 + (1e-9, 7 / 6)
+    closed = DayShape((1.0,) * 24, "own", "UTC", weekdays)
+    answer = project([STEADY], [140], shape=closed)
+    open_daily = project([STEADY], [140], shape=flat("UTC"))
+    # Ten an hour: 120 until midnight, and the rest on Sunday.
+    assert open_daily.hours[0] == pytest.approx(14, rel=0.1)
+    assert answer.hours[0] > 35
+
+
 def _simulated(rng: np.random.Generator, rate: float, drift: float, baskets: list[int]) -> tuple[Sales, Any]:
     """Return past sales of a compound Poisson process and a function from stock to the hours in which it sells."""
     mean = float(np.mean(baskets))

@@ -301,6 +301,27 @@ def test_the_campaigns_reference_day_gives_the_shape_where_it_is_named() -> None
     assert table(events)["A1"].shape == "reference"
 
 
+def test_late_and_unordered_records_give_the_same_table() -> None:
+    events: list[Fact] = [
+        *sales("A1", 10, 30),
+        stock("A1", 300, NOW - 30 * HOUR_MS),
+        stock("A1", 0, NOW - 20 * HOUR_MS),
+        stock("A1", 200, NOW - 15 * HOUR_MS, warehouse="east"),
+        stock("A1", 150, NOW - HOUR_MS, warehouse="east"),
+    ]
+    in_order = table(events)["A1"]
+    assert (in_order.on_hand, in_order.status) == (150, StockStatus.AT_RISK)
+    assert table(events[::-1]) == table(events)
+    assert table([*events[100:], *events[:100]]) == table(events)
+
+
+def test_a_restock_moves_the_stock_out_and_leaves_the_speed() -> None:
+    before = [*sales("A1", 10, 48), stock("A1", 30, NOW - HOUR_MS)]
+    first, second = table(before)["A1"], table([*before, stock("A1", 330, NOW)])["A1"]
+    assert second.velocity_per_h == first.velocity_per_h
+    assert second.hours_to_stockout == pytest.approx(11 * (first.hours_to_stockout or 0), rel=0.01)
+
+
 def test_an_empty_shop_has_an_empty_table() -> None:
     assert table([heartbeat(["orders"], NOW)]) == {}
 
