@@ -72,8 +72,8 @@ class Selling:
             sent.append(await self._put(name, key, msgspec.json.encode(own), own.occurred_at_ms))
         await asyncio.gather(*sent)
 
-    async def sells(self, *skus: str, shop: str = "", left: int = 500) -> None:
-        """Sell `SOLD` units of each SKU in the last hour and a half, and say that some are left."""
+    async def sells(self, *skus: str, shop: str = "", left: int = 500, sold: int = SOLD) -> None:
+        """Sell units of each SKU in the last hour and a half, and say that some are left."""
         at_ms = now_ms()
         name = shop or self._shops[0]
         orders = [
@@ -84,7 +84,7 @@ class Selling:
                 customer=f"c{number}",
             )
             for first, some in ((first, skus[first : first + 100]) for first in range(0, len(skus), 100))
-            for number in range(SOLD)
+            for number in range(sold)
         ]
         await self.send(*orders, *(stock(sku, left, at_ms - MINUTE_MS) for sku in skus), shop=shop)
 
