@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ORDERS: Final = RECORDING_PREFIX + "orders"
 _STOCK: Final = RECORDING_PREFIX + "stock"
+_PRODUCTS: Final = RECORDING_PREFIX + "products"
 _MONEY: Final = (
     "goods_paid_minor",
     "shipping_paid_minor",
@@ -51,13 +52,20 @@ class SimulatedStock:
         self._from_ms = from_ms
         self._to_ms = to_ms
         sold: Counter[_Sku] = Counter()
+        fees: set[_Sku] = set()
         self._products: dict[_Sku, str] = {}
-        for line in recording.lines(from_ms=from_ms, to_ms=to_ms):
-            order = _order(line)
-            for part in order["lines"] if order else ():
-                sku = (str(order["shop_id"]), str(part["sku_id"])) if order else ("", "")
-                sold[sku] += int(part["quantity"])
-                self._products[sku] = str(part["product_id"])
+        for line in recording.lines(to_ms=to_ms):
+            order = _order(line) if line.timestamp_ms >= from_ms else None
+            if order is not None:
+                for part in order["lines"]:
+                    sku = str(order["shop_id"]), str(part["sku_id"])
+                    sold[sku] += int(part["quantity"])
+                    self._products[sku] = str(part["product_id"])
+            elif line.topic == _PRODUCTS:
+                fees |= _fees(line)
+        # Postage and bank charges have no stock to run out of.
+        for sku in fees:
+            del sold[sku]
         self._left = {sku: math.ceil(units * share) for sku, units in sold.items() if units > 0}
         self._records = 0
 
@@ -125,6 +133,19 @@ def _order(line: Line) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return order if order.get("event_type") == "order_paid" and "shop_id" in order and ids else None
+
+
+def _fees(line: Line) -> set[_Sku]:
+    """Return the SKUs of a product card of the category `fee`, as importers mark what is no merchandise."""
+    try:
+        card = json.loads(line.value or b"")
+        return (
+            {(str(card["shop_id"]), str(sku)) for sku in card["sku_ids"]}
+            if card["category"] == "fee"
+            else set()
+        )
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def _cut(part: dict[str, Any], units: int, wanted: int) -> dict[str, Any]:

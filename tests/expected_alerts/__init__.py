@@ -1,0 +1,1 @@
+"""What the rules say on every recording, looked at by a person and kept: see `look`."""
