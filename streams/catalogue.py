@@ -36,6 +36,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """Names that ask for several metrics, each its own column."""
 
 DIMENSIONS: Final = {
+    "month": "calendar month of the shop, such as 2011-11",
+    "week": "week of the shop by its first day, such as 2011-11-20; it begins on the shop's `week_start`, else Sunday",
     "day": "business day of the shop, such as 2011-11-25",
     "hour": "hour of the shop's clock with its offset, such as 2011-11-25T14+00:00",
     "minute": "minute with its offset, such as 2011-11-25T14:05+00:00",

@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 
 from streams.days import DAY_MS, HOUR_MS, QUARTER_MS, BusinessCalendar, day_label, parse_day
+from streams.grid import starts
 from streams.metrics_sales import gmv_minor
 from streams.shape import local_hours
-from streams.windows import campaign_period, starts
+from streams.windows import campaign_period
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -59,7 +59,7 @@ NULL_REASONS: Final = {
 }
 """Why a value is null, as answers say it."""
 
-TIME_DIMS: Final = ("day", "hour", "minute")
+TIME_DIMS: Final = ("month", "week", "day", "hour", "minute")
 FACT_DIMS: Final = (
     *TIME_DIMS,
     "product",

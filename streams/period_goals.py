@@ -19,6 +19,7 @@ from streams.goal_curve import Basis, period_curve
 from streams.goal_projection import EndValue
 from streams.goals import end_value, sold
 from streams.money import to_minor
+from streams.periods import first_weekday
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from streams.settings import Settings, ShopSettings
 
 Kind = Literal["week", "last_7_days", "month", "quarter", "range"]
-
-WEEK_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 FIRST_YEAR: Final = 2000
 MOST_DAYS: Final = dt.timedelta(days=366)
@@ -123,13 +122,6 @@ def period_goals(
         if start_ms <= as_of_ms and place not in found:
             found[place] = _goal(columns, shop, wanted, period, as_of_ms)
     return sorted(found.values(), key=lambda goal: (goal.ends_at_ms, goal.starts_at_ms, goal.metric))
-
-
-def first_weekday(columns: Columns, shop: ShopSettings) -> int:
-    """Return the shop's first day of the week, 0 is Monday: as its profile says, else Monday."""
-    profile = columns.profile(shop.shop_id)
-    named = (profile.week_start or "").strip().lower() if profile is not None else ""
-    return next((index for index, day in enumerate(WEEK_DAYS) if len(named) > 2 and day.startswith(named)), 0)
 
 
 def period_of(

@@ -13,14 +13,17 @@ from streams.catalogue import METRICS, Metric, Unit
 from streams.demand import DemandFlag
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
+from streams.grid import GRAINS, labels
+from streams.lives import streams_of
 from streams.money import major
+from streams.periods import first_weekday
 from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
 from streams.query_traffic import choose_cube
 from streams.request import Request, parse_request, unknown
 from streams.scope import Scope
 from streams.series import Cells, Series
 from streams.states import state_of
-from streams.windows import GRAINS, labels, resolve
+from streams.windows import Clock, resolve
 
 if TYPE_CHECKING:
     from streams.columns import Columns
@@ -53,15 +56,27 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
     calendar = columns.calendar(shop_id)
     topics = {topic for metric in metrics for topic in metric.topics} - REFERENCE_TOPICS
     as_of_ms = columns.as_of_ms(shop_id, sorted(topics), now_ms)
-    window = resolve(
-        request.window,
+    shop = columns.shop(shop_id)
+    clock = Clock(
         calendar=calendar,
         now_ms=now_ms,
         as_of_ms=as_of_ms,
         campaigns=columns.campaigns(shop_id),
+        streams=streams_of(columns, shop_id),
+        week_start=first_weekday(columns, shop),
     )
+    window = resolve(request.window, clock)
+    where = (*request.where, ("content", window.content)) if window.content else request.where
     scope = Scope(
-        columns, columns.shop(shop_id), calendar, window, by, request.where, now_ms=now_ms, as_of_ms=as_of_ms
+        columns,
+        shop,
+        calendar,
+        window,
+        by,
+        where,
+        now_ms=now_ms,
+        as_of_ms=as_of_ms,
+        week_start=clock.week_start,
     )
     for metric in metrics:
         _check_dims(scope, metric)
@@ -153,7 +168,8 @@ def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dic
     columns: dict[str, list[Any]] = {}
     for dim in scope.by:
         if dim in GRAINS:
-            texts = dict(zip(cells.times, labels(scope.calendar, dim, cells.times), strict=True))
+            names = labels(scope.calendar, dim, cells.times, week_start=scope.week_start)
+            texts = dict(zip(cells.times, names, strict=True))
             columns[dim] = [texts[at_ms] for at_ms in cells.row_times]
         else:
             columns[dim] = cells.names[dim]
@@ -164,8 +180,7 @@ def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dic
             columns[name] = [
                 None if value is None else major(value, scope.shop.currency) for value in one.values
             ]
-    names = list(columns)
-    return [{name: columns[name][index] for name in names} for index in order]
+    return [{name: values[index] for name, values in columns.items()} for index in order]
 
 
 def _by_reason(series: Series, order: list[int]) -> dict[str, list[int]]:

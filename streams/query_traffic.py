@@ -16,16 +16,24 @@ from streams.days import MINUTE_MS, QUARTER_MS
 from streams.errors import QueryError
 from streams.formulas import Counts, Measure
 from streams.frames import SLOT
+from streams.grid import GRAINS
 from streams.scope import CLOSED, TIME, Scope, expand_atoms
 
 if TYPE_CHECKING:
-    from streams.windows import TimeGrain
+    from streams.grid import TimeGrain
 
 PARTIAL_DIMS: Final = frozenset({"content", "creator", "sub_campaign", "territory"})
 """Dimensions that an event may lack: a cube with one of them does not hold all events, and answers only by it."""
 
 _FINENESS: Final = {Grain.DAY: 0, Grain.QUARTER: 1, Grain.MINUTE: 2}
-_NEEDED: Final[dict[TimeGrain | None, int]] = {None: 0, "day": 0, "hour": 1, "minute": 2}
+_NEEDED: Final[dict[TimeGrain | None, int]] = {
+    None: 0,
+    "month": 0,
+    "week": 0,
+    "day": 0,
+    "hour": 1,
+    "minute": 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,9 @@ def _able(needs: frozenset[str], grain: TimeGrain | None, measure: Measure) -> I
 def _fits(scope: Scope, cube: Cube) -> bool:
     """Return whether the window ends between buckets; an end that is still to come cuts nothing that is known."""
     window = scope.window
+    if window.unit == "stream":
+        # What a LIVE brought is kept by day: its own id bounds it, and its days count whole.
+        return True
     edges = [edge for edge in window.edges if edge == window.from_ms or edge <= scope.now_ms]
     if cube.grain is Grain.DAY:
         calendar = scope.calendar
@@ -234,7 +245,7 @@ def _nearer(by: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _answers(scope: Scope, by: tuple[str, ...], measure: Measure) -> bool:
-    dims = {*by, *(dim for dim, _ in scope.where)} - {"day", "hour", "minute"}
+    dims = {*by, *(dim for dim, _ in scope.where)} - set(GRAINS)
     grain: TimeGrain | None = "minute" if "minute" in by else "hour" if "hour" in by else None
     needs = frozenset("atom" if dim in CLOSED else dim for dim in dims)
     return next(_able(needs, grain, measure), None) is not None

@@ -11,6 +11,8 @@ from typing import Final, Literal
 from streams.atoms import LEAVES, SLICES
 from streams.catalogue import DIMENSIONS, GROUPS, METRICS
 from streams.errors import QueryError
+from streams.grid import GRAINS
+from streams.windows import FORMS
 
 Format = Literal["json", "table", "csv"]
 
@@ -18,7 +20,7 @@ PARAMETERS: Final = {
     "metrics": "ids from docs/METRICS.md, comma separated",
     "by": "dimensions of the rows, comma separated",
     "shop": "shop id; the only shop when not named",
-    "window": "today, day:<date>, campaign, all, last:<n>m|h|d, range:<date>..<date>",
+    "window": ", ".join(FORMS),
     "where": "dimension=value; several are joined by comma or repeated, and all must hold",
     "sort": "a metric, descending; ties by name",
     "limit": "most rows, after sorting",
@@ -30,8 +32,8 @@ MAX_LIMIT: Final = 1_000_000
 MAX_PARTS: Final = 100
 """Most metrics, dimensions or filters in one question."""
 
-_UNFILTERED: Final = {
-    **dict.fromkeys(("day", "hour", "minute"), "Use --window for a span of time."),
+_UNFILTERED: Final[dict[str, str]] = {
+    **{str(grain): "Use window for a span of time." for grain in GRAINS},
     **dict.fromkeys(("topic", "outcome", "campaign"), "Ask by it instead."),
 }
 _NEXT_FILTER: Final = re.compile(r",(?=(?:" + "|".join(DIMENSIONS) + r")=)")

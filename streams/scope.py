@@ -12,7 +12,8 @@ import polars as pl
 
 from streams.atoms import ATOM_COUNT, LEAF_OF_ATOM, LEAVES, SLICES
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.windows import GRAINS, TimeGrain, Window, starts
+from streams.grid import GRAINS, TimeGrain, starts
+from streams.periods import SUNDAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from streams.columns import Columns
     from streams.days import BusinessCalendar
     from streams.settings import ShopSettings
+    from streams.windows import Window
 
 TIME: Final = "_t"
-"""Key column of a value: start of the row's day, hour or minute in ms; 0 in a question without a time dimension."""
+"""Key column of a value: start of the row's month, week, day, hour or minute in ms; 0 without a time dimension."""
 
 _ATOMS_OF: Final = {"slice": SLICES, "leaf": LEAVES}
 
@@ -39,7 +41,10 @@ class Scope:
         window: what counts.
         by: dimensions of the rows; where: filters.
         now_ms, as_of_ms: of the answer.
+        week_start: first day of the shop's week, 0 is Monday.
         days: business days (ordinals) that count, within the window; None is all of them.
+        recent_end_ms: where "the last minutes" end; None: with the minute that holds the topic's own as-of.
+        first_final: leave out what arrived after its day was final: the figures as they were first final.
     """
 
     columns: Columns
@@ -50,7 +55,10 @@ class Scope:
     where: tuple[tuple[str, str], ...]
     now_ms: int
     as_of_ms: int
+    week_start: int = SUNDAY
     days: frozenset[int] | None = None
+    recent_end_ms: int | None = None
+    first_final: bool = False
 
     @property
     def grain(self) -> TimeGrain | None:
@@ -94,8 +102,18 @@ class Scope:
         return frozenset.intersection(*chosen) if chosen else None
 
     def in_window(self, column: str) -> pl.Expr:
-        """Return the condition that an instant lies in the window."""
+        """Return the condition that a fact of this instant lies in the window.
+
+        Of a LIVE the orders placed before its end count, also those paid after it.
+        """
         condition = pl.lit(True)
+        if self.window.unit == "stream" and column == "paid_at_ms":
+            condition &= pl.col(column) >= self.window.from_ms
+            return (
+                condition
+                if self.window.to_ms is None
+                else condition & (pl.col("created_at_ms") < self.window.to_ms)
+            )
         if self.window.from_ms is not None:
             condition &= pl.col(column) >= self.window.from_ms
         if self.window.to_ms is not None:
@@ -103,12 +121,14 @@ class Scope:
         return condition
 
     def time_of(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the start of the row's day, hour or minute for each instant; zeros without a time dimension."""
+        """Return the start of each instant's row; zeros without a time dimension."""
         if self.grain is None or not len(at_ms):
             return np.zeros(len(at_ms), dtype=np.int64)
         if self.grain == "minute":
             return at_ms // MINUTE_MS * MINUTE_MS
-        grid = starts(self.calendar, self.grain, int(at_ms.min()), int(at_ms.max()))
+        grid = starts(
+            self.calendar, self.grain, int(at_ms.min()), int(at_ms.max()), week_start=self.week_start
+        )
         if self.grain == "hour" and not (grid % HOUR_MS).any():
             return at_ms // HOUR_MS * HOUR_MS
         if self.grain == "day" and not (grid % DAY_MS).any():

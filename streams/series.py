@@ -29,6 +29,7 @@ from streams.formulas import (
     recent_variant,
 )
 from streams.formulas import Frame as Source
+from streams.grid import SPANS_OF_DAYS, end_of, starts
 from streams.query_adders import adder_values
 from streams.query_facts import fact_values
 from streams.query_figures import Figures, freshness_values, goal_values, stock_values
@@ -36,7 +37,7 @@ from streams.query_losses import loss_values
 from streams.query_traffic import first_and_last_ms, traffic_values
 from streams.scope import CLOSED, TIME, Scope
 from streams.topics import TOPICS
-from streams.windows import Window, end_of, starts
+from streams.windows import Window
 
 _NO_ROWS: Final = "no_finished_day"
 
@@ -235,8 +236,9 @@ class Cells:
         if not ends:
             return []
         first, last = min(low for low, _ in ends), max(high for _, high in ends)
-        grid: list[int] = starts(scope.calendar, scope.grain, first, last).tolist()
-        return grid
+        grid = starts(scope.calendar, scope.grain, first, last, week_start=scope.week_start)
+        found: list[int] = grid.tolist()
+        return found
 
     def _topics(self) -> list[str]:
         return list(dict.fromkeys(topic for metric in self._metrics for topic in metric.topics))
@@ -283,20 +285,30 @@ class Cells:
         return Series(list(self._total(formula, "")))
 
     def _mean(self, formula: DailyMean) -> Series:
-        if self.scope.grain is not None:
+        if self.scope.grain == "day":
             # Every row is one day: its mean is itself, partial while it is not over.
             values = self._total(formula.of, "")
-            ends = {at: end_of(self.scope.calendar, "day", at) for at in self.times}
             open_rows = frozenset(
-                index for index, at in enumerate(self.row_times) if ends[at] > self.scope.now_ms
+                index for index, at in enumerate(self.row_times) if self._ends[at] > self.scope.now_ms
             )
             return Series(list(values), partial=open_rows)
         totals = self._total(formula.of, "finished")
         days, finished = self._mean_days(next(measures_of(formula)).topic)
-        if not days:
-            return Series([None] * self.height, dict.fromkeys(range(self.height), _NO_ROWS))
-        partial = frozenset() if finished else frozenset(range(self.height))
-        return Series([total / len(days) for total in totals], partial=partial)
+        counts = self._days_of_rows(days)
+        means = [total / count if count else None for total, count in zip(totals, counts, strict=True)]
+        reasons = {index: _NO_ROWS for index, mean in enumerate(means) if mean is None}
+        partial = frozenset() if finished else frozenset(range(self.height)) - reasons.keys()
+        return Series(means, reasons, partial)
+
+    def _days_of_rows(self, days: frozenset[int]) -> list[int]:
+        """Return how many of these days each row holds."""
+        if self.scope.grain is None:
+            return [len(days)] * self.height
+        assert self.scope.grain in SPANS_OF_DAYS  # noqa: S101 - means have no hours: `metric_of`
+        day_of = self.scope.calendar.day_of
+        spans = {at: range(day_of(at), day_of(end - 1) + 1) for at, end in self._ends.items()}
+        counts = {at: sum(day in days for day in span) for at, span in spans.items()}
+        return [counts[at] for at in self.row_times]
 
     def _mean_days(self, topic: str) -> tuple[frozenset[int], bool]:
         """Return the days of the window that a mean runs over, and whether they are finished (X-23, X-68)."""
@@ -364,8 +376,14 @@ class Cells:
         if scope.grain is None:
             end = now_end if scope.window.to_ms is None else scope.window.to_ms
             return [(scope.window.from_ms, end)] * self.height
-        ends = {at: end_of(scope.calendar, scope.grain, at) for at in self.times}
-        return [(at, ends[at]) for at in self.row_times]
+        return [(at, self._ends[at]) for at in self.row_times]
+
+    @cached_property
+    def _ends(self) -> dict[int, int]:
+        """End of each row by its start."""
+        scope = self.scope
+        assert scope.grain is not None  # noqa: S101 - rows have a start only then; for the type checker
+        return {at: end_of(scope.calendar, scope.grain, at, week_start=scope.week_start) for at in self.times}
 
     def _mark_no_source(self, metric: Metric, series: Series) -> None:
         """A topic feeds a shop from its first record on: before, there is no value, not zero."""

@@ -29,6 +29,7 @@ class ShopSettings:
         stock_feed: `each_sale` when the stock feed sends every sale, `periodic` when it sends a level now and then
             (metrics.md, stock_on_hand).
         required_topics: topics whose silence is an alarm (X-82).
+        week_start: first day of the week, in English (X-21); empty: as the shop's record says, else Sunday.
     """
 
     shop_id: str
@@ -38,6 +39,7 @@ class ShopSettings:
     gmv_includes_shipping: bool = True
     stock_feed: Literal["each_sale", "periodic"] = "each_sale"
     required_topics: tuple[str, ...] = ("orders",)
+    week_start: Literal["", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class GoalSettings:
     """A shop's goals, where its campaign records name none: table `[goals.<shop id>]`.
 
     Attributes:
-        week: goal of each week from its first day (the shop's `week_start`, else Monday), in `week_metric`; 0 is none.
+        week: goal of each week from its first day (the shop's `week_start`, else Sunday), in `week_metric`; 0 is none.
         week_metric: what it counts; money in major units.
         quarter: goal of each calendar quarter, in `quarter_metric`; 0 is none.
         quarter_metric: what it counts.
@@ -167,6 +169,9 @@ class StockSettings:
             hundred, or orders ten times, is not five who want it.
         page_quiet_ms: a product rings once: until so long after its last page has closed, its other SKUs, and its
             running out as foretold, go to the channel; so does what has been out for longer when it becomes dear.
+        page_louder: for so long after a page opened, another SKU of the shop (of the campaign) pages only with this
+            many times the money at risk, and goes to the channel else: whoever was called has the list open. 0: each
+            pages by itself.
         page_sales_window_ms: see `page_min_sales`.
         page_clear_lead: an open page clears when the late end is further away than the lead times this.
         page_clear_share: or when the money at risk is below the page's minimum times this.
@@ -184,6 +189,7 @@ class StockSettings:
     page_min_share: float = 0.01
     page_min_sales: int = 5
     page_quiet_ms: int = 3 * HOUR_MS
+    page_louder: float = 2.0
     page_sales_window_ms: int = 2 * HOUR_MS
     page_clear_lead: float = 1.5
     page_clear_share: float = 0.5
@@ -341,6 +347,17 @@ class PreflightSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewSettings:
+    """What views show, and which of them take off the limits of the vendor's page that they copy.
+
+    Attributes:
+        unbound: names of views without the vendor's limits (X-80).
+    """
+
+    unbound: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one process."""
 
@@ -353,6 +370,7 @@ class Settings:
     rules: RuleSettings = field(default_factory=RuleSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     preflight: PreflightSettings = field(default_factory=PreflightSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
     replay_id: str = ""
     """The replay this process belongs to; empty on a live cluster."""
 
@@ -369,5 +387,6 @@ SECTIONS: Final = {
     "rules": RuleSettings,
     "notify": NotifySettings,
     "preflight": PreflightSettings,
+    "views": ViewSettings,
 }
 """Sections of `warroom.toml`, beside one `[shops.<id>]` and one `[goals.<shop id>]` table per shop."""

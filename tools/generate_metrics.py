@@ -13,6 +13,7 @@ from streams.metrics_sales import CUSTOMER_METRICS, REFUND_METRICS, SALES
 from streams.metrics_traffic import TRAFFIC_METRICS
 from streams.request import PARAMETERS
 from streams.topics import TOPICS
+from streams.windows import FORMS
 
 PAGE: Final = "docs/METRICS.md"
 
@@ -96,26 +97,18 @@ def documents(_root: Path) -> dict[str, str]:
 
 
 def _windows() -> str:
-    return """\
-## Windows
-
-| window | means |
-| --- | --- |
-| `today` | the shop-day of now; the default, except of a recording, where `all` is |
-| `day:2011-11-25` | that business day: local midnight to the next, 23 to 25 hours (X-20) |
-| `range:2011-11-01..2011-11-30` | these days, both included |
-| `campaign`, `campaign:<id>` | 00:00 shop time of the first day to the exact end (X-76); without id the one \
-under way, else the one that ended last |
-| `last:15m`, `last:24h` | so many minutes or hours that end with the minute which holds as_of |
-| `last:7d` | the last 7 finished days |
-| `all` | everything known |
-
+    lines = ["## Windows\n", "| window | means |", "| --- | --- |"]
+    lines += [f"| `{form}` | {_cell(text)} |" for form, text in FORMS.items()]
+    lines += [
+        """
 "Now" is the wall clock on a live board, the replay's own clock on a replay, the last record's time of a
 recording. `as_of_ms` is the least event time up to which the topics that the metrics read are complete, never
 beyond now (X-79). `state` is `provisional` until the window's last day is final (18:00 shop time of the next
 day, setting `day_final_hour`), then `final`, or `restated` when an order or refund of these days arrived
 after that (X-63, X-77).
 """
+    ]
+    return "\n".join(lines)
 
 
 def _rows() -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from streams.errors import QueryError, WarRoomError
+from streams.windows import FORMS
 from warroom.alerts_command import alerts
 from warroom.configuration import load
 from warroom.doctor_command import doctor
@@ -73,8 +74,7 @@ def echo_json(document: object) -> None:
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option(
     "--window",
-    help="today, day:2011-11-25, campaign, all, last:15m or range:2011-11-01..2011-11-30;"
-    " default today, with --recording all.",
+    help=f"{', '.join(FORMS)}; default today, with --recording all. docs/METRICS.md says what each means.",
 )
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")

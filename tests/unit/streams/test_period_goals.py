@@ -12,12 +12,14 @@ from streams.columns import Columns
 from streams.days import DAY_MS, BusinessCalendar
 from streams.events import Campaign, Fact, Shop
 from streams.events import PeriodGoal as Wanted
-from streams.period_goals import PeriodGoal, first_weekday, period_goals, period_of
+from streams.period_goals import PeriodGoal, period_goals, period_of
+from streams.periods import first_weekday
 from streams.settings import GoalSettings, ShopSettings
 from tests.unit.streams.boards import SHOP, at, board, line, order
 
 ZONE = "Europe/London"
 SHOP_SETTINGS = ShopSettings(SHOP, ZONE)
+MONDAY = ShopSettings(SHOP, ZONE, week_start="monday")
 WEDNESDAY_NOON = at("2026-11-25 12:00", ZONE)
 CALENDAR = BusinessCalendar(ZONE)
 
@@ -58,10 +60,10 @@ def week_starts(text: str) -> Shop:
     )
 
 
-def goals(*events: Fact, own: GoalSettings | None = None) -> list[PeriodGoal]:
+def goals(*events: Fact, own: GoalSettings | None = None, shop: ShopSettings = MONDAY) -> list[PeriodGoal]:
     columns: Columns = board([*SALES, *events], zone=ZONE)
     settings = dataclasses.replace(columns.settings, goals={SHOP: own} if own else {})
-    return period_goals(columns, SHOP_SETTINGS, settings, as_of_ms=WEDNESDAY_NOON)
+    return period_goals(columns, shop, settings, as_of_ms=WEDNESDAY_NOON)
 
 
 def test_a_weeks_goal_is_held_against_the_sales_since_monday() -> None:
@@ -105,13 +107,13 @@ def test_of_two_campaigns_the_one_that_ends_last_sets_the_period() -> None:
 
 
 def test_a_week_begins_when_the_shop_says() -> None:
-    (goal,) = goals(campaign([Wanted("week", "gmv", 1_000.0)]), week_starts("Sunday"))
+    (goal,) = goals(campaign([Wanted("week", "gmv", 1_000.0)]), week_starts("Sunday"), shop=SHOP_SETTINGS)
     assert goal.starts_at_ms == at("2026-11-22 00:00", ZONE)
     assert goal.value == 80_000
 
 
-@pytest.mark.parametrize(("text", "day"), [("sun", 6), ("Monday", 0), ("", 0), ("never", 0), ("s", 0)])
-def test_the_first_day_of_the_week_is_read_or_monday(text: str, day: int) -> None:
+@pytest.mark.parametrize(("text", "day"), [("sun", 6), ("Monday", 0), ("", 6), ("never", 6), ("s", 6)])
+def test_the_first_day_of_the_week_is_read_or_sunday(text: str, day: int) -> None:
     assert first_weekday(board([week_starts(text)], zone=ZONE), SHOP_SETTINGS) == day
 
 
@@ -191,3 +193,9 @@ def test_a_week_has_seven_days_begins_on_its_weekday_and_holds_now(week_start: i
         assert start_ms <= now_ms < end_ms
         assert CALENDAR.day_of(end_ms) - CALENDAR.day_of(start_ms) == 7
         assert dt.date.fromordinal(CALENDAR.day_of(start_ms)).weekday() == week_start
+
+
+def test_the_settings_say_when_a_week_begins_before_the_shops_record_does() -> None:
+    columns = board([week_starts("Friday")], zone=ZONE)
+    assert first_weekday(columns, SHOP_SETTINGS) == 4
+    assert first_weekday(columns, dataclasses.replace(SHOP_SETTINGS, week_start="tuesday")) == 1
