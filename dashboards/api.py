@@ -9,9 +9,9 @@ from aiohttp import web
 
 from dashboards.overview import Overview, UnknownShopError
 from dashboards.problems import problem
-from streams.catalogue import METRICS
 from streams.errors import QueryError
 from streams.formulas import describe
+from streams.own_metrics import known_metrics
 from streams.query import run
 from streams.request import parse_request
 
@@ -43,7 +43,7 @@ class Api:
             )
         params = {name: request.query.getall(name) for name in request.query}
         try:
-            question = parse_request(params)
+            question = parse_request(params, known=known_metrics(self._board.columns.settings))
             answer = run(self._board.columns, question, now_ms=self._board.now_ms())
         except QueryError as error:
             return problem(422, error.reason, error.what, mend=error.mend)
@@ -76,8 +76,9 @@ class Api:
                 "formula": describe(metric.formula),
                 "by": list(metric.dims),
                 "needs": list(metric.topics),
+                "own": metric.is_own,
             }
-            for name, metric in METRICS.items()
+            for name, metric in known_metrics(self._board.columns.settings).items()
         ]
         return json_answer({"shops": self._board.columns.shops(), "metrics": metrics})
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from streams.catalogue import METRICS, Unit
+from streams.metric import Unit
 from streams.money import minor_digits
 from streams.request import Format
 
@@ -33,6 +33,7 @@ class Answer:
         partial: metric -> numbers of the rows that show an unfinished day where finished ones are meant (X-23).
         coverage: metric of people -> share of its events that carry a user_key.
         relative_error: metric of people -> one standard deviation of the estimate, as a fraction.
+        units: metric -> unit of its values.
     """
 
     shop_id: str
@@ -50,6 +51,7 @@ class Answer:
     partial: dict[str, list[int]] = field(default_factory=dict)
     coverage: dict[str, float] = field(default_factory=dict)
     relative_error: dict[str, float] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Return the answer as the JSON of the API and of `warroom query --format json`."""
@@ -85,7 +87,7 @@ class Answer:
         names = [*self.by, *self.metrics]
         writer.writerow(names)
         for row in self.rows:
-            writer.writerow([_cell(row[name]) for name in names])
+            writer.writerow([spreadsheet_cell(row[name]) for name in names])
         return text.getvalue()
 
     def table(self) -> str:
@@ -119,7 +121,7 @@ class Answer:
             return "-"
         if name in self.by:
             return plain(str(value))
-        unit = METRICS[name].unit
+        unit = self.units.get(name)
         if unit is Unit.MONEY:
             return f"{value:,.{minor_digits(self.currency)}f}"
         if unit is Unit.RATE:
@@ -136,7 +138,8 @@ class Answer:
         )
 
 
-def _cell(value: Any) -> Any:
+def spreadsheet_cell(value: Any) -> Any:
+    """Return a cell of a CSV: null is empty, and no text can be taken for a formula."""
     if value is None:
         return ""
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):

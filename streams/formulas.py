@@ -190,6 +190,22 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighted:
+    """A seller's own figure: a weighted sum of base measures, over another where there is a divisor.
+
+    Attributes:
+        text: as the seller wrote it.
+        numerator, divisor: (factor, measure); an empty divisor divides nothing.
+        money: power of money in the value: 1, 0 or -1.
+    """
+
+    text: str
+    numerator: tuple[tuple[float, str], ...]
+    divisor: tuple[tuple[float, str], ...] = ()
+    money: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AdderFigure:
     """A figure of a product's page viewers who add it to the cart: `rate` or `flag`."""
 
@@ -224,7 +240,8 @@ class FreshnessFigure:
 
 Additive = Total | DailyMean
 Formula = (
-    Total
+    Weighted
+    | Total
     | Ratio
     | Share
     | DailyMean
@@ -247,6 +264,8 @@ def measures_of(formula: Formula) -> Iterator[Measure]:
         yield from measures_of(formula.divisor)
     elif isinstance(formula, Share):
         yield from measures_of(formula.part)
+    elif isinstance(formula, Weighted):
+        yield from (MEASURES[name] for _, name in (*formula.numerator, *formula.divisor))
     elif isinstance(formula, (DailyMean, Recent)):
         yield from measures_of(formula.of)
 
@@ -266,6 +285,8 @@ def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
     elif isinstance(formula, Share):
         yield formula.part, ""
         yield formula.part, "whole"
+    elif isinstance(formula, Weighted):
+        yield from ((Total((name,)), "") for _, name in (*formula.numerator, *formula.divisor))
     elif isinstance(formula, DailyMean):
         yield formula.of, ""
         yield formula.of, "finished"
@@ -279,6 +300,8 @@ def describe(formula: Formula) -> str:
         return " + ".join(formula.measures)
     if isinstance(formula, Ratio):
         return f"{_bracket(formula.numerator)} / {_bracket(formula.divisor)}"
+    if isinstance(formula, Weighted):
+        return formula.text
     if isinstance(formula, Share):
         return f"{_bracket(formula.part)} of the slice / {_bracket(formula.part)} of all"
     if isinstance(formula, DailyMean):

@@ -16,6 +16,7 @@ from streams.formulas import (
     Recent,
     Share,
     Total,
+    Weighted,
     measures_of,
 )
 
@@ -32,12 +33,17 @@ class Unit(StrEnum):
     PEOPLE_PER_DAY = "persons/day"
     RATE = "fraction"
     """0.042 is 4.2 %."""
+    NUMBER = "number"
+    """A quotient that is no part of a whole, such as items an order."""
     UNITS_PER_HOUR = "units/h"
     HOURS = "hours"
     SECONDS = "seconds"
     INSTANT = "ms since the epoch, UTC"
     STATUS = "status"
 
+
+OWN: Final = "own"
+"""Source and owner of a metric that the seller's settings add (`streams.own_metrics`)."""
 
 NULL_REASONS: Final = {
     "no_source": "no source feeds a topic that the metric needs, or it began after this row; never shown as 0",
@@ -127,7 +133,14 @@ class Metric:
     @property
     def is_rate(self) -> bool:
         """Whether numerator and divisor may come from topics that are not equally far."""
+        if isinstance(self.formula, Weighted):
+            return bool(self.formula.divisor)
         return isinstance(self.formula, (Ratio, Share, AdderFigure))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the seller's settings add it."""
+        return self.owner == OWN
 
     @property
     def counts_people(self) -> bool:

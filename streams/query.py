@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer
-from streams.catalogue import METRICS, Metric, Unit
+from streams.catalogue import Metric, Unit
 from streams.demand import DemandFlag
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.grid import GRAINS, labels
 from streams.lives import streams_of
 from streams.money import major
+from streams.own_metrics import known_metrics
 from streams.periods import first_weekday
 from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
 from streams.query_traffic import choose_cube
@@ -48,8 +49,42 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
     Raises:
         QueryError: no right answer exists; the message says which part of the question, and what would work.
     """
+    scope, metrics = scope_of(columns, request, now_ms=now_ms)
+    cells = Cells(scope, metrics)
+    series = {metric.id: cells.series(metric) for metric in metrics}
+    order = _order(request, series, cells.height)
+    return Answer(
+        shop_id=scope.shop.shop_id,
+        currency=scope.shop.currency,
+        timezone=scope.shop.timezone,
+        as_of_ms=scope.as_of_ms,
+        window=scope.window.text,
+        from_ms=scope.window.from_ms,
+        to_ms=scope.window.to_ms,
+        state=state_of(scope, metrics),
+        by=scope.by,
+        metrics=request.metrics,
+        rows=_rows(cells, series, order),
+        nulls={name: found for name, one in series.items() if (found := _by_reason(one, order))},
+        partial={
+            name: rows
+            for name, one in series.items()
+            if (rows := [row for row, index in enumerate(order) if index in one.partial])
+        },
+        coverage=cells.coverage,
+        relative_error=cells.relative_error,
+        units={metric.id: metric.unit for metric in metrics},
+    )
+
+
+def scope_of(columns: Columns, request: Request, *, now_ms: int) -> tuple[Scope, list[Metric]]:
+    """Return what a question is answered in, and its metrics; arguments and errors are those of `run`."""
     shop_id = _shop(columns, request.shop)
-    metrics = [METRICS[name] for name in request.metrics]
+    known = known_metrics(columns.settings)
+    for name in request.metrics:
+        if name not in known:
+            raise unknown(name, known, kind="metric")
+    metrics = [known[name] for name in request.metrics]
     by = request.by
     if not by and len(metrics) == 1 and metrics[0].id in _ALONE_BY:
         by = (_ALONE_BY[metrics[0].id],)
@@ -80,30 +115,7 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
     )
     for metric in metrics:
         _check_dims(scope, metric)
-    cells = Cells(scope, metrics)
-    series = {metric.id: cells.series(metric) for metric in metrics}
-    order = _order(request, series, cells.height)
-    return Answer(
-        shop_id=shop_id,
-        currency=scope.shop.currency,
-        timezone=scope.shop.timezone,
-        as_of_ms=as_of_ms,
-        window=window.text,
-        from_ms=window.from_ms,
-        to_ms=window.to_ms,
-        state=state_of(scope, metrics),
-        by=by,
-        metrics=request.metrics,
-        rows=_rows(cells, series, order),
-        nulls={name: found for name, one in series.items() if (found := _by_reason(one, order))},
-        partial={
-            name: rows
-            for name, one in series.items()
-            if (rows := [row for row, index in enumerate(order) if index in one.partial])
-        },
-        coverage=cells.coverage,
-        relative_error=cells.relative_error,
-    )
+    return scope, metrics
 
 
 def _shop(columns: Columns, wanted: str) -> str:
@@ -165,6 +177,7 @@ def _descending(value: Any) -> tuple[bool, float]:
 
 def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dict[str, Any]]:
     scope = cells.scope
+    known = known_metrics(scope.columns.settings)
     columns: dict[str, list[Any]] = {}
     for dim in scope.by:
         if dim in GRAINS:
@@ -174,9 +187,8 @@ def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dic
         else:
             columns[dim] = cells.names[dim]
     for name, one in series.items():
-        metric = METRICS[name]
         columns[name] = one.values
-        if metric.unit is Unit.MONEY:
+        if known[name].unit is Unit.MONEY:
             columns[name] = [
                 None if value is None else major(value, scope.shop.currency) for value in one.values
             ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from streams.atoms import LEAVES, SLICES
-from streams.catalogue import DIMENSIONS, GROUPS, METRICS
+from streams.catalogue import DIMENSIONS, GROUPS, METRICS, Metric
 from streams.errors import QueryError
 from streams.grid import GRAINS
 from streams.windows import FORMS
@@ -64,8 +64,14 @@ class Request:
     format: Format = "json"
 
 
-def parse_request(params: Mapping[str, str | Sequence[str]]) -> Request:
+def parse_request(
+    params: Mapping[str, str | Sequence[str]], *, known: Mapping[str, Metric] = METRICS
+) -> Request:
     """Return the question that parameters ask; a parameter given several times may be a list.
+
+    Args:
+        params: by names of `PARAMETERS`.
+        known: what may be asked for: the catalogue, or what `own_metrics.known_metrics` makes of it.
 
     Raises:
         QueryError: `unknown_parameter`, `no_metrics`, `unknown_metric`, `unknown_dimension`, `unknown_value`,
@@ -74,15 +80,15 @@ def parse_request(params: Mapping[str, str | Sequence[str]]) -> Request:
     for name in params:
         if name not in PARAMETERS:
             raise unknown(name, PARAMETERS, kind="parameter")
-    metrics = _metrics(_list(params.get("metrics", "")))
+    metrics = _metrics(_list(params.get("metrics", "")), known)
     by = _list(params.get("by", ""))
     for dimension in by:
         if dimension not in DIMENSIONS:
             raise unknown(dimension, DIMENSIONS, kind="dimension")
     sort = _one(params, "sort")
     if sort and sort not in metrics:
-        if sort not in METRICS:
-            raise unknown(sort, METRICS, kind="metric")
+        if sort not in known:
+            raise unknown(sort, known, kind="metric")
         what = f"The rows cannot be sorted by {sort!r}, which is not asked for."
         raise QueryError(
             what, reason="bad_sort", mend=f"Add it to metrics, or sort by {' or '.join(metrics)}."
@@ -128,7 +134,7 @@ def _list(value: str | Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def _metrics(names: Sequence[str]) -> tuple[str, ...]:
+def _metrics(names: Sequence[str], known: Mapping[str, Metric]) -> tuple[str, ...]:
     if not names:
         what = "No metric is asked for."
         raise QueryError(what, reason="no_metrics", mend="Name some, for example metrics=gmv,orders.")
@@ -136,10 +142,10 @@ def _metrics(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name in GROUPS:
             found.extend(GROUPS[name])
-        elif name in METRICS:
+        elif name in known:
             found.append(name)
         else:
-            raise unknown(name, [*METRICS, *GROUPS], kind="metric")
+            raise unknown(name, [*known, *GROUPS], kind="metric")
     return tuple(dict.fromkeys(found))
 
 

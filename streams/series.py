@@ -24,12 +24,14 @@ from streams.formulas import (
     Share,
     StockFigure,
     Total,
+    Weighted,
     measures_of,
     parts_of,
     recent_variant,
 )
 from streams.formulas import Frame as Source
 from streams.grid import SPANS_OF_DAYS, end_of, starts
+from streams.money import minor_digits
 from streams.query_adders import adder_values
 from streams.query_facts import fact_values
 from streams.query_figures import Figures, freshness_values, goal_values, stock_values
@@ -116,6 +118,8 @@ class Cells:
             series = self._figure(metric, formula)
         elif isinstance(formula, (Ratio, Share)):
             series = self._ratio(formula)
+        elif isinstance(formula, Weighted):
+            series = self._weighted(formula)
         else:
             series = self._sum(formula)
         if any(measure.people for measure in measures_of(formula)):
@@ -338,6 +342,23 @@ class Cells:
             else:
                 values.append(top / bottom)
         return Series(values, reasons, up.partial | down.partial)
+
+    def _weighted(self, formula: Weighted) -> Series:
+        values: list[Any] = self._weighted_sums(formula.numerator)
+        if not formula.divisor:
+            return Series(values)
+        # Money below the line is in minor units like all money; the value is of major ones.
+        lift = 10 ** minor_digits(self.scope.shop.currency) if formula.money < 0 else 1
+        reasons: dict[int, str] = {}
+        for index, bottom in enumerate(self._weighted_sums(formula.divisor)):
+            values[index] = values[index] * lift / bottom if bottom else None
+            if not bottom:
+                reasons[index] = "zero_divisor"
+        return Series(values, reasons)
+
+    def _weighted_sums(self, terms: Sequence[tuple[float, str]]) -> list[Any]:
+        columns = [[factor * value for value in self._total(Total((name,)), "")] for factor, name in terms]
+        return [sum(values) for values in zip(*columns, strict=True)]
 
     def _figure(
         self, metric: Metric, formula: AdderFigure | StockFigure | LossFigure | GoalFigure | FreshnessFigure

@@ -62,6 +62,23 @@ class GoalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMetricSettings:
+    """A metric that the seller adds: table `[metrics.<id>]` (docs/add-a-metric.md).
+
+    Attributes:
+        formula: numbers and ids of the catalogue with + - * / and brackets, such as `gmv / content_views * 1000`.
+        title: as a screen shows it; the id when empty.
+        definition: what it is for, one sentence; the formula when empty.
+        advice: one line for whoever sees it off its band.
+    """
+
+    formula: str
+    title: str = ""
+    definition: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FoldSettings:
     """What the fold of a record may depend on, besides the record itself.
 
@@ -363,6 +380,7 @@ class Settings:
 
     shops: dict[str, ShopSettings] = field(default_factory=dict)
     goals: dict[str, GoalSettings] = field(default_factory=dict)
+    metrics: dict[str, OwnMetricSettings] = field(default_factory=dict)
     fold: FoldSettings = field(default_factory=FoldSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
@@ -389,4 +407,5 @@ SECTIONS: Final = {
     "preflight": PreflightSettings,
     "views": ViewSettings,
 }
-"""Sections of `warroom.toml`, beside one `[shops.<id>]` and one `[goals.<shop id>]` table per shop."""
+"""Sections of `warroom.toml`, beside one `[shops.<id>]` and one `[goals.<shop id>]` table per shop and one
+`[metrics.<id>]` table per metric of the seller's own."""

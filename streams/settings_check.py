@@ -12,7 +12,14 @@ import msgspec
 
 from streams.errors import SettingsError
 from streams.rule import Owner
-from streams.settings import SECTIONS, GoalSettings, NotifySettings, Settings, ShopSettings
+from streams.settings import (
+    SECTIONS,
+    GoalSettings,
+    NotifySettings,
+    OwnMetricSettings,
+    Settings,
+    ShopSettings,
+)
 
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "kafka.partitions": (1, 256),
@@ -85,7 +92,8 @@ def checked_settings(
     """Return the settings that a document describes.
 
     Args:
-        document: sections of `SECTIONS`, and one table per shop under `shops` and under `goals`.
+        document: sections of `SECTIONS`, one table per shop under `shops` and under `goals`, one per own metric under
+            `metrics`.
         place: of the document, for messages; its file name.
         overrides: "section.key" to (text, where it comes from), stronger than the document.
         replay_id: of the replay this process belongs to.
@@ -93,7 +101,7 @@ def checked_settings(
     Raises:
         SettingsError: a section or key is unknown, a value of the wrong type or out of bounds.
     """
-    known = {*SECTIONS, "shops", "goals"}
+    known = {*SECTIONS, "shops", "goals", "metrics"}
     for name in document:
         if name not in known:
             what = f"{place}: unknown section [{name}]."
@@ -112,7 +120,8 @@ def checked_settings(
         for shop_id, table in document.get("shops", {}).items()
     }
     goals = {shop_id: _goals(shop_id, table, place) for shop_id, table in document.get("goals", {}).items()}
-    settings = Settings(shops=shops, goals=goals, replay_id=replay_id, **sections)
+    metrics = _own_metrics(document.get("metrics", {}), place)
+    settings = Settings(shops=shops, goals=goals, metrics=metrics, replay_id=replay_id, **sections)
     _check_together(settings, place)
     return settings
 
@@ -216,6 +225,22 @@ def _goals(shop_id: str, table: object, place: str) -> GoalSettings:
             msg = f"{place}: {name}.{key} = {value} is out of bounds."
             raise SettingsError(msg, mend=f"It must be from 0 to {MOST_GOAL:g}.")
     return goals
+
+
+def _own_metrics(tables: object, place: str) -> dict[str, OwnMetricSettings]:
+    """Check the seller's own metrics."""
+    found = {}
+    for name, table in tables.items() if isinstance(tables, dict) else (("", tables),):
+        if not name or not isinstance(table, dict) or not isinstance(table.get("formula"), str):
+            what = f"{place}: metrics.{name} = {table!r:.200} has no formula."
+            raise SettingsError(what, mend='Write [metrics.<id>] and below it formula = "gmv / orders".')
+        found[name] = _section(f"metrics.{name}", OwnMetricSettings, table, place, {})
+    if found:
+        # The catalogue brings the arithmetic with it, which a command that needs none should not wait for.
+        from streams.own_metrics import check_own_metrics
+
+        check_own_metrics(found, place=place)
+    return found
 
 
 def _check_together(settings: Settings, place: str) -> None:

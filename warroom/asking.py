@@ -12,6 +12,7 @@ from replay.direct import load_columns
 from replay.recording import Recording
 from streams.columns import Columns
 from streams.errors import QueryError, UnavailableError
+from streams.own_metrics import known_metrics
 from streams.query import run
 from streams.request import parse_request
 from streams.settings import Settings, ShopSettings
@@ -29,7 +30,7 @@ def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form
         RecordingError: the recording cannot be read.
         QueryError: the question has no right answer.
     """
-    request = parse_request(_parameters(words, window="all", form=form))
+    request = parse_request(_parameters(words, window="all", form=form), known=known_metrics(settings))
     recording = Recording.open(path)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
     return run(columns, request, now_ms=words["at"] or columns.vouched_ms).text(request.format)
@@ -65,7 +66,12 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
         what = "--at looks back in a recording; a board answers as of now."
         raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
     parameters = _parameters(words, window="today", form=form)
-    parse_request(parameters)
+    try:
+        parse_request(parameters, known=known_metrics(settings))
+    except QueryError as error:
+        # The board may have own metrics that this machine's settings do not name.
+        if error.reason != "unknown_metric":
+            raise
     token = secret_from(settings.board.token_file, key="board.token_file")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     pairs = [

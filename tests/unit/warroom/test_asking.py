@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 
 from dashboards.server import build_app
 from streams.errors import QueryError, UnavailableError
-from streams.settings import BoardSettings, Settings
+from streams.settings import BoardSettings, OwnMetricSettings, Settings
 from tests.processes import free_port
 from tests.unit.dashboards.shops import FixedBoard, full_board, orders_board
 from warroom.asking import ask_board
@@ -69,8 +69,21 @@ async def test_the_form_is_the_boards_own(serve: Serve) -> None:
 
 async def test_a_question_without_a_right_answer_is_refused_before_it_is_asked() -> None:
     with pytest.raises(QueryError) as refused:
-        await asked(f"http://127.0.0.1:{free_port()}", metrics="gmw")
+        await asked(f"http://127.0.0.1:{free_port()}", by="weekday")
+    assert refused.value.reason == "unknown_dimension"
+
+
+async def test_a_metric_that_only_the_board_knows_is_asked_of_it(serve: Serve) -> None:
+    board = orders_board()
+    own = {"gmv_per_order": OwnMetricSettings("gmv / orders")}
+    board.columns.settings = replace(board.columns.settings, metrics=own)
+    url = await serve(build_app(board))
+    (row,) = json.loads(await asked(url, metrics="gmv_per_order"))["rows"]
+    assert row == {"gmv_per_order": pytest.approx(14.50)}
+    with pytest.raises(QueryError) as refused:
+        await asked(url, metrics="gmv_per_oder")
     assert refused.value.reason == "unknown_metric"
+    assert "gmv_per_order" in refused.value.mend
 
 
 async def test_what_only_the_board_can_refuse_comes_with_its_reason(serve: Serve) -> None:
