@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streams import theta
+    from streams.ad_columns import AdColumns
+    from streams.content_columns import ContentColumns
     from streams.events import Campaign, Heartbeat, Product, Shop
+    from streams.total_columns import TotalColumns
 
 
 class Columns:
@@ -214,6 +217,18 @@ class Columns:
     def stock_history(self, shop_id: str) -> pl.DataFrame:
         """Return the last level of each SKU, warehouse and quarter hour: `STOCK_SCHEMA`."""
         return self._facts_of(shop_id).stock_history()
+
+    def content(self, shop_id: str) -> ContentColumns:
+        """Return content, engagement, violations, followers and accounts of a shop."""
+        return self._facts_of(shop_id).content
+
+    def ads(self, shop_id: str) -> AdColumns:
+        """Return the ads of a shop."""
+        return self._facts_of(shop_id).ads
+
+    def totals(self, shop_id: str) -> TotalColumns:
+        """Return checkouts, ready-made counts, history and benchmarks of a shop."""
+        return self._facts_of(shop_id).totals
 
     def campaigns(self, shop_id: str) -> list[Campaign]:
         """Return the newest version of each campaign, by start and id."""

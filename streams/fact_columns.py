@@ -8,7 +8,9 @@ from typing import Any, Final, cast
 import numpy as np
 import polars as pl
 
+from streams.ad_columns import AdColumns
 from streams.atoms import NO_SOURCE_ATOM, atom_of
+from streams.content_columns import ContentColumns
 from streams.days import BusinessCalendar
 from streams.events import (
     Campaign,
@@ -23,7 +25,9 @@ from streams.events import (
     StockChanged,
 )
 from streams.frames import SLOT, LatestFacts
+from streams.spreading import spread
 from streams.state import FactRow
+from streams.total_columns import TotalColumns
 
 _TEXT: Final = pl.String()
 _INT: Final = pl.Int64()
@@ -40,6 +44,7 @@ ORDER_LINE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "content_id": _TEXT,
     "creator_id": _TEXT,
     "sub_campaign_id": _TEXT,
+    "ad_id": _TEXT,
     "territory": _TEXT,
     "paid_at_ms": _INT,
     "created_at_ms": _INT,
@@ -96,29 +101,13 @@ STOCK_SCHEMA: Final[dict[str, pl.DataType]] = {
     "occurred_at_ms": _INT,
 }
 
-LINE_ATTRIBUTION: Final = ("atom", "content_id", "creator_id", "sub_campaign_id", "territory")
+LINE_ATTRIBUTION: Final = ("atom", "content_id", "creator_id", "sub_campaign_id", "ad_id", "territory")
 """What a refund takes over from the order's line that it refunds."""
 
 
 def _text(value: str | int | None) -> str | None:
     """Return an id as text: a JSON integer is its text."""
     return value if value is None or type(value) is str else str(value)
-
-
-def spread(total: int, weights: list[int]) -> list[int]:
-    """Spread an amount over lines in proportion to their weights, by the largest remainder.
-
-    Equal remainders go to earlier lines; without any weight everything goes to the first line. The parts always
-    sum to `total`.
-    """
-    whole = sum(weights)
-    if not whole:
-        return [total, *[0] * (len(weights) - 1)]
-    parts = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-    for index in by_remainder[: total - sum(parts)]:
-        parts[index] += 1
-    return parts
 
 
 def _leads(lines: list[OrderLine]) -> list[bool]:
@@ -141,9 +130,18 @@ class FactColumns:
 
     Args:
         calendar: the shop's.
+
+    Attributes:
+        content, ads, totals: facts of other kinds.
     """
 
     def __init__(self, calendar: BusinessCalendar) -> None:
+        self.content = ContentColumns(calendar)
+        self.ads = AdColumns(calendar)
+        self.totals = TotalColumns(calendar)
+        self._others: dict[str, ContentColumns | AdColumns | TotalColumns] = {
+            kind: columns for columns in (self.content, self.ads, self.totals) for kind in columns.KINDS
+        }
         self._calendar = calendar
         self._orders = LatestFacts(ORDER_LINE_SCHEMA, self._order_rows)
         self._refunds = LatestFacts(REFUND_SCHEMA, self._refund_rows)
@@ -165,6 +163,8 @@ class FactColumns:
             self._refunds.put(ids, row)
         elif kind == "stock_changed":
             self._stock.put(ids, row)
+        elif kind in self._others:
+            self._others[kind].put(row)
         else:
             present = self._references.get((kind, ids))
             if present is None or row.merge_order > present.merge_order:
@@ -173,7 +173,15 @@ class FactColumns:
     @property
     def empty(self) -> bool:
         """Whether no fact is known."""
-        tables = (self._orders, self._refunds, self._statuses, self._stock)
+        tables = (
+            self._orders,
+            self._refunds,
+            self._statuses,
+            self._stock,
+            self.content,
+            self.ads,
+            self.totals,
+        )
         return not self._references and not any(len(table) for table in tables)
 
     def order_lines(self) -> pl.DataFrame:
@@ -270,6 +278,7 @@ class FactColumns:
                 "content_id": _of_source(sources, lambda source: source.content_id),
                 "creator_id": _of_source(sources, lambda source: source.creator_id),
                 "sub_campaign_id": _of_source(sources, lambda source: source.sub_campaign_id),
+                "ad_id": [_ad_of(line) for line in lines],
                 "territory": each([_text(order.territory) for order in orders]),
                 "paid_at_ms": each([order.occurred_at_ms for order in orders]),
                 "created_at_ms": each([order.created_at_ms for order in orders]),
@@ -315,6 +324,13 @@ class FactColumns:
             },
             schema=REFUND_SCHEMA,
         )
+
+
+def _ad_of(line: OrderLine) -> str | None:
+    """Return the ad that a line is attributed to, by the line itself or by its paid source."""
+    if line.ad_id is None and line.source is not None and line.source.is_paid:
+        return _text(line.source.ad_id)
+    return _text(line.ad_id)
 
 
 def _of_source(sources: list[Source | None], field: Callable[[Source], str | int | None]) -> list[str | None]:

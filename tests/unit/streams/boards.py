@@ -14,7 +14,6 @@ from streams.columns import Columns
 from streams.cubes import CUBE_BY_NAME, CUBES, Grain
 from streams.days import MINUTE_MS, QUARTER_MS, BusinessCalendar
 from streams.events import (
-    FACT_IDS,
     AddToCart,
     Event,
     Fact,
@@ -30,9 +29,10 @@ from streams.events import (
     StockChanged,
     Traffic,
 )
+from streams.facts import key_of, version_of
 from streams.outcomes import Outcome
 from streams.settings import Settings, ShopSettings
-from streams.state import FactKey, FactRow, Flush, Position, RowKey, ShopSpan, StateRow
+from streams.state import FactRow, Flush, Position, RowKey, ShopSpan, StateRow
 from streams.topics import TOPIC_OF_TYPE
 
 SHOP = "s1"
@@ -184,14 +184,9 @@ def traffic(
 def fact_row(
     event: Fact, *, version: int = 0, body_hash: int = 1, received_at_ms: int | None = None
 ) -> FactRow:
-    ids = tuple(str(getattr(event, name)) for name in FACT_IDS[event.event_type])
-    if event.event_type == "stock_changed":
-        ids += (str(event.occurred_at_ms // QUARTER_MS),)
-        version = version or event.occurred_at_ms
-    version = version or int(getattr(event, "version", 0) or getattr(event, "seq", 0) or 0)
+    version = version or version_of(event)
     received = event.occurred_at_ms if received_at_ms is None else received_at_ms
-    key = FactKey(event.event_type, SHOP, ids)
-    return FactRow(key, version, event.occurred_at_ms, body_hash, received, 1, event)
+    return FactRow(key_of(event), version, event.occurred_at_ms, body_hash, received, 1, event)
 
 
 def cells(events: Iterable[Traffic], zone: str) -> list[StateRow]:

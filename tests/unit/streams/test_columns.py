@@ -9,8 +9,8 @@ import pytest
 
 from streams.columns import Columns
 from streams.events import Shop
-from streams.fact_columns import spread
 from streams.outcomes import Outcome
+from streams.spreading import spread
 from streams.state import FactRow, Flush, StateRow
 from tests.unit.streams.boards import (
     CREATOR,
