@@ -5,7 +5,7 @@ Source: spec/alerts.md A-01 to A-03; X-34, X-35, X-83.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 from streams.alerts import (
     Alert,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streams.rule_context import RuleContext
+    from streams.settings import StockSettings
 
 _STOCK_PAGES: Final = frozenset({"A-01", "A-02"})
 _AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
@@ -77,7 +78,7 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
-            **_bell(row, context.incident("A-01", row.sku_id), rung, settings.page_quiet_ms),
+            **_bell(row, context.incident("A-01", row.sku_id), rung, settings),
         )
 
 
@@ -109,7 +110,7 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
-            **_bell(row, context.incident("A-02", row.sku_id), rung, settings.page_quiet_ms),
+            **_bell(row, context.incident("A-02", row.sku_id), rung, settings),
         )
 
 
@@ -118,27 +119,46 @@ class _Bell(TypedDict):
     route: AlertRoute | None
 
 
-def _rung(context: RuleContext) -> frozenset[str]:
-    """Return the products that somebody was paged for before this look and is busy with."""
+class _Rung(NamedTuple):
+    """What somebody was paged for before this look and is busy with.
+
+    Attributes:
+        products: with a page that is open, or closed not long ago.
+        money_minor: by campaign, the most money at risk that a page opened for not long ago.
+    """
+
+    products: frozenset[str]
+    money_minor: dict[str, int]
+
+
+def _rung(context: RuleContext) -> _Rung:
     quiet_since_ms = context.now_ms - context.settings.stock.page_quiet_ms
-    return frozenset(
-        alert.product_id
+    # What pages at this very look leaves as one message.
+    pages = [
+        alert
         for alert in context.incidents.values()
         if alert.rule in _STOCK_PAGES
         and alert.shop_id == context.shop.shop_id
         and alert.route is AlertRoute.PAGE
         and alert.opened_at_ms < context.now_ms
-        and (alert.resolved_at_ms is None or alert.resolved_at_ms > quiet_since_ms)
-    )
+    ]
+    money_minor: dict[str, int] = {}
+    for page in pages:
+        if page.opened_at_ms > quiet_since_ms:
+            most = money_minor.get(page.campaign_id, 0)
+            money_minor[page.campaign_id] = max(most, page.gmv_at_risk_minor)
+    lately = (page for page in pages if page.resolved_at_ms is None or page.resolved_at_ms > quiet_since_ms)
+    return _Rung(frozenset(page.product_id for page in lately), money_minor)
 
 
-def _bell(row: SkuStock, own: Alert | None, rung: frozenset[str], quiet_ms: int) -> _Bell:
-    """Return how loud it is: what is open stays as it began, and a product that has rung goes to the channel."""
+def _bell(row: SkuStock, own: Alert | None, rung: _Rung, settings: StockSettings) -> _Bell:
+    """Return how loud it is: what is open stays as it began, and where somebody is busy the channel is enough."""
     if own is not None and own.state is AlertState.OPEN:
         return {"severity": own.severity, "route": own.route}
     # What has been out for hours and is worth a page only now is no news that somebody must get up for.
-    old = row.out_since_ms is not None and row.as_of_ms - row.out_since_ms > quiet_ms
-    if old or row.product_id in rung:
+    old = row.out_since_ms is not None and row.as_of_ms - row.out_since_ms > settings.page_quiet_ms
+    small = row.gmv_at_risk_minor < rung.money_minor.get(row.campaign_id, 0) * settings.page_louder
+    if old or small or row.product_id in rung.products:
         return {"severity": Severity.WARNING, "route": AlertRoute.CHANNEL}
     return {"severity": None, "route": None}
 
@@ -335,6 +355,7 @@ RULES: Final = (
             "stock.page_clear_lead",
             "stock.page_clear_share",
             "stock.page_quiet_ms",
+            "stock.page_louder",
         ),
         sources=("S4-04", "S4-59"),
         closing=stock_closing,
@@ -364,6 +385,7 @@ RULES: Final = (
             "stock.page_min_sales",
             "stock.page_sales_window_ms",
             "stock.page_quiet_ms",
+            "stock.page_louder",
         ),
         sources=("S4-58", "S4-60"),
         closing=stock_closing,

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.stockout import Followed, counts, follow, pages_of_days, quick_worlds, shares
+from benchmarks.stockout import Followed, counts, follow, quick_worlds, rings_of_days, shares
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def followed() -> list[Followed]:
 
 @pytest.mark.timeout(300)
 def test_no_shop_day_has_more_than_six_pages(followed: list[Followed]) -> None:
-    most = {each.world.name: max(pages_of_days(each).values(), default=0) for each in followed}
+    most = {each.world.name: max(rings_of_days(each).values(), default=0) for each in followed}
     assert max(most.values()) <= 6, most
     # A bell that never rings would pass that, too.
     assert sum(len(each.pages) for each in followed) >= 3
@@ -34,7 +34,7 @@ def test_more_stock_outs_are_warned_of_than_by_the_mean_of_the_last_day_or_week(
     total: Counter[str] = Counter()
     for each in followed:
         total += counts(each)
-    found = shares(total, 0)
+    found = shares(total, 0, 0)
     for lead in (3, 6):
         ours = found[f"warned_{lead}h_share"] or 0.0
         assert ours > 1.2 * (found[f"baseline_24h_warned_{lead}h_share"] or 0.0)

@@ -218,7 +218,7 @@ def test_a_stock_out_rings_once_that_it_comes_is_a_page_and_that_it_came_goes_to
 
 
 def test_a_product_rings_once_its_other_sizes_go_to_the_channel_until_it_was_quiet_for_three_hours() -> None:
-    other, third = but(sku_id="A2"), but(sku_id="B1", product_id="B")
+    other, third = but(sku_id="A2"), but(sku_id="B1", product_id="B", gmv_at_risk_minor=800_000)
     room = Room()
     room.paged()
     assert room.sees(SOON, other, third) == []
@@ -233,10 +233,37 @@ def test_a_product_rings_once_its_other_sizes_go_to_the_channel_until_it_was_qui
     room.sees(soon, after_ms=SETTINGS.page_quiet_ms - HOLD_MS - 1)
     (early,) = room.sees(soon, after_ms=HOLD_MS)
     assert early.route is AlertRoute.CHANNEL
-    later = but(sku_id="A4", eta_high_ms=room.now_ms + HOUR_MS)
+    later = but(sku_id="A4", eta_high_ms=room.now_ms + HOUR_MS, gmv_at_risk_minor=1_600_000)
     room.sees(soon, later)
     (late,) = [each for each in room.sees(soon, later, after_ms=HOLD_MS) if each.sku_id == "A4"]
     assert late.route is AlertRoute.PAGE
+
+
+def test_whoever_was_called_has_the_list_open_another_product_rings_only_for_twice_the_money() -> None:
+    room = Room()
+    room.paged()
+    near, twice = (
+        but(sku_id=sku, product_id=sku, gmv_at_risk_minor=money)
+        for sku, money in (("B1", 799_999), ("C1", 800_000))
+    )
+    room.sees(SOON, near, twice)
+    found = room.sees(SOON, near, twice, after_ms=HOLD_MS)
+    assert {(each.sku_id, each.route) for each in found} == {
+        ("B1", AlertRoute.CHANNEL),
+        ("C1", AlertRoute.PAGE),
+    }
+    # Another campaign is another's list, and three hours later it may be another person.
+    rows = [but(sku_id="D1", product_id="D", campaign_id="c2"), but(sku_id="E1", product_id="E")]
+    room.sees(*rows)
+    found = room.sees(*rows, after_ms=HOLD_MS)
+    assert {(each.sku_id, each.route) for each in found} == {
+        ("D1", AlertRoute.PAGE),
+        ("E1", AlertRoute.CHANNEL),
+    }
+    late = but(sku_id="F1", product_id="F", eta_high_ms=room.now_ms + 5 * HOUR_MS)
+    room.sees(late, after_ms=SETTINGS.page_quiet_ms)
+    (alert,) = [each for each in room.sees(late, after_ms=HOLD_MS) if each.sku_id == "F1"]
+    assert alert.route is AlertRoute.PAGE
 
 
 def test_what_was_out_for_hours_before_it_was_worth_a_page_goes_to_the_channel() -> None:
