@@ -62,6 +62,23 @@ class GoalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMetricSettings:
+    """A metric that the seller adds: table `[metrics.<id>]` (docs/add-a-metric.md).
+
+    Attributes:
+        formula: numbers and ids of the catalogue with + - * / and brackets, such as `gmv / content_views * 1000`.
+        title: as a screen shows it; the id when empty.
+        definition: what it is for, one sentence; the formula when empty.
+        advice: one line for whoever sees it off its band.
+    """
+
+    formula: str
+    title: str = ""
+    definition: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FoldSettings:
     """What the fold of a record may depend on, besides the record itself.
 
@@ -172,9 +189,6 @@ class StockSettings:
         page_louder: for so long after a page opened, another SKU of the shop (of the campaign) pages only with this
             many times the money at risk, and goes to the channel else: whoever was called has the list open. 0: each
             pages by itself.
-        page_louder: for so long after a page opened, another SKU of the shop (of the campaign) pages only with this
-            many times the money at risk, and goes to the channel else: whoever was called has the list open. 0: each
-            pages by itself.
         page_sales_window_ms: see `page_min_sales`.
         page_clear_lead: an open page clears when the late end is further away than the lead times this.
         page_clear_share: or when the money at risk is below the page's minimum times this.
@@ -192,7 +206,6 @@ class StockSettings:
     page_min_share: float = 0.01
     page_min_sales: int = 5
     page_quiet_ms: int = 3 * HOUR_MS
-    page_louder: float = 2.0
     page_louder: float = 2.0
     page_sales_window_ms: int = 2 * HOUR_MS
     page_clear_lead: float = 1.5
@@ -367,6 +380,7 @@ class Settings:
 
     shops: dict[str, ShopSettings] = field(default_factory=dict)
     goals: dict[str, GoalSettings] = field(default_factory=dict)
+    metrics: dict[str, OwnMetricSettings] = field(default_factory=dict)
     fold: FoldSettings = field(default_factory=FoldSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
@@ -393,4 +407,5 @@ SECTIONS: Final = {
     "preflight": PreflightSettings,
     "views": ViewSettings,
 }
-"""Sections of `warroom.toml`, beside one `[shops.<id>]` and one `[goals.<shop id>]` table per shop."""
+"""Sections of `warroom.toml`, beside one `[shops.<id>]` and one `[goals.<shop id>]` table per shop and one
+`[metrics.<id>]` table per metric of the seller's own."""
