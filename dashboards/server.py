@@ -20,6 +20,7 @@ from dashboards.preflight_api import PreflightApi
 from dashboards.problems import problem
 from dashboards.rules_api import RulesApi
 from dashboards.security import LOGIN_PATH, PAGE_PATH, Guard, add_headers, read_token
+from dashboards.views_api import ViewsApi
 from dashboards.what_if_api import WhatIfApi
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     AlertsApi(board, extras.desk, extras.deliveries).add_routes(app.router)
     GoalsApi(board, extras.campaigns).add_routes(app.router)
     WhatIfApi(board).add_routes(app.router)
+    ViewsApi(board).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)
     PreflightApi(
         board,

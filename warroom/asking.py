@@ -72,6 +72,18 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
         # The board may have own metrics that this machine's settings do not name.
         if error.reason != "unknown_metric":
             raise
+    return await board_text(url, "/api/v1/query", parameters, settings)
+
+
+async def board_text(
+    url: str, path: str, parameters: Mapping[str, str | Sequence[str]], settings: Settings
+) -> str:
+    """Return what a board answers to a question, as text.
+
+    Raises:
+        QueryError: the board says that the question has no right answer.
+        UnavailableError: the board does not answer, or not with an answer.
+    """
     token = secret_from(settings.board.token_file, key="board.token_file")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     pairs = [
@@ -82,9 +94,9 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), headers=headers) as session,
-            session.get(f"{url.rstrip('/')}/api/v1/query", params=pairs) as response,
+            session.get(f"{url.rstrip('/')}{path}", params=pairs) as response,
         ):
-            if response.status == 422:
+            if response.status in (404, 422):
                 problem = await response.json(content_type=None)
                 raise QueryError(
                     problem.get("detail", "The board refuses."),

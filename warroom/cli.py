@@ -26,6 +26,7 @@ from warroom.init_command import init, send_references
 from warroom.preflight_command import preflight
 from warroom.rehearse_command import rehearse
 from warroom.rules_command import rules
+from warroom.view_command import view
 from warroom.what_if_command import what_if
 
 
@@ -270,6 +271,7 @@ main.add_command(rules)
 main.add_command(preflight)
 main.add_command(rehearse)
 main.add_command(send_references)
+main.add_command(view)
 main.add_command(what_if)
 
 if __name__ == "__main__":

@@ -1,0 +1,264 @@
+"""Views: named queries, and how one is answered.
+
+A view asks the query layer once per part, puts names beside ids, keeps the rows that its parameters ask for, and says
+of every part what it is: provisional, final, restated, empty, without a source, or refused.
+
+Source: X-80; docs/VIEWS.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
+
+from streams import views_campaign, views_products
+from streams.errors import QueryError
+from streams.own_metrics import known_metrics
+from streams.query import run
+from streams.query_figures import REFERENCE_TOPICS
+from streams.request import PARAMETERS as QUERY_PARAMETERS
+from streams.request import parse_request, unknown
+from streams.view import AUTO_GRAIN, GRAIN, SEARCH, Option, Part, View
+from streams.view_answer import PartAnswer, ViewAnswer
+from streams.view_labels import LABELS, NO_CARD, put_labels
+from streams.view_limits import check_answer, check_question
+from streams.view_words import Chosen, Words, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from streams.answers import Answer
+    from streams.columns import Columns
+    from streams.metric import Metric
+
+VIEWS: Final[dict[str, View]] = {view.name: view for view in (*views_campaign.VIEWS, *views_products.VIEWS)}
+"""Every view by name, in the order of the documentation."""
+
+_HOURLY: Final = ("today", "yesterday", "day:", "hour:", "stream:")
+_BY_MINUTES: Final = ("m", "h")
+
+
+def view_of(name: str) -> View:
+    """Return a view by its name.
+
+    Raises:
+        QueryError: `unknown_view`; the message names near ones.
+    """
+    if name not in VIEWS:
+        raise unknown(name, VIEWS, kind="view")
+    return VIEWS[name]
+
+
+def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> ViewAnswer:
+    """Answer a view.
+
+    Args:
+        columns: what is known.
+        view: the record.
+        words: parameters by name, `view.COMMON` and the view's own; one given several times may be a list.
+        now_ms: "now" (X-79).
+
+    Raises:
+        QueryError: a parameter is not right, a limit of the vendor's page binds, or no part has an answer.
+    """
+    chosen = choose(view, words, known_metrics(columns.settings))
+    asked = [
+        (part, metrics)
+        for part in view.parts
+        if _is_shown(part, chosen) and (metrics := chosen.metrics_of(part))
+    ]
+    _check_sort(view, chosen)
+    unbound = view.name in columns.settings.views.unbound
+    if not unbound:
+        check_question(view, chosen, asked)
+    answered: list[PartAnswer] = []
+    errors: list[QueryError] = []
+    for part, metrics in asked:
+        try:
+            answered.append(_ask(columns, view, part, metrics, chosen, now_ms))
+        except QueryError as error:
+            errors.append(error)
+            answered.append(PartAnswer(part, None, refused=str(error)))
+    answers = [part.answer for part in answered if part.answer is not None]
+    if errors and not answers:
+        raise errors[0]
+    if not unbound:
+        for answer in answers:
+            check_answer(view, columns, answer)
+    shop_id = answers[0].shop_id if answers else ""
+    shop = columns.shop(shop_id)
+    return ViewAnswer(
+        view,
+        shop_id,
+        shop.currency,
+        shop.timezone,
+        chosen.shown(),
+        tuple(answered),
+        form=chosen["format"] or "json",  # type: ignore[arg-type] # `choose` has checked it
+    )
+
+
+def _check_sort(view: View, chosen: Chosen) -> None:
+    known = list(dict.fromkeys(name for part in view.parts for name in (*part.metrics, *part.choices)))
+    known += chosen.metrics
+    if chosen["sort"] and chosen["sort"] not in known:
+        raise unknown(chosen["sort"], known, kind="metric")
+
+
+def _is_shown(part: Part, chosen: Chosen) -> bool:
+    if chosen["part"] and chosen["part"] != part.name:
+        return False
+    return part.when is None or chosen[part.when[0]] in part.when[1]
+
+
+def _ask(
+    columns: Columns, view: View, part: Part, metrics: Sequence[str], chosen: Chosen, now_ms: int
+) -> PartAnswer:
+    where = _filters(view, part, chosen)
+    window = part.window or chosen["window"] or view.window
+    by = tuple(_grain(chosen, window) if dim == AUTO_GRAIN else dim for dim in part.by)
+    kept, left_out = _askable(metrics, where, chosen.known)
+    if not kept:
+        why = "; ".join(dict.fromkeys(left_out.values()))
+        what = f"Nothing of {part.title!r} can be asked so: {why}."
+        raise QueryError(what, reason="no_such_dimension", mend="Leave the filter out.")
+    sort = _sort(part, chosen, where)
+    options = [option for option in part.options if chosen[option.parameter] == option.value]
+    # Conditions may read a metric that the reader did not choose: it is asked for and taken off again.
+    extra = [name for name in (*sort, *(option.column for option in options)) if name in chosen.known]
+    words: dict[str, str | Sequence[str]] = {
+        "metrics": list(dict.fromkeys((*kept, *extra))),
+        "by": by,
+        "shop": chosen["shop"],
+        "window": window,
+        "where": [f"{dimension}={value}" for dimension, value in where],
+        "sort": sort[0] if len(sort) == 1 else "",
+    }
+    if part.compare and chosen["compare"] and "compare" in QUERY_PARAMETERS:
+        words["compare"] = chosen["compare"]
+    answer = run(columns, parse_request(words, known=chosen.known), now_ms=now_ms)
+    labels = LABELS[part.labels][0] if part.labels else ()
+    rows = [dict(row) for row in answer.rows]
+    missing = put_labels(columns, answer.shop_id, part.labels, rows, now_ms) if part.labels else {}
+    order = [index for index, row in enumerate(rows) if _keeps(row, options)]
+    order = [index for index in order if _found(rows[index], part, labels, chosen[SEARCH.name])]
+    if len(sort) > 1:
+        for name in reversed(sort):
+            order.sort(key=lambda index, name=name: _descending(rows[index][name]))  # type: ignore[misc] # bound now
+    limit = int(chosen["limit"]) if chosen["limit"] else part.limit
+    order = order[:limit]
+    titles = {name: chosen.known[name].title for name in kept}
+    shown = _shown(answer, rows, order, tuple(kept), missing)
+    return PartAnswer(part, shown, labels, left_out, _needs(columns, shown, chosen.known), titles)
+
+
+def _filters(view: View, part: Part, chosen: Chosen) -> list[tuple[str, str]]:
+    filters = list(part.where)
+    for parameter in view.parameters:
+        value = chosen[parameter.name]
+        if parameter.dimension and value and value != parameter.default:
+            filters.append((parameter.dimension, value))
+    if chosen.where:
+        filters += parse_request({"metrics": "gmv", "where": chosen.where}).where
+    return list(dict.fromkeys(filters))
+
+
+def _grain(chosen: Chosen, window: str) -> str:
+    if chosen[GRAIN.name]:
+        return chosen[GRAIN.name]
+    short = window.startswith("last:") and window.endswith(_BY_MINUTES)
+    return "hour" if short or window.startswith(_HOURLY) else "day"
+
+
+def _askable(
+    metrics: Sequence[str], where: Sequence[tuple[str, str]], known: Mapping[str, Metric]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the metrics that have every filter's dimension, and why the others are left out."""
+    kept, left_out = [], {}
+    for name in metrics:
+        lacks = [dimension for dimension, _ in where if dimension not in known[name].dims]
+        if lacks:
+            left_out[name] = f"it has no {' and no '.join(dict.fromkeys(lacks))}"
+        else:
+            kept.append(name)
+    return kept, left_out
+
+
+def _sort(part: Part, chosen: Chosen, where: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the metrics that decide the order, the first one most, as far as they have the filters' dimensions."""
+    wanted = (
+        chosen["sort"] if chosen["sort"] in (*part.metrics, *part.choices, *chosen.metrics_of(part)) else ""
+    )
+    keys = dict.fromkeys((wanted, *part.sort) if wanted else part.sort)
+    kept, _ = _askable(list(keys), where, chosen.known)
+    return tuple(kept)
+
+
+def _descending(value: Any) -> tuple[bool, float]:
+    return (True, 0.0) if value is None else (False, -value)
+
+
+def _keeps(row: dict[str, Any], options: Sequence[Option]) -> bool:
+    return all(
+        (not option.any_of or row[option.column] in option.any_of)
+        and row[option.column] not in option.none_of
+        for option in options
+    )
+
+
+def _found(row: dict[str, Any], part: Part, labels: Sequence[str], text: str) -> bool:
+    if not text or not part.labels:
+        return True
+    wanted = text.casefold()
+    return any(
+        isinstance(row[name], str) and wanted in row[name].casefold() for name in (part.labels, *labels)
+    )
+
+
+def _shown(
+    answer: Answer,
+    rows: list[dict[str, Any]],
+    order: list[int],
+    metrics: tuple[str, ...],
+    missing: dict[str, list[int]],
+) -> Answer:
+    """Return the answer with its rows in a new order, and every row number with them."""
+    place = {index: number for number, index in enumerate(order)}
+
+    def moved(numbers: Sequence[int]) -> list[int]:
+        return sorted(place[number] for number in numbers if number in place)
+
+    nulls = {
+        name: found
+        for name, reasons in answer.nulls.items()
+        if name in metrics and (found := {why: at for why, old in reasons.items() if (at := moved(old))})
+    }
+    nulls |= {name: {NO_CARD: at} for name, old in missing.items() if (at := moved(old))}
+    dropped = [name for name in answer.metrics if name not in metrics]
+    kept = [{name: value for name, value in rows[index].items() if name not in dropped} for index in order]
+    return dataclasses.replace(
+        answer,
+        metrics=metrics,
+        rows=kept,
+        nulls=nulls,
+        partial={name: at for name, old in answer.partial.items() if name in metrics and (at := moved(old))},
+        coverage={name: value for name, value in answer.coverage.items() if name in metrics},
+        relative_error={name: value for name, value in answer.relative_error.items() if name in metrics},
+        units={name: unit for name, unit in answer.units.items() if name in metrics},
+    )
+
+
+def _needs(columns: Columns, answer: Answer, known: Mapping[str, Metric]) -> dict[str, list[str]]:
+    """Return the topics that no source feeds, by each metric that is nowhere known for want of them."""
+    needs = {}
+    for name in answer.metrics:
+        unknown_rows = answer.nulls.get(name, {}).get("no_source", [])
+        if len(unknown_rows) == len(answer.rows):
+            topics = [
+                topic
+                for topic in known[name].topics
+                if topic not in REFERENCE_TOPICS and columns.source_since_ms(answer.shop_id, topic) is None
+            ]
+            if topics:
+                needs[name] = topics
+    return needs
