@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -16,6 +16,11 @@ from streams.request import Format
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula; an id may begin so."""
+
+
+_QUOTE: Final = '"'
+_QUOTED: Final = re.compile(r'[,"\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]')
+"""What a reader may take for the end of a cell or of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,10 @@ class Answer:
 
     def csv(self) -> str:
         """Return the rows as CSV with a header; null is an empty cell, and no cell can be taken for a formula."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         names = [*self.by, *self.metrics]
-        writer.writerow(names)
-        for row in self.rows:
-            writer.writerow([spreadsheet_cell(row[name]) for name in names])
-        return text.getvalue()
+        lines = [csv_line(names)]
+        lines += [csv_line([spreadsheet_cell(row[name]) for name in names]) for row in self.rows]
+        return "".join(lines)
 
     def table(self) -> str:
         """Return the rows as text for a terminal, with units, states and reasons for what is missing."""
@@ -145,6 +147,21 @@ def spreadsheet_cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """Return a line of CSV with its end.
+
+    Quotes every cell with a line break of any kind: the csv module of Python 3.11 leaves a lone carriage return bare,
+    and readers take what follows it for a row of its own.
+    """
+    line = ",".join(_quoted(str(cell)) for cell in cells)
+    # A line without anything in it is no row to a reader.
+    return f"{line or _QUOTE * 2}\n"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _QUOTED.search(text) else text
 
 
 def plain(text: str) -> str:
