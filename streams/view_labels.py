@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Labels = Mapping[str, Mapping[str, Any]]
 """By id, column and value."""
 
+SEARCHED: Final = frozenset({"name", "title", "account"})
+"""Columns of names that a search looks into, beside the id."""
+
 NO_CARD: Final = "no_card"
 """Why a name is null: no record describes the row's id, or its record does not say it."""
 

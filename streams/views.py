@@ -20,7 +20,7 @@ from streams.request import PARAMETERS as QUERY_PARAMETERS
 from streams.request import parse_request, unknown
 from streams.view import AUTO_GRAIN, GRAIN, SEARCH, Option, Part, View
 from streams.view_answer import PartAnswer, ViewAnswer
-from streams.view_labels import LABELS, NO_CARD, put_labels
+from streams.view_labels import LABELS, NO_CARD, SEARCHED, put_labels
 from streams.view_limits import check_answer, check_question
 from streams.view_words import Chosen, Words, choose
 
@@ -211,7 +211,8 @@ def _found(row: dict[str, Any], part: Part, labels: Sequence[str], text: str) ->
         return True
     wanted = text.casefold()
     return any(
-        isinstance(row[name], str) and wanted in row[name].casefold() for name in (part.labels, *labels)
+        isinstance(row[name], str) and wanted in row[name].casefold()
+        for name in (part.labels, *(label for label in labels if label in SEARCHED))
     )
 
 
