@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams.state import FactRow, Flush, PeopleRow, Position, RepeatChunk, StateRow
+from streams.state import CubeRow, FactRow, Flush, PeopleRow, Position, RepeatChunk, StateRow
 from streams.topics import FACTS, STATE
 from streams.wire import FlushMark
 
@@ -61,6 +61,7 @@ class FlushAssembler:
         facts: dict[FactKey, FactRow] = {}
         positions: dict[str, Position] = {}
         people: dict[RowKey, PeopleRow] = {}
+        cubes: dict[tuple[str, str], CubeRow] = {}
         for topic in TOPICS:
             for segment in self._up_to(topic, number):
                 for record in segment.records:
@@ -72,6 +73,8 @@ class FlushAssembler:
                             people[record.key] = record
                         case FactRow():
                             facts[record.key] = record
+                        case CubeRow():
+                            cubes[record.cube, record.definition] = record
                         case Position():
                             positions[record.topic] = record
                         case RepeatChunk() | FlushMark():
@@ -86,6 +89,7 @@ class FlushAssembler:
             repeats=[],
             dead_letters=[],
             people=list(people.values()),
+            cubes=list(cubes.values()),
         )
 
     def _whole(self) -> int | None:

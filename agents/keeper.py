@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from faust.types import TP
 
+from agents.batches import batch_of
 from agents.flush import FlushPacer, FlushWriter
+from agents.rebuilding import Rebuilder
 from agents.restore import read_stored, source_offsets
 from streams.errors import StateError
 from streams.fold import PartitionState
-from streams.records import RecordBatch
-from streams.topics import REPLAY_HEADER, SOURCE_TOPICS, full_name, short_name
+from streams.topics import SOURCE_TOPICS, full_name, short_name
 from streams.wire import EncodedFlush, decode_fact, decode_state, encode_flush
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from agents.restore import Stored
     from agents.transport import Fetch
     from streams.cubes import Cube
+    from streams.rebuild import Piece
     from streams.settings import Settings
+    from streams.state import CubeRow
     from streams.wire import StateRecord
 
 logger = logging.getLogger(__name__)
@@ -85,6 +88,8 @@ class StateKeeper:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fold")
         self._room = asyncio.Semaphore(FOLDS_UNDER_WAY)
         self._folds: set[asyncio.Task[None]] = set()
+        self._rebuilder = Rebuilder(settings, self, fail)
+        self._rebuilding: asyncio.Task[None] | None = None
 
     # -- taking over and letting go
 
@@ -136,6 +141,12 @@ class StateKeeper:
         self.epoch += 1
         self.placed = True
         self.progress += 1
+        for owned in self._owned.values():
+            if owned.state.changed:
+                # Cubes have come or gone: boards must know, also while no record comes.
+                owned.pacer.changed(_now_ms())
+        if self._kafka.rebuild_records_per_s:
+            self._rebuilding = asyncio.create_task(self._rebuilder.run(self.assigned), name="rebuild")
 
     def idle(self) -> None:
         """Say that this process has nothing to do."""
@@ -157,6 +168,9 @@ class StateKeeper:
         await self._forget()
 
     async def _forget(self) -> None:
+        if self._rebuilding is not None:
+            self._rebuilding.cancel()
+            self._rebuilding = None
         owned, self._owned = self._owned, {}
         self.folded = {}
         self.assigned = frozenset()
@@ -215,6 +229,25 @@ class StateKeeper:
             tp = TP(full_name(self._kafka.prefix, topic), partition)
             self.folded[tp] = fetch.records[-1].offset + 1
 
+    # -- rebuilding
+
+    def unbuilt(self, partition: int) -> tuple[list[CubeRow], int]:
+        """Return the cubes of a partition that lack something, and its greatest R."""
+        owned = self._owned.get(partition)
+        return ([], 0) if owned is None else (owned.state.unbuilt(), owned.state.newest_ms)
+
+    async def hand_over(self, epoch: int, partition: int, piece: Piece) -> bool:
+        """Take a piece of a rebuilt cube into the state and return when it is durable; False when it was let go."""
+        owned = self._owned.get(partition)
+        if epoch != self.epoch or owned is None:
+            return False
+        # Between two folds, so that its cells and the word that they are in are in one flush.
+        await self._in_executor(owned.state.hand_over, piece.row, piece.cells)
+        if epoch != self.epoch:
+            return False
+        await asyncio.shield(self._begin_flush(owned))
+        return epoch == self.epoch
+
     # -- flushing
 
     async def run_flushes(self) -> None:
@@ -255,6 +288,8 @@ class StateKeeper:
             self._fail(error)
             raise
         self.progress += 1
+        if owned.state.deleting:
+            owned.pacer.changed(_now_ms())
         if owned.flushing is asyncio.current_task():
             owned.flushing = None
 
@@ -298,28 +333,8 @@ def _decoded(stored: Stored) -> Iterator[StateRecord]:
 
 
 def _fold(state: PartitionState, topic: str, partition: int, records: Sequence[Any]) -> bool:
-    replay_ids = (
-        [_replay_id(record.headers) for record in records] if any(r.headers for r in records) else None
-    )
-    state.fold(
-        RecordBatch(
-            topic=topic,
-            partition=partition,
-            offsets=[record.offset for record in records],
-            timestamps_ms=[record.timestamp for record in records],
-            values=[record.value for record in records],
-            keys=[record.key for record in records],
-            replay_ids=replay_ids,
-        )
-    )
+    state.fold(batch_of(topic, partition, records))
     return bool(state.changed)
-
-
-def _replay_id(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
-    for name, value in headers:
-        if name == REPLAY_HEADER:
-            return (value or b"").decode("utf-8", "replace")
-    return None
 
 
 def _take(state: PartitionState) -> tuple[EncodedFlush, dict[str, int]] | None:

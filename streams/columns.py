@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import polars as pl
 
+from streams import cubes
 from streams.cube_columns import CubeColumns
-from streams.cubes import CUBE_BY_NAME
+from streams.cubes import CUBE_BY_NAME, is_former
 from streams.days import BusinessCalendar
 from streams.fact_columns import FactColumns
 from streams.outcomes import Outcome
 from streams.settings import Settings, ShopSettings
-from streams.state import Flush, Position, ShopSpan
+from streams.state import CubeRow, Flush, PeopleRow, Position, ShopSpan, StateRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,7 @@ class Columns:
         self.vouched_ms = 0
         self._facts: dict[str, FactColumns] = {}
         self._cubes: dict[tuple[str, str], CubeColumns] = {}
+        self._cube_rows: dict[tuple[int, str], CubeRow] = {}
         self._calendars: dict[str, BusinessCalendar] = {}
         self._positions: dict[tuple[int, str], Position] = {}
         self._history: set[tuple[int, str]] = set()
@@ -66,16 +68,19 @@ class Columns:
             history: the flush loads days of the past from the direct engine under a partition number of its own;
                 its records are in the numbers but not among the outcomes of this run.
         """
-        for row in flush.rows:
+        for row in _present(flush.rows):
             name, shop_id = row.key.cube, row.key.shop_id
             cube = self._cubes.get((name, shop_id))
             if cube is None:
                 cube = self._cubes[name, shop_id] = CubeColumns(CUBE_BY_NAME[name])
             cube.put(flush.partition, row)
-        for people in flush.people:
+        for people in _present(flush.people):
             cube = self._cubes.get((people.key.cube, people.key.shop_id))
             if cube is not None:
                 cube.put_people(flush.partition, people)
+        for kept in flush.cubes:
+            if not is_former(kept.cube, kept.definition):
+                self._cube_rows[flush.partition, kept.cube] = kept
         for fact in flush.facts:
             self._facts_of(fact.key.shop_id).put(fact)
             if fact.key.kind == "heartbeat":
@@ -259,6 +264,25 @@ class Columns:
         cube = self._cubes.get((name, shop_id))
         return CubeColumns(CUBE_BY_NAME[name]).frame() if cube is None else cube.frame()
 
+    def cube_since_ms(self, name: str) -> int | None:
+        """Return the event time from which a cube holds everything that it keeps; None: it lacks nothing.
+
+        A cube that came or changed while the state lived lacks what came before, until it is rebuilt (ADR 13).
+        """
+        since = [row.since_ms for (_, cube), row in self._cube_rows.items() if cube == name]
+        newest_ms = max((position.last_timestamp_ms for position in self._positions.values()), default=0)
+        fold = self.settings.fold
+        if len(since) < len({partition for partition, _ in self._cube_rows}):
+            # The worker of some partition is of an earlier version, and does not keep it yet.
+            since.append(newest_ms + fold.future_tolerance_ms)
+        since_ms = max(since, default=0)
+        return since_ms if since_ms > newest_ms - CUBE_BY_NAME[name].keep_ms(fold) else None
+
+    def cubes_kept(self) -> list[tuple[int, CubeRow]]:
+        """Return (partition, since when and how far rebuilt) of every cube, by cube and partition."""
+        rows = sorted((row.cube, partition, row) for (partition, _), row in self._cube_rows.items())
+        return [(partition, row) for _, partition, row in rows]
+
     def people(
         self, name: str, shop_id: str, groups: Sequence[tuple[Hashable, NDArray[np.uint32]]]
     ) -> list[float]:
@@ -295,6 +319,14 @@ class Columns:
         for name in beat.topics:
             place = (shop_id, _short(name))
             self._heard[place] = min(beat.occurred_at_ms, self._heard.get(place, beat.occurred_at_ms))
+
+
+_Row = TypeVar("_Row", StateRow, PeopleRow)
+
+
+def _present(rows: list[_Row]) -> list[_Row]:
+    """Leave out rows of cubes that are declared former; a worker deletes them."""
+    return [row for row in rows if not is_former(row.key.cube, row.key.definition)] if cubes.FORMER else rows
 
 
 def _short(topic: str) -> str:

@@ -49,6 +49,11 @@ class Scope(NamedTuple):
     bucket: int
 
 
+def scope_of(key: RowKey) -> Scope:
+    """Return the scope of a cell."""
+    return Scope(key.shop_id, key.event_type, key.bucket)
+
+
 class CubeCells:
     """One cube's cells: `add` folds, `take_rows` gives what changed, `expire` forgets."""
 
@@ -225,12 +230,7 @@ class CubeCells:
         Raises:
             StateError: a sketch cannot be read.
         """
-        dimensions = self._dimensions([row.key.dims for row in state_rows], coding)
-        scopes = [
-            self.scope_code(Scope(row.key.shop_id, row.key.event_type, row.key.bucket)) for row in state_rows
-        ]
-        dims = dimensions.codes(self.cube.dims)
-        rows = self._rows_of(dimensions, np.array(scopes, dtype=np.int64), dims, None)
+        rows = self._rows_named(state_rows, coding)
         self._counts[rows] = [row.events or 0 for row in state_rows]
         self._keyed[rows] = [row.keyed for row in state_rows]
         for number, row in zip(rows.tolist(), state_rows, strict=True):
@@ -245,6 +245,38 @@ class CubeCells:
                     self._recent[number] = sketches.load(row.sketch).update
                     self._unmerged.add(number)
             self._resting[number] = self._updates[number] is not None
+
+    def absorb(self, state_rows: Sequence[StateRow], coding: Coding) -> None:
+        """Add cells that were counted elsewhere, from other records; each key once, all people in `sketch`."""
+        rows = self._rows_named(state_rows, coding)
+        self._counts[rows] += [row.events or 0 for row in state_rows]
+        self._keyed[rows] += [row.keyed for row in state_rows]
+        self._changed[rows] = True
+        resting = rows[self._resting[rows]]
+        if len(resting):
+            self._wake(resting)
+        for number, row in zip(rows.tolist(), state_rows, strict=True):
+            if row.sketch is not None and self.cube.lg_k is not None:
+                self._unite(number, row.sketch, self.cube.lg_k)
+
+    def _unite(self, row: int, image: bytes, lg_k: int) -> None:
+        """Unite the people of a cell that is awake with others."""
+        updates: list[Any] = self._updates
+        recent: dict[int, Any] = self._recent
+
+        def united(update: Any) -> Any:
+            others = sketches.load(image)
+            return (others if update is None else sketches.merge([update.__self__, others], lg_k)).update
+
+        updates[row] = united(updates[row])
+        if self._apart[row]:
+            # The row of people is written; who comes to it now is new to readers.
+            recent[row] = united(recent.get(row))
+
+    def _rows_named(self, state_rows: Sequence[StateRow], coding: Coding) -> Codes:
+        dimensions = self._dimensions([row.key.dims for row in state_rows], coding)
+        scopes = np.array([self.scope_code(scope_of(row.key)) for row in state_rows], dtype=np.int64)
+        return self._rows_of(dimensions, scopes, dimensions.codes(self.cube.dims), None)
 
     def recode(self, coding: Coding) -> None:
         """Take new codes for the names of all cells, after `Coding.renew`; rows and scopes keep their numbers."""

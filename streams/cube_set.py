@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from streams.coding import UNKNOWN, CodedTraffic, Codes, Coding, Mask
-from streams.cube_cells import CubeCells, Scope
+from streams.cube_cells import CubeCells, Scope, scope_of
 from streams.cubes import GRAIN_MS, TRAFFIC, Cube, Grain
 from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS, QUARTER_MS
 from streams.errors import StateError
@@ -123,6 +123,18 @@ class CubeSet:
                     what, mend="Start with a new prefix and app, or delete this prefix's state topics."
                 )
             cells.restore(cube_rows, people, self._coding)
+
+    def absorb(self, name: str, rows: Iterable[StateRow]) -> None:
+        """Add cells of one cube that were counted elsewhere, from other records; those no longer kept are left out.
+
+        Args:
+            name: of the cube.
+            rows: each key once, with all people in `sketch`.
+        """
+        cells = next(cells for cells in self._cells if cells.cube.name == name)
+        kept = [row for row in rows if not self._is_over(cells.cube, scope_of(row.key))]
+        if kept:
+            cells.absorb(kept, self._coding)
 
     def _scopes(self, traffic: CodedTraffic, rows: Codes | None, grain: Grain) -> tuple[Codes, Codes]:
         """Return the distinct packed scopes of some rows, and which of them each has."""

@@ -116,3 +116,14 @@ content, creator and sub-campaign cells are per product or atom and far too many
 Theta sketches of lg_k 12 are for `atc_rate_pdp` alone (ADR 12)."""
 
 CUBE_BY_NAME: Final[dict[str, Cube]] = {cube.name: cube for cube in CUBES}
+
+FORMER: Final[frozenset[tuple[str, str]]] = frozenset()
+"""(name, definition) of cubes that an earlier version kept and this one does not: their rows are deleted (ADR 13).
+Whoever changes or removes a cube puts what it was here; rows of any other definition stop the worker."""
+
+DEFINITIONS: Final = {cube.name: cube.definition for cube in CUBES}
+
+
+def is_former(name: str, definition: str) -> bool:
+    """Return whether a cube is declared gone, or changed since it was defined so."""
+    return (name, definition) in FORMER

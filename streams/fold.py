@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from streams.coding import Coding
 from streams.cube_set import CubeSet
-from streams.cubes import CUBES, Cube
+from streams.cubes import CUBES, Cube, is_former
 from streams.decoding import Refusal
 from streams.events import Fact
 from streams.facts import Arrival, FactIndex
 from streams.intake import read
+from streams.kept_cubes import KeptCubes
 from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter, RecordBatch
 from streams.repeats import RepeatWindow, hash_ids
 from streams.settings import FoldSettings, ShopSettings
-from streams.state import FactRow, Flush, PeopleRow, Position, RepeatChunk, RowKey, StateRow
+from streams.state import CubeRow, FactRow, Flush, PeopleRow, Position, RepeatChunk, RowKey, StateRow
 from streams.tally import Tally
 from streams.topics import SOURCE_TOPICS
 from streams.traffic import TrafficColumns
@@ -62,19 +63,30 @@ class PartitionState:
         self._windows: dict[str, RepeatWindow] = {}
         self._facts = FactIndex(settings.allowed_lateness_ms)
         self._cubes = CubeSet(cubes, self._coding, self._admission, settings)
+        self._kept = KeptCubes(cubes)
         self._dead_letters: list[DeadLetter] = []
         self._flushes = 0
         self._changed = False
 
     @property
     def changed(self) -> bool:
-        """Tell whether records were folded since the last flush."""
+        """Tell whether there is something to flush: records were folded, or the cubes themselves changed."""
         return self._changed
+
+    @property
+    def deleting(self) -> bool:
+        """Tell whether further flushes are due to delete what former cubes left."""
+        return self._kept.pending
 
     @property
     def flushes(self) -> int:
         """Return the number of the last flush, 0 before the first one."""
         return self._flushes
+
+    @property
+    def newest_ms(self) -> int:
+        """Return the greatest R of all topics, within what calendars can tell."""
+        return min(max(tally.last_timestamp_ms for tally in self._tallies.values()), LATEST_R_MS)
 
     def next_offset(self, topic: str) -> int:
         """Return the first offset of a source topic that is not folded yet; 0 before the first record."""
@@ -103,14 +115,19 @@ class PartitionState:
         self._changed = True
 
     def take_flush(self) -> Flush | None:
-        """Return everything that changed since the last flush, None when no record was read."""
+        """Return everything that changed since the last flush, None when nothing did."""
         if not self._changed:
             return None
-        self._changed = False
         self._flushes += 1
-        self._cubes.advance(self._newest_ms())
+        self._cubes.advance(self.newest_ms)
         letters, self._dead_letters = self._dead_letters, []
         rows, people = self._cubes.take_rows()
+        if self._kept.pending:
+            former_rows, former_people = self._kept.take_forgotten()
+            rows += former_rows
+            people += former_people
+        cubes = self._kept.take_rows()
+        self._changed = self._kept.pending
         return Flush(
             partition=self.partition,
             number=self._flushes,
@@ -120,7 +137,30 @@ class PartitionState:
             repeats=[chunk for window in self._windows.values() for chunk in window.take_chunks()],
             dead_letters=letters,
             people=people,
+            cubes=cubes,
         )
+
+    def unbuilt(self) -> list[CubeRow]:
+        """Return the cubes of which something that came before they began is not rebuilt yet."""
+        return self._kept.unbuilt()
+
+    def hand_over(self, row: CubeRow, cells: Sequence[StateRow]) -> None:
+        """Take over a piece of a rebuilt cube; the flush that carries its cells says so, too.
+
+        Args:
+            row: of the cube once this is handed over; `handed` rises, `begins` stays.
+            cells: of records that came before `begins`, each with all of their people in `sketch`.
+
+        Raises:
+            ValueError: the piece was handed over before, or is of another rebuild.
+        """
+        known = self._kept.row(row.cube)
+        if row.begins != known.begins or row.handed <= known.handed or row.asked_ms != known.asked_ms:
+            msg = f"a piece of cube {row.cube} up to {row.handed} does not follow {known.handed}"
+            raise ValueError(msg)
+        self._cubes.absorb(row.cube, cells)
+        self._kept.put(row)
+        self._changed = True
 
     def restore(self, records: Iterable[StateRecord]) -> None:
         """Take over the state that a former owner of the partition has flushed; before the first `fold`.
@@ -136,6 +176,7 @@ class PartitionState:
         people: dict[RowKey, PeopleRow] = {}
         chunks: dict[tuple[str, int, int], RepeatChunk] = {}
         facts: list[FactRow] = []
+        cubes: dict[tuple[str, str], CubeRow] = {}
         for record in records:
             if isinstance(record, StateRow):
                 rows[record.key] = record
@@ -147,16 +188,35 @@ class PartitionState:
                 chunks[record.topic, record.generation, record.sequence] = record
             elif isinstance(record, Position):
                 self._tallies[record.topic].restore(record)
+            elif isinstance(record, CubeRow):
+                cubes[record.cube, record.definition] = record
             elif isinstance(record, FlushMark):
                 self._flushes = max(self._flushes, record.number)
         # R before rows: what is over by it was forgotten, and must not come back with the next event.
-        self._cubes.advance(self._newest_ms())
-        self._cubes.restore((row for row in rows.values() if row.events is not None), people)
+        self._cubes.advance(self.newest_ms)
+        self._restore_cubes([row for row in rows.values() if row.events is not None], people, cubes.values())
         self._facts.restore(facts)
         for topic in {topic for topic, _, _ in chunks}:
             self._window(topic).restore(
                 [chunk for chunk in chunks.values() if chunk.topic == topic and chunk.image is not None]
             )
+
+    def _restore_cubes(
+        self, rows: Sequence[StateRow], people: Mapping[RowKey, PeopleRow], cubes: Iterable[CubeRow]
+    ) -> None:
+        former = {row.key for row in rows if is_former(row.key.cube, row.key.definition)}
+        if former:
+            self._kept.forget(
+                (row for row in rows if row.key in former),
+                (row for key, row in people.items() if key in former and row.image is not None),
+            )
+            rows = [row for row in rows if row.key not in former]
+        offsets = {name: tally.next_offset for name, tally in self._tallies.items() if tally.next_offset}
+        whole_from_ms = self.newest_ms + self._settings.future_tolerance_ms
+        is_new = self._kept.restore(cubes, {row.key.cube for row in rows}, offsets, whole_from_ms)
+        # A board must learn of both, also while no record comes.
+        self._changed = is_new or self._kept.pending
+        self._cubes.restore(rows, people)
 
     def _fold_traffic(
         self, batch: RecordBatch, columns: TrafficColumns, received_ms: NDArray[np.int64]
@@ -251,7 +311,3 @@ class PartitionState:
             window = RepeatWindow(topic, settings.repeat_window_ms, settings.repeat_window_ids)
             self._windows[topic] = window
         return window
-
-    def _newest_ms(self) -> int:
-        """Return the greatest R of all topics, within what calendars can tell."""
-        return min(max(tally.last_timestamp_ms for tally in self._tallies.values()), LATEST_R_MS)

@@ -118,6 +118,8 @@ class KafkaSettings:
         stall_after_ms: a worker that has lag and makes no progress for this long exits.
         shutdown_ms: SIGTERM ends within this.
         fetch_bytes: most bytes of one fetch of one partition.
+        rebuild_records_per_s: a cube that came or changed while the state lived is rebuilt from the source topics, each
+            worker reading at most so many records a second beside its work; 0: it stays as it is.
         security_protocol, sasl_mechanism, sasl_username, sasl_password_file, ca_file: how to log on; empty is plain.
     """
 
@@ -134,6 +136,7 @@ class KafkaSettings:
     stall_after_ms: int = 60_000
     shutdown_ms: int = 10_000
     fetch_bytes: int = 2 << 20
+    rebuild_records_per_s: int = 20_000
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str = ""
     sasl_username: str = ""
@@ -157,6 +160,9 @@ class BoardSettings:
         evaluate_every_ms: projections, goals and rules are evaluated this often.
         series_budget: most series that /metrics exposes; what is left out is counted.
         data_dir: folder of what outlives the process: outbox, would-have-sent log, history.
+        min_group: a share of people by age or gender is not shown for a group of fewer people than these.
+        format_min_clicks: a format with fewer clicks of a product is not its best one.
+        gmv_range_edges: in major units, rising: between them are the ranges of product_gmv_range (X-49).
     """
 
     host: str = "127.0.0.1"
@@ -170,6 +176,9 @@ class BoardSettings:
     evaluate_every_ms: int = 5_000
     series_budget: int = 2_000
     data_dir: str = ".warroom"
+    min_group: int = 50
+    format_min_clicks: int = 100
+    gmv_range_edges: tuple[int, ...] = (1_000, 5_000, 10_000, 30_000, 100_000)
 
 
 @dataclass(frozen=True, slots=True)

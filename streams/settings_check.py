@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,6 +28,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "kafka.session_timeout_ms": (6_000, 300_000),
     "kafka.transaction_timeout_ms": (1_000, 900_000),
     "kafka.fetch_bytes": (64 << 10, 64 << 20),
+    "kafka.rebuild_records_per_s": (0, 10_000_000),
     "board.port": (0, 65_535),
     "board.day_final_hour": (0, 23),
     "fold.hot_days": (1, 36_500),
@@ -258,6 +260,10 @@ def _check_together(settings: Settings, place: str) -> None:
             msg,
             mend="Lower the first or raise the second.",
         )
+    edges = board.gmv_range_edges
+    if not edges or edges[0] < 1 or any(low >= high for low, high in itertools.pairwise(edges)):
+        msg = f"{place}: board.gmv_range_edges = {list(edges)} does not rise."
+        raise SettingsError(msg, mend="Write amounts such as [30000, 100000].")
     _check_rules(settings, place)
     for section, low, high in ORDERED:
         values = getattr(settings, section)

@@ -66,6 +66,26 @@ class PeopleRow(NamedTuple):
     image: bytes | None
 
 
+class CubeRow(NamedTuple):
+    """Since when a partition keeps a cube, and how much of what came before is rebuilt (ADR 13).
+
+    Attributes:
+        cube, definition: as in `RowKey`.
+        begins: per source topic, the first offset that the cube has counted as it came; empty: it was there from the
+            first record on. None: the cube is gone, and the row is to be forgotten.
+        since_ms: event time from which the cube holds everything; 0: from the first record on.
+        handed: pieces of `streams.kept_cubes.PIECES` that were rebuilt and handed over; all of them: nothing is left.
+        asked_ms: when the rebuild was asked for by a person, 0 when it was not.
+    """
+
+    cube: str
+    definition: str
+    begins: dict[str, int] | None
+    since_ms: int
+    handed: int
+    asked_ms: int = 0
+
+
 class FactKey(NamedTuple):
     """The identity of a fact: kind, shop, and the ids of `streams.events.FACT_IDS`, as text."""
 
@@ -157,6 +177,7 @@ class Flush:
         repeats: for the next owner of the partition; a board ignores them.
         dead_letters: records since the last flush that cannot count.
         people: large sketches of changed cells that were due.
+        cubes: since when cubes are kept, where that changed.
     """
 
     partition: int
@@ -167,3 +188,4 @@ class Flush:
     repeats: list[RepeatChunk]
     dead_letters: list[DeadLetter]
     people: list[PeopleRow] = field(default_factory=list)
+    cubes: list[CubeRow] = field(default_factory=list)

@@ -16,7 +16,7 @@ import numpy as np
 
 from streams import theta
 from streams.coding import CodedTraffic, Coder, Codes, Coding
-from streams.cube_cells import Scope
+from streams.cube_cells import Scope, scope_of
 from streams.state import PeopleRow, RowKey, StateRow
 
 if TYPE_CHECKING:
@@ -164,12 +164,27 @@ class ThetaCells:
             coding: not needed.
         """
         for row in state_rows:
-            scope = Scope(row.key.shop_id, row.key.event_type, row.key.bucket)
+            scope = scope_of(row.key)
             self.scope_code(scope)
             cell = self._cell(scope, row.key.dims[0])
             cell.events, cell.keyed, cell.recent = row.events or 0, row.keyed, row.sketch
             apart = people.get(row.key)
             cell.settled = None if apart is None else apart.image
+
+    def absorb(self, state_rows: Sequence[StateRow], coding: Coding) -> None:  # noqa: ARG002 - of CubeCells' method
+        """Add cells that were counted elsewhere, from other records; each key once, all people in `sketch`."""
+        for row in state_rows:
+            scope = scope_of(row.key)
+            self.scope_code(scope)
+            cell = self._cell(scope, row.key.dims[0])
+            cell.events += row.events or 0
+            cell.keyed += row.keyed
+            if row.sketch is not None:
+                known = [row.sketch] if cell.recent is None else [cell.recent, row.sketch]
+                cell.recent = theta.unite(self._lg_k, known)
+                # Settled with the next flush, as if they had just come.
+                cell.newcomers = cell.newcomers or theta.new(self._lg_k)
+            self._changed[cell.scope, cell.product] = cell
 
     def recode(self, coding: Coding) -> None:  # noqa: ARG002 - of CubeCells' method
         """Forget codes, after `Coding.renew`; cells are found by name again."""

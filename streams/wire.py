@@ -14,12 +14,13 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
-from streams.cubes import CUBES
+from streams.cubes import DEFINITIONS, is_former
 from streams.errors import StateError
 from streams.events import FACT_TYPES
 from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter
 from streams.state import (
+    CubeRow,
     FactKey,
     FactRow,
     Flush,
@@ -37,8 +38,8 @@ _REFOLD: Final = (
     "the worker then folds the source topics again from their beginning."
 )
 _CRC_BYTES: Final = 4
-_DEFINITIONS: Final = {cube.name: cube.definition for cube in CUBES}
 _ROW, _PEOPLE, _POSITION, _REPEATS, _FLUSH, _FACT = "row", "people", "position", "repeats", "flush", "fact"
+_CUBE: Final = "cube"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[Any]).decode
@@ -70,7 +71,7 @@ class EncodedFlush(NamedTuple):
     dead_letters: list[Record]
 
 
-StateRecord = StateRow | PeopleRow | Position | RepeatChunk | FlushMark | FactRow
+StateRecord = StateRow | PeopleRow | Position | RepeatChunk | CubeRow | FlushMark | FactRow
 
 
 def encode_flush(flush: Flush) -> EncodedFlush:
@@ -80,6 +81,7 @@ def encode_flush(flush: Flush) -> EncodedFlush:
     state = [_encode_row(row) for row in flush.rows]
     state += [_encode_people(people) for people in flush.people]
     state += [_encode_repeats(chunk) for chunk in flush.repeats]
+    state += [_encode_cube(cube) for cube in flush.cubes]
     state += [_encode_position(position) for position in flush.positions]
     state.append(mark)
     facts = [_encode_fact(fact) for fact in flush.facts]
@@ -93,12 +95,12 @@ def encode_flush(flush: Flush) -> EncodedFlush:
 
 def decode_state(
     key: bytes, value: bytes | None
-) -> StateRow | PeopleRow | Position | RepeatChunk | FlushMark:
-    """Read one record of the state topic.
+) -> StateRow | PeopleRow | Position | RepeatChunk | CubeRow | FlushMark:
+    """Read one record of the state topic; rows of a cube that is declared former are read, too.
 
     Raises:
         StateError: the record is of no kind that this version knows, its checksum is wrong, or it belongs to a cube
-            that is not ours or has changed.
+            that is neither ours nor declared former.
     """
     kind, *ids = _decode_key(key)
     try:
@@ -109,6 +111,8 @@ def decode_state(
         if kind == _REPEATS:
             image = None if value is None else _payload(key, value)[0]
             return RepeatChunk(ids[0], ids[1], ids[2], image)
+        if kind == _CUBE:
+            return _cube_row(ids, None if value is None else _payload(key, value))
         if kind == _POSITION and value is not None:
             return _position(ids[0], _payload(key, value))
         if kind == _FLUSH and value is not None:
@@ -200,6 +204,13 @@ def _encode_repeats(chunk: RepeatChunk) -> Record:
     return key, None if chunk.image is None else _sealed(key, _encode((chunk.image,)))
 
 
+def _encode_cube(row: CubeRow) -> Record:
+    key = _encode((_CUBE, row.cube, row.definition))
+    if row.begins is None:
+        return key, None
+    return key, _sealed(key, _encode((row.begins, row.since_ms, row.handed, row.asked_ms)))
+
+
 def _encode_position(position: Position) -> Record:
     outcomes = {outcome.value: records for outcome, records in position.outcomes.items()}
     return _record(
@@ -225,15 +236,31 @@ def _encode_fact(fact: FactRow) -> Record:
 
 def _row_key(ids: list[Any]) -> RowKey:
     cube_name, definition, shop_id, bucket, event_type, *dims = ids
-    ours = _DEFINITIONS.get(cube_name)
+    if DEFINITIONS.get(cube_name) != definition:
+        _check_former(cube_name, definition)
+    return RowKey(cube_name, definition, shop_id, bucket, event_type, tuple(dims))
+
+
+def _check_former(cube_name: str, definition: str) -> None:
+    """Refuse a definition that is neither ours nor declared former: most likely a later version's."""
+    ours = DEFINITIONS.get(cube_name)
+    if is_former(cube_name, definition):
+        return
     if ours is None:
         _refuse(f"The state holds rows of a cube {cube_name!r} that this version does not have.")
-    if definition != ours:
-        _refuse(
-            f"The state of cube {cube_name!r} was written under another definition "
-            f"({definition}, this version has {ours})."
-        )
-    return RowKey(cube_name, definition, shop_id, bucket, event_type, tuple(dims))
+    _refuse(
+        f"The state of cube {cube_name!r} was written under another definition "
+        f"({definition}, this version has {ours})."
+    )
+
+
+def _cube_row(ids: list[Any], payload: list[Any] | None) -> CubeRow:
+    name, definition = ids
+    if DEFINITIONS.get(name) != definition:
+        _check_former(name, definition)
+    if payload is None:
+        return CubeRow(name, definition, None, 0, 0)
+    return CubeRow(name, definition, *payload)
 
 
 def _state_row(ids: list[Any], payload: list[Any] | None) -> StateRow:

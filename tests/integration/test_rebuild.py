@@ -1,0 +1,105 @@
+"""A new version of the workers takes over under load: a cube that it brings is rebuilt, and nothing else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from agents import topics
+from agents.board import KafkaBoard
+from streams.cubes import CUBES
+from streams.kept_cubes import PIECES
+from streams.query import parse_request, run
+from streams.settings import Settings
+from tests import world
+from tests.workers import WorkerProcess
+
+pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]
+
+NEW: Final = ("product_day", "shop_minute", "product_theta")
+OLDER: Final = [argument for cube in CUBES if cube.name not in NEW for argument in ("--cube", cube.name)]
+"""Arguments of a worker of the version before, which does not know some of the cubes."""
+
+
+async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt_and_nothing_is_lost_or_double(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world.with_kafka(world_settings, flush_after_ms=50)
+    await topics.ensure(settings)
+    sent = list(world.records(12_000, seed=31))
+    async with loading(settings, sent):
+        older = WorkerProcess(settings, tmp_path, "older", OLDER).start()
+        await world.settled(settings, 3_000, within_s=40)
+        assert await older.stop() == 0
+        newer = WorkerProcess(world.with_kafka(settings, rebuild_records_per_s=0), tmp_path, "newer").start()
+        try:
+            await world.settled(settings, 6_000, within_s=40)
+            async with reading(settings) as board:
+                answer = run(board.columns, QUESTION, now_ms=NOW_MS)
+                assert world.BEGIN_MS < answer.since_ms["product_impressions"] < NOW_MS
+                assert all(row.handed == 0 for _, row in board.columns.cubes_kept() if row.cube in NEW)
+        finally:
+            assert await newer.stop() == 0
+        rebuilding = WorkerProcess(settings, tmp_path, "rebuilding").supervise()
+        try:
+            await world.settled(settings, 9_000, within_s=40)
+            # Wherever it is: what is handed over is durable, the rest begins anew.
+            rebuilding.signal(signal.SIGKILL)
+            await world.settled(settings, len(sent), within_s=60)
+            async with reading(settings) as board:
+                await rebuilt(board)
+                answer = run(board.columns, QUESTION, now_ms=NOW_MS)
+                assert answer.since_ms == {}
+                assert "since" not in answer.table()
+        finally:
+            await rebuilding.stop()
+    merged = await world.stored(settings)
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+QUESTION: Final = parse_request({"metrics": "product_impressions", "by": "product", "window": "all"})
+NOW_MS: Final = world.BEGIN_MS + 3_600_000
+
+
+@contextlib.asynccontextmanager
+async def loading(settings: Settings, sent: list[world.Record]) -> AsyncIterator[None]:
+    """Send records steadily; at the end all are sent."""
+    task = asyncio.create_task(send_steadily(settings, sent))
+    try:
+        yield
+        await task
+    finally:
+        task.cancel()
+
+
+async def send_steadily(settings: Settings, sent: list[world.Record]) -> None:
+    for begin in range(0, len(sent), 300):
+        await world.send(settings, sent[begin : begin + 300])
+        await asyncio.sleep(0.3)
+
+
+@contextlib.asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[KafkaBoard]:
+    board = KafkaBoard(settings, lambda: NOW_MS)
+    await board.start()
+    try:
+        async with asyncio.timeout(30):
+            version = 0
+            while board.ready() is not None:
+                version = await board.changed(version)
+        yield board
+    finally:
+        await board.stop()
+
+
+async def rebuilt(board: KafkaBoard) -> None:
+    async with asyncio.timeout(60):
+        version = 0
+        while any(row.handed < PIECES for _, row in board.columns.cubes_kept()):
+            version = await board.changed(version)
