@@ -59,6 +59,22 @@ TOPIC_OF: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Assortment:
+    """What a shop sells, where, and by whom."""
+
+    products: int = PRODUCTS
+    contents: int = CONTENTS
+    creators: int = CREATORS
+
+
+REFERENCE_SHOP: Final = Assortment()
+"""Of the design, decision 14."""
+
+SMALL_SHOP: Final = Assortment(products=100, contents=40, creators=20)
+"""Five million events touch practically every cell of it: what memory takes beyond them comes with the events."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Every attribution block of the load.
 
@@ -118,6 +134,7 @@ class Load:
         day_events: how many records the whole day has, of which these are a piece in the afternoon: it says how dense
             they stand in time. None spreads the load over the whole day, a quiet night and a peak included.
         span_ms: first and last instant of R, evenly spread, instead of `DAY`.
+        shop: how many products, contents and creators there are.
     """
 
     def __init__(
@@ -128,8 +145,10 @@ class Load:
         seed: int = 20_251_128,
         day_events: int | None = None,
         span_ms: tuple[int, int] | None = None,
+        shop: Assortment = REFERENCE_SHOP,
     ) -> None:
         self.records = records
+        self.shop = shop
         self.mix = mix
         self._seed = seed
         self._calendar = BusinessCalendar(SHOP.timezone)
@@ -141,7 +160,7 @@ class Load:
         if self._begin_share + records / self._day_events > 1:
             message = f"{records} records do not fit into what is left of a day of {day_events}"
             raise ValueError(message)
-        self._sources = _sources(np.random.default_rng(seed))
+        self._sources = _sources(np.random.default_rng(seed), shop)
 
     @property
     def end_ms(self) -> int:
@@ -179,7 +198,7 @@ class Load:
                 timestamps_ms=timestamps,
                 occurred_ms=timestamps - delay.astype(np.int64),
                 types=rng.choice(len(self.mix), size, p=shares / shares.sum()),
-                products=np.where(blocks.shows_all[sources], _zipf(rng, PRODUCTS, size), shown),
+                products=np.where(blocks.shows_all[sources], _zipf(rng, self.shop.products, size), shown),
                 sources=sources,
                 users=users,
                 noise=rng.integers(0, 1 << 63, (size, 2), dtype=np.uint64),
@@ -208,7 +227,9 @@ class Load:
             name = names[kind]
             event_id = f"{high:016x}-{low:016x}"
             if name == "order_paid":
-                key, value = _order(event_id, occurred, product, blocks[source], user, low)
+                key, value = _order(
+                    event_id, occurred, product, blocks[source], user, low, self.shop.products
+                )
             else:
                 key, value = _traffic(name, event_id, occurred, product, blocks[source], user, timestamp)
             yield Record(TOPIC_OF[name], key, timestamp, value.encode())
@@ -221,13 +242,13 @@ class Load:
             keep = np.isin(chunk.types, counted)
             days = self._calendar.days_of(chunk.occurred_ms[keep])
             atoms = self._sources.atoms[chunk.sources[keep]]
-            cell = ((days - DAY + 100) * PRODUCTS + chunk.products[keep]) * 14 + atoms
+            cell = ((days - DAY + 100) * self.shop.products + chunk.products[keep]) * 14 + atoms
             order = np.argsort(cell, kind="stable")
             users = chunk.users[keep][order]
             cells, starts = np.unique(cell[order], return_index=True)
             for code, members in zip(cells.tolist(), np.split(users, starts[1:]), strict=True):
                 rest, atom = divmod(code, 14)
-                day, product = divmod(rest, PRODUCTS)
+                day, product = divmod(rest, self.shop.products)
                 people = [user_key(user) for user in np.unique(members).tolist() if user >= 0]
                 builder.add(day_label(day + DAY - 100), product_id(product), atom, len(members), people)
         return builder.table()
@@ -312,26 +333,26 @@ def _time_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.interp(share, arrived / arrived[-1], hours)
 
 
-def _sources(rng: np.random.Generator) -> Sources:
+def _sources(rng: np.random.Generator, shop: Assortment) -> Sources:
     """Build the attribution blocks: LIVE and video by seller and creators, cards, search, and none at all."""
     blocks: list[str] = []
     atoms: list[int] = []
     weights: list[float] = []
     menus: list[NDArray[np.int64]] = []
 
-    def block(weight: float, owner: str, shape: str, surface: str, rest: str, shows: int = PRODUCTS) -> None:
+    def block(weight: float, owner: str, shape: str, surface: str, rest: str, shows: int = MENU) -> None:
         fields = f'"owner":"{owner}","format":"{shape}","surface":"{surface}","is_paid":false{rest}'
         blocks.append(f',"source":{{{fields}}}')
         atoms.append(atom_of(owner, shape, surface))
         weights.append(weight)
-        menus.append(np.resize(_zipf(rng, PRODUCTS, min(shows, MENU)), MENU))
+        menus.append(np.resize(_zipf(rng, shop.products, min(shows, MENU)), MENU))
 
-    popularity = 1.0 / np.arange(1, CONTENTS + 1)
+    popularity = 1.0 / np.arange(1, shop.contents + 1)
     popularity *= 0.70 / popularity.sum()
-    for content in range(CONTENTS):
+    for content in range(shop.contents):
         live, seller = rng.random() < 0.4, rng.random() < 0.25
         shape = "live" if live else "video"
-        creator = int(rng.integers(CREATORS))
+        creator = int(rng.integers(shop.creators))
         rest = f',"content_id":"{7_423_000_000_000_000_000 + content * 104_729}","campaign_id":"bf26"'
         if seller:
             rest += ',"account_id":"acc_000001"'
@@ -351,7 +372,7 @@ def _sources(rng: np.random.Generator) -> Sources:
     weights.append(0.05)
     menus.append(menus[-1])
     share = np.array(weights)
-    shows_all = np.arange(len(blocks)) >= CONTENTS
+    shows_all = np.arange(len(blocks)) >= shop.contents
     return Sources(blocks, np.array(atoms), share / share.sum(), np.stack(menus), shows_all)
 
 
@@ -367,10 +388,12 @@ def _traffic(
     )
 
 
-def _order(event_id: str, occurred: int, product: int, source: str, user: int, noise: int) -> tuple[str, str]:
+def _order(
+    event_id: str, occurred: int, product: int, source: str, user: int, noise: int, products: int
+) -> tuple[str, str]:
     order_id = f"o{event_id[:16]}"
     lines = ",".join(
-        _order_line(f"{order_id}-{number}", (product + number * 37) % PRODUCTS, source, noise >> (8 * number))
+        _order_line(f"{order_id}-{number}", (product + number * 37) % products, source, noise >> (8 * number))
         for number in range(1 + noise % 3)
     )
     person = f'"user_key":"{user_key(user)}",' if user >= 0 else ""
