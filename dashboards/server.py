@@ -14,6 +14,7 @@ from dashboards.alerts_api import AlertsApi
 from dashboards.api import Api
 from dashboards.events_stream import ChangeStream
 from dashboards.exporter import Exporter
+from dashboards.exports import ExportsApi
 from dashboards.goals_api import GoalsApi
 from dashboards.overview import Overview
 from dashboards.preflight_api import PreflightApi
@@ -97,6 +98,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     AlertsApi(board, extras.desk, extras.deliveries).add_routes(app.router)
     GoalsApi(board, extras.campaigns).add_routes(app.router)
     WhatIfApi(board).add_routes(app.router)
+    ExportsApi(board).add_routes(app.router)
     ViewsApi(board).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)
     PreflightApi(

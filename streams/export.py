@@ -77,20 +77,26 @@ _MAX_NAME: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """What a file is to hold.
+class FileForm:
+    """What a file is to look like.
 
     Attributes:
-        request: the question.
         format: of the file.
         all_formats: the question once for each format of the briefs.
         why: reasons of nulls have columns of their own.
     """
 
-    request: Request
     format: ExportFormat = "csv"
     all_formats: bool = False
     why: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A question whose answer goes into a file."""
+
+    request: Request
+    form: FileForm = FileForm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +139,27 @@ def parse_export(
         if name not in EXPORT_PARAMETERS:
             raise unknown(name, EXPORT_PARAMETERS, kind="parameter")
     question = {name: value for name, value in params.items() if name in PARAMETERS and name != "format"}
-    form = _last(params, "format") or "csv"
-    if form not in FORMATS:
-        what = f"The format {form[:100]!r} is not known."
-        raise QueryError(what, reason="bad_format", mend=f"Formats are {', '.join(FORMATS)}.")
-    export = Export(
-        parse_request(question, known=known),
-        format=form,
-        all_formats=_flag(params, "all_formats"),
-        why=_flag(params, "why"),
-    )
-    if export.all_formats:
-        asked = {*export.request.by, *(dim for dim, _ in export.request.where)}
+    request, form = parse_request(question, known=known), parse_form(params)
+    if form.all_formats:
+        asked = {*request.by, *(dim for dim, _ in request.where)}
         both = [dim for dim in CLOSED if dim in asked]
         if both:
             what = f"A file of all formats cannot be asked by {' and '.join(both)} too."
             raise QueryError(what, reason="bad_by", mend=f"Leave {' and '.join(both)} out, or all_formats.")
-    return export
+    return Export(request, form)
+
+
+def parse_form(params: Mapping[str, str | Sequence[str]]) -> FileForm:
+    """Return the form that parameters ask for: `format`, `all_formats`, `why`.
+
+    Raises:
+        QueryError: `bad_format`, `bad_flag`.
+    """
+    form = _last(params, "format") or "csv"
+    if form not in FORMATS:
+        what = f"The format {form[:100]!r} is not known."
+        raise QueryError(what, reason="bad_format", mend=f"Formats are {', '.join(FORMATS)}.")
+    return FileForm(form, all_formats=_flag(params, "all_formats"), why=_flag(params, "why"))
 
 
 def tables_of(columns: Columns, export: Export, *, now_ms: int) -> list[Table]:
@@ -158,7 +168,7 @@ def tables_of(columns: Columns, export: Export, *, now_ms: int) -> list[Table]:
     Raises:
         QueryError: as `streams.query.run`.
     """
-    if not export.all_formats:
+    if not export.form.all_formats:
         return [Table(run(columns, export.request, now_ms=now_ms))]
     return [
         Table(run(columns, _of_slice(export.request, name), now_ms=now_ms), {TAB: tab})
@@ -166,17 +176,17 @@ def tables_of(columns: Columns, export: Export, *, now_ms: int) -> list[Table]:
     ]
 
 
-def chunks(tables: Sequence[Table], form: Literal["csv", "json"], *, why: bool = False) -> Iterator[bytes]:
-    """Yield a file of text piece by piece, UTF-8."""
-    return _csv_chunks(tables, why=why) if form == "csv" else _json_chunks(tables, why=why)
+def chunks(tables: Sequence[Table], form: FileForm) -> Iterator[bytes]:
+    """Yield a file of text piece by piece, UTF-8: CSV or JSON."""
+    return _json_chunks(tables, why=form.why) if form.format == "json" else _csv_chunks(tables, why=form.why)
 
 
-def write_export(tables: Sequence[Table], form: ExportFormat, file: IO[bytes], *, why: bool = False) -> None:
-    """Write a file of any format; Parquet needs a file that can be sought in."""
-    if form == "parquet":
-        write_parquet(tables, file, why=why)
+def write_export(tables: Sequence[Table], form: FileForm, file: IO[bytes]) -> None:
+    """Write a file of any format."""
+    if form.format == "parquet":
+        write_parquet(tables, file, why=form.why)
         return
-    for piece in chunks(tables, form, why=why):
+    for piece in chunks(tables, form):
         file.write(piece)
 
 
@@ -200,20 +210,19 @@ def write_parquet(tables: Sequence[Table], file: IO[bytes], *, why: bool = False
     pl.DataFrame(found).write_parquet(file, metadata=metadata)
 
 
-def file_name(answer: Answer, form: ExportFormat, *, name: str = "", all_formats: bool = False) -> str:
+def file_name(answer: Answer, form: FileForm, *, name: str = "") -> str:
     """Return a file name of letters, digits, dots and dashes, whatever shop, window or view are called.
 
     Args:
         answer: of the file.
-        form: gives the ending.
+        form: gives the ending, and says whether all formats are in it.
         name: of the view; empty names the metrics.
-        all_formats: said in the name.
     """
     words = ["warroom", answer.shop_id, name or "-".join(answer.metrics[:3]), answer.window]
-    if all_formats:
+    if form.all_formats:
         words.append("all-formats")
     safe = (_UNSAFE.sub("-", word).strip("-.") for word in words)
-    return f"{'_'.join(word for word in safe if word)[:_MAX_NAME]}.{form}"
+    return f"{'_'.join(word for word in safe if word)[:_MAX_NAME]}.{form.format}"
 
 
 # -- text -----------------------------------------------------------------------------------------------------------

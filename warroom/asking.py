@@ -19,6 +19,7 @@ from streams.settings import Settings, ShopSettings
 from warroom.configuration import secret_from
 
 TIMEOUT_S = 60
+PROBLEM = "application/problem+json"
 
 Words = dict[str, str | Sequence[str]]
 
@@ -30,7 +31,7 @@ def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form
         RecordingError: the recording cannot be read.
         QueryError: the question has no right answer.
     """
-    request = parse_request(_parameters(words, window="all", form=form), known=known_metrics(settings))
+    request = parse_request(parameters_of(words, window="all", form=form), known=known_metrics(settings))
     recording = Recording.open(path)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
     return run(columns, request, now_ms=words["at"] or columns.vouched_ms).text(request.format)
@@ -65,7 +66,7 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
     if words["at"] is not None:
         what = "--at looks back in a recording; a board answers as of now."
         raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
-    parameters = _parameters(words, window="today", form=form)
+    parameters = parameters_of(words, window="today", form=form)
     try:
         parse_request(parameters, known=known_metrics(settings))
     except QueryError as error:
@@ -96,7 +97,7 @@ async def board_text(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), headers=headers) as session,
             session.get(f"{url.rstrip('/')}{path}", params=pairs) as response,
         ):
-            if response.status in (404, 422):
+            if response.status in (404, 422) and response.content_type == PROBLEM:
                 problem = await response.json(content_type=None)
                 raise QueryError(
                     problem.get("detail", "The board refuses."),
@@ -114,7 +115,7 @@ async def board_text(
         raise UnavailableError(what, mend="Start one with `warroom up`, or name its address.") from error
 
 
-def _parameters(words: Mapping[str, Any], *, window: str, form: str) -> Words:
+def parameters_of(words: Mapping[str, Any], *, window: str, form: str) -> Words:
     """Return the grammar's parameters; `window` is the default one."""
     named: Words = {"window": window, "format": form}
     for name, value in words.items():

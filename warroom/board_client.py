@@ -11,9 +11,13 @@ from streams.errors import QueryError, UnavailableError
 from warroom.configuration import secret_from
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import IO
+
     from streams.settings import Settings
 
 TIMEOUT_S = 60
+PIECE_BYTES = 256 << 10
 
 
 async def call_board(
@@ -55,6 +59,47 @@ async def call_board(
                     what, mend="Is it a board, is it ready (/readyz), does it want a token?"
                 )
             return document
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        what = f"{url} does not answer: {error}."
+        raise UnavailableError(what, mend="Start one with `warroom up`, or name its address.") from error
+
+
+async def download(
+    url: str,
+    path: str,
+    words: Mapping[str, str | Sequence[str]],
+    settings: Settings,
+    file: IO[bytes],
+) -> None:
+    """Write the board's answer into a file as it comes.
+
+    Raises:
+        QueryError: the board refuses.
+        UnavailableError: it does not answer, not with an answer, or breaks off.
+    """
+    token = secret_from(settings.board.token_file, key="board.token_file")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    pairs = [
+        (key, one) for key, value in words.items() for one in ([value] if isinstance(value, str) else value)
+    ]
+    # A large file takes as long as it takes; a board that says nothing for this long is gone.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.get(f"{url.rstrip('/')}{path}", params=pairs) as response,
+        ):
+            if response.status == 422:
+                document = await response.json(content_type=None)
+                what = str(document.get("detail", "The board refuses."))
+                raise QueryError(what, reason=document.get("reason", ""), mend=document.get("mend", ""))
+            if response.status != 200:
+                what = f"{url} answers {response.status}."
+                raise UnavailableError(
+                    what, mend="Is it a board, is it ready (/readyz), does it want a token?"
+                )
+            async for piece in response.content.iter_chunked(PIECE_BYTES):
+                file.write(piece)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         what = f"{url} does not answer: {error}."
         raise UnavailableError(what, mend="Start one with `warroom up`, or name its address.") from error

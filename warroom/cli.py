@@ -21,6 +21,7 @@ from streams.windows import FORMS
 from warroom.alerts_command import alerts
 from warroom.configuration import load
 from warroom.doctor_command import doctor
+from warroom.export_command import export
 from warroom.goal_command import goal
 from warroom.init_command import init, send_references
 from warroom.preflight_command import preflight
@@ -265,6 +266,7 @@ def send_letters(
 
 main.add_command(alerts)
 main.add_command(doctor)
+main.add_command(export)
 main.add_command(goal)
 main.add_command(init)
 main.add_command(rules)

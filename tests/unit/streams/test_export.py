@@ -18,6 +18,7 @@ from streams.export import (
     TAB,
     TABS,
     Export,
+    FileForm,
     Table,
     chunks,
     file_name,
@@ -83,7 +84,7 @@ def export_of(**params: str) -> Export:
 
 def written(columns: Columns, export: Export) -> bytes:
     file = io.BytesIO()
-    write_export(tables_of(columns, export, now_ms=NOW_MS), export.format, file, why=export.why)
+    write_export(tables_of(columns, export, now_ms=NOW_MS), export.form, file)
     return file.getvalue()
 
 
@@ -251,7 +252,7 @@ def test_a_long_file_comes_in_pieces_and_columns_stand_in_the_order_asked_for() 
     lines = [line(f"{n:05}", f"s{n}", 100 + n, product_id=f"p{n:05}") for n in range(2 * CHUNK_ROWS + 10)]
     columns.apply(flush_of([order("o", NOW_MS - 1_000, lines)]))
     export = export_of(metrics="orders,gmv", by="product")
-    pieces = list(chunks(tables_of(columns, export, now_ms=NOW_MS), "csv"))
+    pieces = list(chunks(tables_of(columns, export, now_ms=NOW_MS), export.form))
     assert len(pieces) > 2
     assert max(map(len, pieces)) < 60_000
     rows = list(csv.reader(io.StringIO(b"".join(pieces).decode())))
@@ -288,7 +289,7 @@ def test_tables_of_different_columns_make_one_file_with_all_of_them() -> None:
         now_ms=NOW_MS,
     )
     tables = [Table(sold, {"part": "sales"}), Table(seen, {"part": "traffic"})]
-    text = b"".join(chunks(tables, "csv")).decode()
+    text = b"".join(chunks(tables, FileForm("csv"))).decode()
     assert text == "part,slice,gmv,product_clicks\nsales,,94.86,\ntraffic,affiliate,,0\n"
 
 
@@ -327,4 +328,4 @@ def test_what_cannot_be_exported_is_refused_with_what_would_work(
 def test_a_file_name_is_safe_whatever_things_are_called(shop_id: str, window: str, expected: str) -> None:
     answer = run(shop(), export_of(by="").request, now_ms=NOW_MS)
     answer = dataclasses.replace(answer, shop_id=shop_id, window=window)
-    assert file_name(answer, "csv") == expected
+    assert file_name(answer, FileForm("csv")) == expected
