@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streams.alerts import Alert, AlertState, ShopClock
 from streams.demand import flagged_products
+from streams.errors import QueryError
 from streams.goals import GoalProgress, goal_progress
 from streams.page_facts import page_minimum, sold_by
+from streams.query import run
 from streams.staleness import stale_topics
 from streams.stock import SkuStock, stock_table
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from streams.alerts import SoldBy
     from streams.columns import Columns
+    from streams.request import Request
     from streams.settings import Settings, ShopSettings
 
 
@@ -34,6 +38,8 @@ class RuleContext:
         incidents: by shop, rule and entity the newest incident, open or closed (`rules.RuleState.incidents`): what a
             rule may want to know of another one's.
         at_head: False while the shop's feed lies behind and moves: what it says is about a time that is over.
+        memo: answers of the query layer that slow rules share for `rules.band_every_ms`; kept from look to look by
+            whoever evaluates.
     """
 
     columns: Columns
@@ -42,6 +48,24 @@ class RuleContext:
     now_ms: int
     incidents: Mapping[tuple[str, str, str], Alert] = field(default_factory=dict)
     at_head: bool = True
+    memo: dict[tuple[str, Request, int], list[dict[str, Any]]] = field(default_factory=dict)
+
+    def rows(self, request: Request) -> list[dict[str, Any]]:
+        """Return the rows of an answer, asked for once in `rules.band_every_ms`: bands change slowly, and cost much.
+
+        A question that has no right answer here has no rows.
+        """
+        bucket = self.now_ms // self.settings.rules.band_every_ms
+        key = (self.shop.shop_id, request, bucket)
+        if key not in self.memo:
+            for old in [kept for kept in self.memo if kept[0] == key[0] and kept[2] != bucket]:
+                del self.memo[old]
+            try:
+                asked = dataclasses.replace(request, shop=self.shop.shop_id)
+                self.memo[key] = run(self.columns, asked, now_ms=self.now_ms).rows
+            except QueryError:
+                self.memo[key] = []
+        return self.memo[key]
 
     def holds(self, reads: Collection[str]) -> bool:
         """Return whether a rule that reads these topics is held: one of them is stale, or the shop catches up.

@@ -262,6 +262,23 @@ class RuleSettings:
         slip_history_ms: the median is that of so long before.
         slip_min_history: least orders in it.
         slip_flash_word: a joined sub-campaign with this word in its id or name is a planned flash sale.
+        band_window: what the rules on bands look at, a window of `streams.windows`.
+        band_every_ms: and how often.
+        rate_min_divisor: a rate with a smaller divisor says nothing (A-70): clicks, views, followers, page views.
+        cpp_min_purchases: least purchases of a cost per purchase.
+        live_most_ms: a LIVE without an end is over so long after its start.
+        stream_told_ms: a LIVE that ended is looked at for so long.
+        flat_streams, flat_margin: A-38: the engagement of so many LIVEs of an account differs by less than this part.
+        spike_factor: A-59: a day with more than so many times the median of the `spike_days` before.
+        spike_days: see `spike_factor`.
+        spike_min_units: least units of the day.
+        spike_repeats: customers who came back for the product make a spike proven from this number on.
+        friction_top_share: A-34 looks at this share of products by page views.
+        friction_min_products: with fewer of them there is no median to speak of.
+        month_min_days: A-35, A-36 and A-39 wait until so many days are known.
+        benchmark_margin: A-46 and A-49 fire below the benchmark by more than this part.
+        benchmark_wait_ms: a benchmark is late when so long after its day was final it is not there.
+        ad_account_told_ms: a change of the primary ad account is told for so long.
         push_min_shown: A-79 needs so many showings by a LIVE since the SKU ran out; it closes below half of them.
         push_min_share: and SKUs that are out must make this share of the product's selling speed.
     """
@@ -300,6 +317,24 @@ class RuleSettings:
     slip_history_ms: int = 7 * 24 * HOUR_MS
     slip_min_history: int = 10
     slip_flash_word: str = "flash"
+    band_window: str = "last7"
+    band_every_ms: int = 5 * MINUTE_MS
+    rate_min_divisor: int = 100
+    cpp_min_purchases: int = 10
+    live_most_ms: int = 24 * HOUR_MS
+    stream_told_ms: int = 24 * HOUR_MS
+    flat_streams: int = 3
+    flat_margin: float = 0.05
+    spike_factor: float = 3.0
+    spike_days: int = 14
+    spike_min_units: int = 20
+    spike_repeats: int = 1
+    friction_top_share: float = 0.5
+    friction_min_products: int = 4
+    month_min_days: int = 7
+    benchmark_margin: float = 0.0
+    benchmark_wait_ms: int = 6 * HOUR_MS
+    ad_account_told_ms: int = 24 * HOUR_MS
     push_min_shown: int = 100
     push_min_share: float = 0.5
 
