@@ -39,6 +39,10 @@ class Answer:
         coverage: metric of people -> share of its events that carry a user_key.
         relative_error: metric of people -> one standard deviation of the estimate, as a fraction.
         units: metric -> unit of its values.
+        comparison: of the other side: `with` (as asked for), `days`, `from_ms`, `to_ms`, and `through_ms`: metric ->
+            where both sides end, if that is before the window's end. Empty without one.
+        restated: metric -> what it has changed by since its days were final, where `state` is `restated`.
+        since_ms: metric -> event time before which its values lack events, until its cube is rebuilt (ADR 13).
     """
 
     shop_id: str
@@ -57,6 +61,14 @@ class Answer:
     coverage: dict[str, float] = field(default_factory=dict)
     relative_error: dict[str, float] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
+    comparison: dict[str, Any] = field(default_factory=dict)
+    restated: dict[str, Any] = field(default_factory=dict)
+    since_ms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the rows after the dimensions: each metric, in a comparison followed by the other side's."""
+        return tuple(self.units) or self.metrics
 
     def document(self) -> dict[str, Any]:
         """Return the answer as the JSON of the API and of `warroom query --format json`."""
@@ -72,7 +84,7 @@ class Answer:
             "rows": self.rows,
             "nulls": self.nulls,
         }
-        for name in ("partial", "coverage", "relative_error"):
+        for name in ("partial", "coverage", "relative_error", "since_ms", "comparison", "restated"):
             if getattr(self, name):
                 document[name] = getattr(self, name)
         return document
@@ -87,14 +99,14 @@ class Answer:
 
     def csv(self) -> str:
         """Return the rows as CSV with a header; null is an empty cell, and no cell can be taken for a formula."""
-        names = [*self.by, *self.metrics]
+        names = [*self.by, *self.columns]
         lines = [csv_line(names)]
         lines += [csv_line([spreadsheet_cell(row[name]) for name in names]) for row in self.rows]
         return "".join(lines)
 
     def table(self) -> str:
         """Return the rows as text for a terminal, with units, states and reasons for what is missing."""
-        names = [*self.by, *self.metrics]
+        names = [*self.by, *self.columns]
         lines = [names, *([self._shown(name, row[name]) for name in names] for row in self.rows)]
         widths = [max(len(line[index]) for line in lines) for index in range(len(names))]
         text = []
@@ -106,6 +118,17 @@ class Answer:
             text.append("  ".join(cells).rstrip())
         text.append("")
         text.append(f"{self.shop_id}, {self.window}, {self.state}, {self.currency}, {self.timezone}")
+        if self.comparison:
+            days = " to ".join(self.comparison["days"])
+            text.append(f"compared with {self.comparison['with']}{': ' if days else ''}{days}")
+            text.extend(
+                f"{metric}: both sides until {self._instant(at_ms)} here"
+                for metric, at_ms in self.comparison.get("through_ms", {}).items()
+            )
+        text.extend(
+            f"{metric}: restated by {self._shown(metric, change)} since it was final"
+            for metric, change in self.restated.items()
+        )
         for metric, reasons in self.nulls.items():
             text.extend(f"{metric}: {reason} in {len(rows)} rows" for reason, rows in reasons.items())
         text.extend(
@@ -115,6 +138,10 @@ class Answer:
         text.extend(
             f"{metric}: estimate, 1 sigma {error:.1%}, {self.coverage.get(metric, 1):.0%} of events carry a user"
             for metric, error in self.relative_error.items()
+        )
+        text.extend(
+            f"{metric}: since {self._instant(at_ms)}, what came before is not rebuilt yet"
+            for metric, at_ms in self.since_ms.items()
         )
         return "\n".join(text) + "\n"
 
@@ -129,8 +156,7 @@ class Answer:
         if unit is Unit.RATE:
             return f"{value:.2%}"
         if unit is Unit.INSTANT:
-            at = dt.datetime.fromtimestamp(value / 1000, ZoneInfo(self.timezone))
-            return at.isoformat(timespec="seconds")
+            return self._instant(value)
         return (
             f"{value:,.1f}"
             if isinstance(value, float)
@@ -138,6 +164,10 @@ class Answer:
             if isinstance(value, int)
             else str(value)
         )
+
+    def _instant(self, at_ms: int) -> str:
+        at = dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(self.timezone))
+        return at.isoformat(timespec="seconds")
 
 
 def spreadsheet_cell(value: Any) -> Any:

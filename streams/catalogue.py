@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.metric import NULL_REASONS, Metric, Unit
+from streams.metrics_compare import COMPARE_METRICS
 from streams.metrics_now import FRESHNESS_METRICS, GOAL_METRICS, STOCK_METRICS
 from streams.metrics_sales import CUSTOMER_METRICS, REFUND_METRICS, SALES
 from streams.metrics_traffic import TRAFFIC_METRICS
@@ -25,6 +26,7 @@ METRICS: Final[dict[str, Metric]] = {
         *STOCK_METRICS,
         *GOAL_METRICS,
         *FRESHNESS_METRICS,
+        *COMPARE_METRICS,
     )
 }
 """Every metric by id, in the order of the documentation."""
@@ -51,6 +53,8 @@ DIMENSIONS: Final = {
     "territory": "region code of the viewer or of the order's address",
     "status": "present status of an order",
     "campaign": "campaign id",
+    "metric": "id of the metric that a benchmark describes",
+    "group": "whom a benchmark describes: own_tier or higher_tier",
     "topic": "topic without prefix",
     "outcome": "what became of a record",
 }

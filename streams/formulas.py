@@ -238,6 +238,35 @@ class FreshnessFigure:
     column: str
 
 
+@dataclass(frozen=True, slots=True)
+class CompareFigure:
+    """A figure that is a comparison itself.
+
+    Attributes:
+        column: `baseline`, `month`, `benchmark`, `benchmark_age`.
+        of: id of the metric that it compares; empty: those that a benchmark names.
+    """
+
+    column: str
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """What a sum has changed by since its days were final: now, less what had arrived when each day became final."""
+
+    of: Total
+
+
+_COMPARES: Final = {
+    "baseline": "({of} - {of} of the other side) / {of} of the other side",
+    "month": "({of} of the month - of the month before) / {of} of the month before",
+    "benchmark": "(own - benchmark) / benchmark",
+    "benchmark_age": "day after the last one shown - day of the benchmark",
+}
+
+FIRST_FINAL_VARIANT: Final = "first_final"
+
 Additive = Total | DailyMean
 Formula = (
     Weighted
@@ -251,6 +280,8 @@ Formula = (
     | LossFigure
     | GoalFigure
     | FreshnessFigure
+    | CompareFigure
+    | Restated
 )
 
 
@@ -266,7 +297,7 @@ def measures_of(formula: Formula) -> Iterator[Measure]:
         yield from measures_of(formula.part)
     elif isinstance(formula, Weighted):
         yield from (MEASURES[name] for _, name in (*formula.numerator, *formula.divisor))
-    elif isinstance(formula, (DailyMean, Recent)):
+    elif isinstance(formula, (DailyMean, Recent, Restated)):
         yield from measures_of(formula.of)
 
 
@@ -287,6 +318,9 @@ def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
         yield formula.part, "whole"
     elif isinstance(formula, Weighted):
         yield from ((Total((name,)), "") for _, name in (*formula.numerator, *formula.divisor))
+    elif isinstance(formula, Restated):
+        yield formula.of, ""
+        yield formula.of, FIRST_FINAL_VARIANT
     elif isinstance(formula, DailyMean):
         yield formula.of, ""
         yield formula.of, "finished"
@@ -304,6 +338,10 @@ def describe(formula: Formula) -> str:
         return formula.text
     if isinstance(formula, Share):
         return f"{_bracket(formula.part)} of the slice / {_bracket(formula.part)} of all"
+    if isinstance(formula, Restated):
+        return f"{_bracket(formula.of)} now - {_bracket(formula.of)} when each day was final"
+    if isinstance(formula, CompareFigure):
+        return _COMPARES[formula.column].format(of=formula.of)
     if isinstance(formula, DailyMean):
         return f"mean over finished days of {_bracket(formula.of)}"
     if isinstance(formula, Recent):

@@ -9,6 +9,7 @@ from typing import Final
 from streams.formulas import (
     AdderFigure,
     AddsOver,
+    CompareFigure,
     DailyMean,
     Formula,
     Frame,
@@ -37,6 +38,7 @@ class Unit(StrEnum):
     """A quotient that is no part of a whole, such as items an order."""
     UNITS_PER_HOUR = "units/h"
     HOURS = "hours"
+    DAYS = "days"
     SECONDS = "seconds"
     INSTANT = "ms since the epoch, UTC"
     STATUS = "status"
@@ -61,6 +63,15 @@ NULL_REASONS: Final = {
     "not_selling": "nothing sells, so it does not run out",
     "after_campaign": "the campaign is over: stock is shown without a projection (X-34)",
     "not_in_stock_feed": "the row is not in the stock table",
+    "nothing_compared": "the question names nothing to compare with",
+    "no_counterpart": "the other side has no such day or hour: a shorter month, or an hour that its clock leaves out",
+    "source_began_later": "the source of the other side began within this row: it does not hold all of it",
+    "not_compared": "nothing stands beside a figure of the moment, or beside one that is a comparison itself",
+    "not_a_number": "text has neither difference nor percentage",
+    "grain_too_coarse": "of the same part of a day only one side is kept in that detail",
+    "no_detail_before": "the other side is older than what is kept in that detail",
+    "no_benchmark": "no benchmark is known for the metric and these days, or the newest is too old",
+    "not_final": "a benchmark needs finished days, and none of these is final yet",
     "loading": "the board is still reading what is there; asked again in a moment it answers",
 }
 """Why a value is null, as answers say it."""
@@ -143,6 +154,11 @@ class Metric:
         return self.owner == OWN
 
     @property
+    def is_comparison(self) -> bool:
+        """Whether its value is a comparison itself, so that nothing can stand beside it."""
+        return isinstance(self.formula, CompareFigure)
+
+    @property
     def counts_people(self) -> bool:
         """Whether any part is an estimate of sketches."""
         return any(measure.people for measure in measures_of(self.formula))
@@ -165,7 +181,7 @@ def metric_of(
     if dims is None:
         traffic = any(measure.frame is Frame.TRAFFIC for measure in parts)
         dims = TRAFFIC_DIMS if traffic else FACT_DIMS
-        if isinstance(formula, DailyMean) or _has_mean(formula):
+        if isinstance(formula, DailyMean) or has_mean(formula):
             dims = tuple(dim for dim in dims if dim not in {"hour", "minute"})
         if isinstance(formula, Recent):
             dims = tuple(dim for dim in dims if dim not in TIME_DIMS)
@@ -176,7 +192,7 @@ def metric_of(
             reasons.append("catching_up")
     if any(measure.people for measure in parts):
         reasons.append("source_gives_no_people")
-    if isinstance(formula, DailyMean) or _has_mean(formula):
+    if isinstance(formula, DailyMean) or has_mean(formula):
         reasons.append("no_finished_day")
     values: dict[str, object] = {
         "topics": topics,
@@ -187,7 +203,8 @@ def metric_of(
     return Metric(id, title, definition, unit, formula, dims, sources=sources, **values)  # type: ignore[arg-type] # fields by name
 
 
-def _has_mean(formula: Formula) -> bool:
+def has_mean(formula: Formula) -> bool:
+    """Return whether a formula divides by or into a mean over finished days."""
     return isinstance(formula, Ratio) and (
         isinstance(formula.numerator, DailyMean) or isinstance(formula.divisor, DailyMean)
     )

@@ -14,19 +14,20 @@ from streams.demand import DemandFlag
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.grid import GRAINS, labels
-from streams.lives import streams_of
 from streams.money import major
 from streams.own_metrics import known_metrics
-from streams.periods import first_weekday
+from streams.query_compare import Table, clock_of, table_of
 from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
 from streams.query_traffic import choose_cube
 from streams.request import Request, parse_request, unknown
 from streams.scope import Scope
-from streams.series import Cells, Series
-from streams.states import state_of
-from streams.windows import Clock, resolve
+from streams.series import Series
+from streams.states import restated_by, state_of
+from streams.windows import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from streams.columns import Columns
 
 __all__ = ["Answer", "Request", "parse_request", "run"]
@@ -34,46 +35,62 @@ __all__ = ["Answer", "Request", "parse_request", "run"]
 _TEXT_RANK: Final = (*map(str, STATUS_RANK), *map(str, DemandFlag))
 """What is text is sorted by this, first on top: the worst stock status, high demand."""
 
-_ALONE_BY: Final = {"orders_by_status": "status"}
+_ALONE_BY: Final = {"orders_by_status": "status", "metric_vs_benchmark_pct": "metric"}
 """A metric that, asked for alone and by nothing, is given by its own dimension."""
 
 
-def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
+def run(
+    columns: Columns,
+    request: Request,
+    *,
+    now_ms: int,
+    recordings: Mapping[str, Columns] | None = None,
+) -> Answer:
     """Answer a question.
 
     Args:
         columns: what is known.
         request: checked by `parse_request`.
         now_ms: "now" (X-79): the wall clock live, a replay's own clock, a recording's last record.
+        recordings: shop id -> columns of the recording that `compare=recording:...` means.
 
     Raises:
         QueryError: no right answer exists; the message says which part of the question, and what would work.
     """
     scope, metrics = scope_of(columns, request, now_ms=now_ms)
-    cells = Cells(scope, metrics)
-    series = {metric.id: cells.series(metric) for metric in metrics}
+    table = table_of(scope, metrics, request.compare, known_metrics(columns.settings), recordings or {})
+    cells, series = table.cells, table.series
     order = _order(request, series, cells.height)
+    state = state_of(table.own, metrics)
+    restated = restated_by(table.own, metrics) if state == "restated" else {}
+    currency = scope.shop.currency
     return Answer(
         shop_id=scope.shop.shop_id,
-        currency=scope.shop.currency,
+        currency=currency,
         timezone=scope.shop.timezone,
         as_of_ms=scope.as_of_ms,
         window=scope.window.text,
         from_ms=scope.window.from_ms,
         to_ms=scope.window.to_ms,
-        state=state_of(scope, metrics),
+        state=state,
         by=scope.by,
         metrics=request.metrics,
-        rows=_rows(cells, series, order),
+        rows=_rows(table, order),
         nulls={name: found for name, one in series.items() if (found := _by_reason(one, order))},
         partial={
             name: rows
             for name, one in series.items()
             if (rows := [row for row, index in enumerate(order) if index in one.partial])
         },
-        coverage=cells.coverage,
-        relative_error=cells.relative_error,
-        units={metric.id: metric.unit for metric in metrics},
+        coverage=table.coverage,
+        relative_error=table.relative_error,
+        since_ms=table.since_ms,
+        units=table.units,
+        comparison=table.comparison,
+        restated={
+            name: major(change, currency) if table.units[name] is Unit.MONEY else change
+            for name, change in restated.items()
+        },
     )
 
 
@@ -92,14 +109,7 @@ def scope_of(columns: Columns, request: Request, *, now_ms: int) -> tuple[Scope,
     topics = {topic for metric in metrics for topic in metric.topics} - REFERENCE_TOPICS
     as_of_ms = columns.as_of_ms(shop_id, sorted(topics), now_ms)
     shop = columns.shop(shop_id)
-    clock = Clock(
-        calendar=calendar,
-        now_ms=now_ms,
-        as_of_ms=as_of_ms,
-        campaigns=columns.campaigns(shop_id),
-        streams=streams_of(columns, shop_id),
-        week_start=first_weekday(columns, shop),
-    )
+    clock = clock_of(columns, shop, now_ms=now_ms, as_of_ms=as_of_ms)
     window = resolve(request.window, clock)
     where = (*request.where, ("content", window.content)) if window.content else request.where
     scope = Scope(
@@ -175,9 +185,8 @@ def _descending(value: Any) -> tuple[bool, float]:
     return False, -value
 
 
-def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dict[str, Any]]:
-    scope = cells.scope
-    known = known_metrics(scope.columns.settings)
+def _rows(table: Table, order: list[int]) -> list[dict[str, Any]]:
+    cells, scope = table.cells, table.cells.scope
     columns: dict[str, list[Any]] = {}
     for dim in scope.by:
         if dim in GRAINS:
@@ -186,9 +195,9 @@ def _rows(cells: Cells, series: dict[str, Series], order: list[int]) -> list[dic
             columns[dim] = [texts[at_ms] for at_ms in cells.row_times]
         else:
             columns[dim] = cells.names[dim]
-    for name, one in series.items():
+    for name, one in table.series.items():
         columns[name] = one.values
-        if known[name].unit is Unit.MONEY:
+        if table.units[name] is Unit.MONEY:
             columns[name] = [
                 None if value is None else major(value, scope.shop.currency) for value in one.values
             ]

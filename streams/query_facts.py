@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from streams.formulas import Counts, Frame, Measure
+from streams.restatement import ARRIVALS, arrived_after_final
 from streams.scope import CLOSED, TIME, Scope, closed_values, expand_atoms
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _conditions(scope: Scope, at: str) -> Iterator[pl.Expr]:
         yield scope.in_window(at)
     if scope.days is not None:
         yield pl.col("day").is_in(sorted(scope.days))
+    if scope.first_final and at in ARRIVALS:
+        yield ~arrived_after_final(scope)
     atoms = scope.atoms()
     if atoms is not None:
         yield pl.col("atom").is_in(sorted(atoms))

@@ -24,7 +24,7 @@ STATUS_RANK: Final = (
 )
 """Worst first: a product takes its worst SKU, and sorting by stock_status puts the worst on top."""
 
-REFERENCE_TOPICS: Final = frozenset({"campaigns", "products", "shops", "heartbeats"})
+REFERENCE_TOPICS: Final = frozenset({"campaigns", "products", "shops", "heartbeats", "benchmarks"})
 """Topics whose silence says nothing: they hold no one's as-of back."""
 
 Figures = tuple[pl.DataFrame, dict[tuple[Any, ...], str]]

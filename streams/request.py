@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from streams.atoms import LEAVES, SLICES
 from streams.catalogue import DIMENSIONS, GROUPS, METRICS, Metric
+from streams.comparison import COMPARISONS, SUFFIXES, check_comparison
 from streams.errors import QueryError
 from streams.grid import GRAINS
 from streams.windows import FORMS
@@ -21,6 +22,7 @@ PARAMETERS: Final = {
     "by": "dimensions of the rows, comma separated",
     "shop": "shop id; the only shop when not named",
     "window": ", ".join(FORMS),
+    "compare": ", ".join(COMPARISONS),
     "where": "dimension=value; several are joined by comma or repeated, and all must hold",
     "sort": "a metric, descending; ties by name",
     "limit": "most rows, after sorting",
@@ -49,8 +51,9 @@ class Request:
         by: dimensions of the rows; empty gives one row.
         where: (dimension, value) pairs that must all hold.
         window: text of `streams.windows`.
+        compare: text of `streams.comparison`; empty compares with nothing.
         shop: id; empty for the only one.
-        sort: a metric of `metrics`; empty sorts by time, then names.
+        sort: a metric of `metrics`, in a comparison also one of its columns; empty sorts by time, then names.
         limit: most rows after sorting; None is all.
     """
 
@@ -62,6 +65,7 @@ class Request:
     sort: str = ""
     limit: int | None = None
     format: Format = "json"
+    compare: str = ""
 
 
 def parse_request(
@@ -85,8 +89,11 @@ def parse_request(
     for dimension in by:
         if dimension not in DIMENSIONS:
             raise unknown(dimension, DIMENSIONS, kind="dimension")
+    compare = _one(params, "compare")
+    check_comparison(compare)
     sort = _one(params, "sort")
-    if sort and sort not in metrics:
+    columns = {name + suffix for name in metrics for suffix in SUFFIXES} if compare else set()
+    if sort and sort not in metrics and sort not in columns:
         if sort not in known:
             raise unknown(sort, known, kind="metric")
         what = f"The rows cannot be sorted by {sort!r}, which is not asked for."
@@ -102,6 +109,7 @@ def parse_request(
         by=by,
         where=_filters(params.get("where", ())),
         window=_one(params, "window") or "today",
+        compare=compare,
         shop=_one(params, "shop"),
         sort=sort,
         limit=_limit(_one(params, "limit")),

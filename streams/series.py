@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -13,7 +13,9 @@ import polars as pl
 from streams.catalogue import Metric
 from streams.days import MINUTE_MS
 from streams.formulas import (
+    FIRST_FINAL_VARIANT,
     AdderFigure,
+    CompareFigure,
     DailyMean,
     FreshnessFigure,
     GoalFigure,
@@ -21,6 +23,7 @@ from streams.formulas import (
     Measure,
     Ratio,
     Recent,
+    Restated,
     Share,
     StockFigure,
     Total,
@@ -42,6 +45,8 @@ from streams.topics import TOPICS
 from streams.windows import Window
 
 _NO_ROWS: Final = "no_finished_day"
+
+_FIGURES: Final = (AdderFigure, StockFigure, LossFigure, GoalFigure, FreshnessFigure, CompareFigure)
 
 
 @dataclass(slots=True)
@@ -73,27 +78,41 @@ class Cells:
     Args:
         scope: the question.
         metrics: whose dimensions fit the scope.
+        given: figures that are worked out elsewhere, by metric id.
 
     Attributes:
         scope: as given.
         coverage, relative_error: of metrics of people, by id.
+        since_ms: of metrics whose cube is not rebuilt yet, by id.
     """
 
-    def __init__(self, scope: Scope, metrics: Sequence[Metric]) -> None:
+    def __init__(
+        self, scope: Scope, metrics: Sequence[Metric], given: Mapping[str, Figures] | None = None
+    ) -> None:
         self.scope = scope
         self.coverage: dict[str, float] = {}
         self.relative_error: dict[str, float] = {}
+        self.since_ms: dict[str, int] = {}
         self._metrics = metrics
         self._scopes: dict[str, Scope] = {"": scope}
         self._people: dict[_Leaf, tuple[pl.DataFrame, float]] = {}
         self._leaves = self._evaluate()
-        self._figures = self._evaluate_figures()
+        self._figures = self._evaluate_figures() | dict(given or {})
         self._index = self._rows()
 
     @property
     def height(self) -> int:
         """Number of rows."""
         return self._index.height
+
+    @property
+    def index(self) -> pl.DataFrame:
+        """Key columns of the rows, in their order."""
+        return self._index
+
+    def show(self, index: pl.DataFrame) -> None:
+        """Take other rows in place of the scope's own, before anything is asked of them: those of two sides."""
+        self._index = index
 
     @cached_property
     def row_times(self) -> list[int]:
@@ -114,8 +133,10 @@ class Cells:
     def series(self, metric: Metric) -> Series:
         """Return a metric's value in every row, null where it has none, with the reason."""
         formula = metric.formula
-        if isinstance(formula, (AdderFigure, StockFigure, LossFigure, GoalFigure, FreshnessFigure)):
+        if isinstance(formula, _FIGURES):
             series = self._figure(metric, formula)
+        elif isinstance(formula, Restated):
+            series = self._restated(formula)
         elif isinstance(formula, (Ratio, Share)):
             series = self._ratio(formula)
         elif isinstance(formula, Weighted):
@@ -146,14 +167,18 @@ class Cells:
     def _variant(self, name: str) -> Scope:
         if name == "whole":
             return self.scope.over_all_atoms()
+        if name == FIRST_FINAL_VARIANT:
+            return dataclasses.replace(self.scope, first_final=True)
         minutes, _, topic = name.removeprefix("recent:").partition(":")
         return self._recent(int(minutes), topic)
 
     def _recent(self, minutes: int, topic: str) -> Scope:
         """Return the last minutes of one topic: another one that is behind does not hold them back."""
         scope = self.scope
-        as_of_ms = scope.columns.as_of_ms(scope.shop.shop_id, (topic,), scope.now_ms)
-        end = as_of_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS
+        end = scope.recent_end_ms
+        if end is None:
+            as_of_ms = scope.columns.as_of_ms(scope.shop.shop_id, (topic,), scope.now_ms)
+            end = as_of_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS
         return dataclasses.replace(
             self.scope, window=Window(f"last:{minutes}m", end - minutes * MINUTE_MS, end)
         )
@@ -288,6 +313,10 @@ class Cells:
             return Series(list(self._total(formula.of, recent_variant(formula))))
         return Series(list(self._total(formula, "")))
 
+    def _restated(self, formula: Restated) -> Series:
+        now, then = self._total(formula.of, ""), self._total(formula.of, FIRST_FINAL_VARIANT)
+        return Series([value - first for value, first in zip(now, then, strict=True)])
+
     def _mean(self, formula: DailyMean) -> Series:
         if self.scope.grain == "day":
             # Every row is one day: its mean is itself, partial while it is not over.
@@ -361,7 +390,9 @@ class Cells:
         return [sum(values) for values in zip(*columns, strict=True)]
 
     def _figure(
-        self, metric: Metric, formula: AdderFigure | StockFigure | LossFigure | GoalFigure | FreshnessFigure
+        self,
+        metric: Metric,
+        formula: AdderFigure | StockFigure | LossFigure | GoalFigure | FreshnessFigure | CompareFigure,
     ) -> Series:
         frame, why = self._figures[metric.id]
         keys = list(self.scope.keys)
@@ -375,6 +406,8 @@ class Cells:
         missing = "no_target" if isinstance(formula, GoalFigure) else "not_in_stock_feed"
         if isinstance(formula, AdderFigure):
             missing = "zero_divisor"
+        if isinstance(formula, CompareFigure):
+            missing = "no_benchmark"
         rows = self._index.rows()
         reasons = {
             index: why.get(rows[index], missing) for index, value in enumerate(values) if value is None
@@ -390,7 +423,7 @@ class Cells:
                 series.reasons[index] = reason
 
     @cached_property
-    def _spans(self) -> list[tuple[int | None, int]]:
+    def spans(self) -> list[tuple[int | None, int]]:
         """Start (None: open) and end of each row in event time; the future has not begun yet."""
         scope = self.scope
         now_end = scope.now_ms + 1
@@ -410,14 +443,14 @@ class Cells:
         """A topic feeds a shop from its first record on: before, there is no value, not zero."""
         shop_id = self.scope.shop.shop_id
         since = [self.scope.columns.source_since_ms(shop_id, topic) for topic in metric.topics]
-        if metric.windows == "now" and metric.topics:
+        if (metric.windows == "now" or metric.is_comparison) and metric.topics:
             if None in since and "no_source" in metric.null_reasons:
                 self._mark(series, "no_source", lambda _: True)
             return
         known = [at_ms for at_ms in since if at_ms is not None]
         missing = len(known) < len(since)
         began = max(known, default=0)
-        self._mark(series, "no_source", lambda index: missing or self._spans[index][1] <= began)
+        self._mark(series, "no_source", lambda index: missing or self.spans[index][1] <= began)
 
     def _mark_catching_up(self, metric: Metric, series: Series) -> None:
         """A rate of topics that are too far apart says nothing for what the later one has not reached."""
@@ -427,7 +460,7 @@ class Cells:
         if not marks or max(marks) - min(marks) <= scope.columns.settings.board.catching_up_ms:
             return
         behind = min(marks)
-        self._mark(series, "catching_up", lambda index: min(self._spans[index][1], scope.now_ms) > behind)
+        self._mark(series, "catching_up", lambda index: min(self.spans[index][1], scope.now_ms) > behind)
 
     def _mark_people(self, metric: Metric, series: Series) -> None:
         """Events without a user_key are no people: nothing can be said where none of them has one."""

@@ -1,14 +1,14 @@
-"""Whether an answer may still change: provisional, final or restated (X-63, X-77)."""
+"""Whether an answer may still change: provisional, final or restated, and by how much (X-63, X-77)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from streams.formulas import Frame, measures_of
+from streams.restatement import ARRIVALS, arrived_after_final
+from streams.series import Cells
 from streams.windows import day_final_ms
 
 if TYPE_CHECKING:
@@ -34,19 +34,40 @@ def state_of(scope: Scope, metrics: Sequence[Metric]) -> str:
         return "provisional"
     frames = {measure.frame for metric in metrics for measure in measures_of(metric.formula)}
     shop_id = scope.shop.shop_id
-    for frame, facts, at in (
-        (Frame.ORDER_LINES, scope.columns.order_lines, "paid_at_ms"),
-        (Frame.REFUNDS, scope.columns.refunds, "processed_at_ms"),
-    ):
+    facts = {Frame.ORDER_LINES: scope.columns.order_lines, Frame.REFUNDS: scope.columns.refunds}
+    for at, frame in ARRIVALS.items():
         if frame not in frames:
             continue
-        found = facts(shop_id).filter(scope.in_window(at)).select("day", "received_at_ms")
-        days = found.get_column("day").to_numpy()
-        known, index = np.unique(days, return_inverse=True)
-        finals = np.array([day_final_ms(calendar, int(day), hour) for day in known], dtype=np.int64)
-        late = found.filter(
-            pl.Series(finals[index] if len(known) else [], dtype=pl.Int64) < pl.col("received_at_ms")
+        late = (
+            facts[frame](shop_id)
+            .lazy()
+            .filter(arrived_after_final(scope))
+            .filter(scope.in_window(at))
+            .select("day")
+            .head(1)
+            .collect()
         )
         if late.height:
             return "restated"
     return "final"
+
+
+def restated_by(scope: Scope, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """Return by how much each metric of facts differs from what was first final, over the whole question.
+
+    Money in minor units; a metric that has no value in one of the two is left out, and so is traffic.
+    """
+    chosen = []
+    for metric in metrics:
+        frames = {measure.frame for measure in measures_of(metric.formula)}
+        if frames and frames <= set(ARRIVALS.values()):
+            chosen.append(metric)
+    whole = dataclasses.replace(scope, by=())
+    now = Cells(whole, chosen)
+    then = Cells(dataclasses.replace(whole, first_final=True), chosen)
+    found: dict[str, Any] = {}
+    for metric in chosen:
+        (value,), (first,) = now.series(metric).values, then.series(metric).values
+        if value is not None and first is not None:
+            found[metric.id] = value - first
+    return found
