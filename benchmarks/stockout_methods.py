@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LIBRARY: Final = (
     "statsforecast SeasonalExponentialSmoothingOptimized, hourly units of 28 days, season 24 hours"
 )
-"""The best of the five of its models that were tried on tuning worlds (ADR 7); fitted anew at every instant, per SKU."""
+"""The best of the five of its models that were tried on tuning worlds (ADR 7); fitted anew at each instant."""
 
 _SERIES_H: Final = 28 * 24
 _SEASON_H: Final = 24
