@@ -66,6 +66,17 @@ SLICES: Final[dict[str, frozenset[int]]] = {
 }
 """The eight formats of the briefs; they overlap and are never added up."""
 
+OWNERS: Final[dict[str, frozenset[int]]] = {
+    "own": _both("seller_live", "seller_video", "seller_product_card"),
+    "affiliate": SLICES["affiliate"],
+}
+"""Who posts: the shop's own accounts, or creators; what is `other` is of neither."""
+
+LIVE_ATOMS: Final = _both("seller_live", "affiliate_live")
+VIDEO_ATOMS: Final = _both("seller_video", "affiliate_video")
+CONTENT_ATOMS: Final = LIVE_ATOMS | VIDEO_ATOMS
+"""What comes from a LIVE, from a video, from either."""
+
 LEAVES: Final[dict[str, frozenset[int]]] = {
     "shop_tab": SLICES["shop_tab"],
     **{kind: frozenset({2 * index}) for index, kind in enumerate(KINDS)},

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from streams.metric import NULL_REASONS, Metric, Unit
+from streams.metrics_ads import AD_METRICS, AUDIENCE_METRICS
 from streams.metrics_compare import COMPARE_METRICS
+from streams.metrics_content import CONTENT_METRICS
 from streams.metrics_now import FRESHNESS_METRICS, GOAL_METRICS, STOCK_METRICS
 from streams.metrics_sales import CUSTOMER_METRICS, REFUND_METRICS, SALES
-from streams.metrics_traffic import TRAFFIC_METRICS
+from streams.metrics_traffic import FUNNEL_METRICS, TRAFFIC_METRICS
 
 __all__ = ["DIMENSIONS", "GROUPS", "METRICS", "NULL_REASONS", "Metric", "Unit"]
 
@@ -23,6 +25,10 @@ METRICS: Final[dict[str, Metric]] = {
         *CUSTOMER_METRICS,
         *REFUND_METRICS,
         *TRAFFIC_METRICS,
+        *FUNNEL_METRICS,
+        *CONTENT_METRICS,
+        *AUDIENCE_METRICS,
+        *AD_METRICS,
         *STOCK_METRICS,
         *GOAL_METRICS,
         *FRESHNESS_METRICS,
@@ -47,10 +53,16 @@ DIMENSIONS: Final = {
     "sku": "SKU id",
     "slice": "the eight formats of the briefs; they overlap and are never added up",
     "leaf": "the partition for shares: Shop tab first, then each format outside it; sums to all",
+    "owner": "own for the shop's accounts, affiliate for creators; what is of neither is in no row",
     "creator": "creator id; what no creator brought is in no row",
     "content": "id of a LIVE or video; what no content brought is in no row",
     "sub_campaign": "sub-campaign id; what is in none is in no row",
     "territory": "region code of the viewer or of the order's address",
+    "account": "id of the account that posts",
+    "ad": "ad id",
+    "ad_account": "ad account id; asked by it, every account has its row, not the primary one alone",
+    "age_band": "age band of the viewers, as the source names it",
+    "gender": "gender of the viewers, as the source names it",
     "status": "present status of an order",
     "campaign": "campaign id",
     "metric": "id of the metric that a benchmark describes",

@@ -8,170 +8,77 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from streams.measures import MEASURES, AddsOver, Counts, Frame, Measure
 
-class AddsOver(StrEnum):
-    """Over what a measure may be summed."""
-
-    ALL = "all"
-    """Time and every non-overlapping dimension."""
-
-    TIME = "time"
-    """Time only: an order or a person of a day counts once in each product and format it touches."""
-
-    NONE = "none"
-    """Nothing: a rate, a level, or distinct people of a whole window."""
-
-
-class Frame(StrEnum):
-    """Where a measure's rows are."""
-
-    ORDER_LINES = "order_lines"
-    REFUNDS = "refunds"
-    TRAFFIC = "traffic"
-
-
-class Counts(StrEnum):
-    """How a measure is drawn from its rows."""
-
-    SUM = "sum"
-    """The sum of a column."""
-
-    DISTINCT = "distinct"
-    """Distinct values of a column in the window."""
-
-    DAILY_DISTINCT = "daily_distinct"
-    """Distinct values within each shop-day, summed over days (dd of spec/metrics.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A base measure.
-
-    Attributes:
-        name: unique in `MEASURES`.
-        frame: where its rows are.
-        counts: how it is drawn.
-        column: summed or counted; for traffic the event type.
-        topic: which it needs, without prefix.
-        adds_over: over what it may be summed.
-        people: traffic only: counts sketched people instead of events.
-        only_if: name of the shop setting without which it is 0; only_cancelled: rows of cancelled orders alone.
-    """
-
-    name: str
-    frame: Frame
-    counts: Counts
-    column: str
-    topic: str
-    adds_over: AddsOver = AddsOver.ALL
-    people: bool = False
-    only_if: str = ""
-    only_cancelled: bool = False
-
-
-def _lines(name: str, column: str, **more: str) -> Measure:
-    return Measure(name, Frame.ORDER_LINES, Counts.SUM, column, "orders", **more)  # type: ignore[arg-type] # only_if
-
-
-def _refunds(name: str, column: str) -> Measure:
-    return Measure(name, Frame.REFUNDS, Counts.SUM, column, "orders")
-
-
-def _traffic(name: str, event_type: str, topic: str) -> tuple[Measure, Measure, Measure]:
-    return (
-        Measure(name, Frame.TRAFFIC, Counts.SUM, event_type, topic),
-        Measure(
-            f"{name}_people",
-            Frame.TRAFFIC,
-            Counts.DAILY_DISTINCT,
-            event_type,
-            topic,
-            AddsOver.TIME,
-            people=True,
-        ),
-        Measure(
-            f"{name}_people_distinct",
-            Frame.TRAFFIC,
-            Counts.DISTINCT,
-            event_type,
-            topic,
-            AddsOver.NONE,
-            people=True,
-        ),
-    )
-
-
-MEASURES: Final[dict[str, Measure]] = {
-    measure.name: measure
-    for measure in (
-        _lines("goods", "goods_minor"),
-        _lines("shipping_in_gmv", "shipping_minor", only_if="gmv_includes_shipping"),
-        _lines("shipping", "shipping_minor"),
-        _lines("tax", "tax_minor"),
-        _lines("cofunding", "cofund_minor"),
-        _lines("items", "quantity"),
-        _lines("sku_orders", "leads_sku_order"),
-        Measure("orders", Frame.ORDER_LINES, Counts.DISTINCT, "slot", "orders", AddsOver.TIME),
-        Measure(
-            "cancelled_orders",
-            Frame.ORDER_LINES,
-            Counts.DISTINCT,
-            "slot",
-            "orders",
-            AddsOver.TIME,
-            only_cancelled=True,
-        ),
-        Measure(
-            "customers", Frame.ORDER_LINES, Counts.DAILY_DISTINCT, "customer_no", "orders", AddsOver.TIME
-        ),
-        Measure(
-            "customers_distinct", Frame.ORDER_LINES, Counts.DISTINCT, "customer_no", "orders", AddsOver.NONE
-        ),
-        _refunds("refunded_goods", "amount_minor"),
-        _refunds("refunded_shipping", "shipping_minor"),
-        _refunds("items_refunded", "quantity"),
-        Measure(
-            "refund_customers", Frame.REFUNDS, Counts.DAILY_DISTINCT, "customer_id", "orders", AddsOver.TIME
-        ),
-        Measure(
-            "refund_customers_distinct",
-            Frame.REFUNDS,
-            Counts.DISTINCT,
-            "customer_id",
-            "orders",
-            AddsOver.NONE,
-        ),
-        *_traffic("impressions", "product_impression", "impressions"),
-        *_traffic("clicks", "product_click", "clicks"),
-        *_traffic("page_views", "product_page_view", "page_views"),
-        *_traffic("add_to_carts", "add_to_cart", "add_to_cart"),
-    )
-}
+__all__ = [
+    "FIRST_FINAL_VARIANT",
+    "MEASURES",
+    "NOW_VARIANT",
+    "WHOLE_VARIANT",
+    "AdderFigure",
+    "AddsOver",
+    "AudienceFigure",
+    "CompareFigure",
+    "Counts",
+    "DailyMean",
+    "Formula",
+    "Frame",
+    "FreshnessFigure",
+    "GoalFigure",
+    "LabelFigure",
+    "LossFigure",
+    "Measure",
+    "Now",
+    "Rank",
+    "Ratio",
+    "Recent",
+    "Restated",
+    "Share",
+    "StockFigure",
+    "Total",
+    "Weighted",
+    "describe",
+    "measures_of",
+    "parts_of",
+    "recent_variant",
+    "whole_variant",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The sum of base measures, by name."""
+    """The sum of base measures, by name, less those of `minus`."""
 
     measures: tuple[str, ...]
+    minus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Sum over sum; null where the divisor is 0 (X-27)."""
+    """Sum over sum, times one number and per another; null where the divisor is 0 (X-27)."""
 
     numerator: Additive
     divisor: Additive
+    times: int = 1
+    per: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A slice or leaf of a sum over the sum of all of them."""
+    """A slice or leaf of a sum over the sum of all of them, everything else equal.
+
+    Attributes:
+        whole: what it is a share of; `part` where nothing else is.
+        over: further dimensions whose values are parts: the divisor is the sum over them.
+        guarded: a part of fewer people than the setting `board.min_group` is not shown.
+    """
 
     part: Total
+    whole: Total | None = None
+    over: tuple[str, ...] = ()
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +94,40 @@ class Recent:
 
     of: Total
     minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A sum over all time up to now, whatever window was asked for: of what is open, say."""
+
+    of: Total
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The place of a row, 1 is first, by figures one after the other, greatest first; then by name.
+
+    Attributes:
+        by: the figures; a row without the first one, or with 0, has no place.
+        among: rows that differ in one of these dimensions alone are ranked with each other.
+    """
+
+    by: tuple[Total | Ratio, ...]
+    among: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFigure:
+    """What is written on a thing, or what its figures make it: `column` of `streams.query_labels`."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceFigure:
+    """A level of the audience, or what content did to sales: `column` of `streams.query_audience`."""
+
+    column: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +179,19 @@ class FreshnessFigure:
     column: str
 
 
+_COMPARES: Final = {
+    "baseline": "({of} - {of} of the other side) / {of} of the other side",
+    "month": "({of} of the month - of the month before) / {of} of the month before",
+    "benchmark": "(own - benchmark) / benchmark",
+    "benchmark_age": "day after the last one shown - day of the benchmark",
+}
+
+FIRST_FINAL_VARIANT: Final = "first_final"
+NOW_VARIANT: Final = "now"
+WHOLE_VARIANT: Final = "whole"
+"""Names of scopes; see `parts_of`."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompareFigure:
     """A figure that is a comparison itself.
@@ -258,15 +212,6 @@ class Restated:
     of: Total
 
 
-_COMPARES: Final = {
-    "baseline": "({of} - {of} of the other side) / {of} of the other side",
-    "month": "({of} of the month - of the month before) / {of} of the month before",
-    "benchmark": "(own - benchmark) / benchmark",
-    "benchmark_age": "day after the last one shown - day of the benchmark",
-}
-
-FIRST_FINAL_VARIANT: Final = "first_final"
-
 Additive = Total | DailyMean
 Formula = (
     Weighted
@@ -275,6 +220,10 @@ Formula = (
     | Share
     | DailyMean
     | Recent
+    | Now
+    | Rank
+    | LabelFigure
+    | AudienceFigure
     | AdderFigure
     | StockFigure
     | LossFigure
@@ -288,22 +237,32 @@ Formula = (
 def measures_of(formula: Formula) -> Iterator[Measure]:
     """Yield the base measures of a formula, in the order of writing."""
     if isinstance(formula, Total):
-        for name in formula.measures:
+        for name in (*formula.measures, *formula.minus):
             yield MEASURES[name]
     elif isinstance(formula, Ratio):
         yield from measures_of(formula.numerator)
         yield from measures_of(formula.divisor)
     elif isinstance(formula, Share):
         yield from measures_of(formula.part)
+        if formula.whole is not None:
+            yield from measures_of(formula.whole)
+    elif isinstance(formula, Rank):
+        for part in formula.by:
+            yield from measures_of(part)
     elif isinstance(formula, Weighted):
         yield from (MEASURES[name] for _, name in (*formula.numerator, *formula.divisor))
-    elif isinstance(formula, (DailyMean, Recent, Restated)):
+    elif isinstance(formula, (DailyMean, Recent, Now, Restated)):
         yield from measures_of(formula.of)
 
 
 def recent_variant(formula: Recent) -> str:
     """Return the name of the scope that a recent sum is taken in."""
     return f"recent:{formula.minutes}:{next(measures_of(formula)).topic}"
+
+
+def whole_variant(formula: Share) -> str:
+    """Return the name of the scope that the whole of a share is taken in: `whole`, then the dimensions left out."""
+    return ":".join((WHOLE_VARIANT, *formula.over))
 
 
 def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
@@ -315,12 +274,17 @@ def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
         yield from parts_of(formula.divisor)
     elif isinstance(formula, Share):
         yield formula.part, ""
-        yield formula.part, "whole"
-    elif isinstance(formula, Weighted):
-        yield from ((Total((name,)), "") for _, name in (*formula.numerator, *formula.divisor))
+        yield formula.whole or formula.part, whole_variant(formula)
+    elif isinstance(formula, Rank):
+        for part in formula.by:
+            yield from parts_of(part)
+    elif isinstance(formula, Now):
+        yield formula.of, NOW_VARIANT
     elif isinstance(formula, Restated):
         yield formula.of, ""
         yield formula.of, FIRST_FINAL_VARIANT
+    elif isinstance(formula, Weighted):
+        yield from ((Total((name,)), "") for _, name in (*formula.numerator, *formula.divisor))
     elif isinstance(formula, DailyMean):
         yield formula.of, ""
         yield formula.of, "finished"
@@ -331,34 +295,55 @@ def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
 def describe(formula: Formula) -> str:
     """Return a formula as a line of text, for docs/METRICS.md and `explain`."""
     if isinstance(formula, Total):
-        return " + ".join(formula.measures)
+        return " - ".join((" + ".join(formula.measures), *formula.minus))
     if isinstance(formula, Ratio):
-        return f"{_bracket(formula.numerator)} / {_bracket(formula.divisor)}"
+        times = f" * {formula.times:,}" if formula.times != 1 else ""
+        times += f" / {formula.per:,}" if formula.per != 1 else ""
+        return f"{_bracket(formula.numerator)} / {_bracket(formula.divisor)}{times}"
     if isinstance(formula, Weighted):
         return formula.text
     if isinstance(formula, Share):
-        return f"{_bracket(formula.part)} of the slice / {_bracket(formula.part)} of all"
-    if isinstance(formula, Restated):
-        return f"{_bracket(formula.of)} now - {_bracket(formula.of)} when each day was final"
+        whole, part = _bracket(formula.whole or formula.part), _bracket(formula.part)
+        return f"{part} of the {' or '.join(formula.over or ('slice',))} / {whole} of all"
+    if isinstance(formula, Rank):
+        return f"place by {', then '.join(map(describe, formula.by))}"
+    if isinstance(formula, (DailyMean, Recent, Now, Restated)):
+        return _describe_variant(formula)
+    return _describe_figure(formula)
+
+
+def _describe_variant(formula: DailyMean | Recent | Now | Restated) -> str:
+    of = _bracket(formula.of)
+    if isinstance(formula, DailyMean):
+        return f"mean over finished days of {of}"
+    if isinstance(formula, Recent):
+        return f"{of} over the last {formula.minutes} minutes"
+    return f"{of} as of now" if isinstance(formula, Now) else f"{of} now - {of} when each day was final"
+
+
+def _describe_figure(formula: Formula) -> str:
     if isinstance(formula, CompareFigure):
         return _COMPARES[formula.column].format(of=formula.of)
-    if isinstance(formula, DailyMean):
-        return f"mean over finished days of {_bracket(formula.of)}"
-    if isinstance(formula, Recent):
-        return f"{_bracket(formula.of)} over the last {formula.minutes} minutes"
     if isinstance(formula, AdderFigure):
         viewers = "page_views people"
         rate = f"({viewers} and add_to_carts people of a product and day) / {viewers} of it"
         return rate if formula.column == "rate" else f"top part of the shop by {rate}"
-    if isinstance(formula, StockFigure):
-        return f"stock table: {formula.column}"
     if isinstance(formula, LossFigure):
         return "expected demand of the hours out of stock x mean price paid"
-    if isinstance(formula, GoalFigure):
-        return f"goal: {formula.column}"
-    return f"records: {formula.column}"
+    said = {
+        LabelFigure: "label",
+        AudienceFigure: "audience",
+        StockFigure: "stock table",
+        GoalFigure: "goal",
+        FreshnessFigure: "records",
+    }
+    return f"{said[type(formula)]}: {getattr(formula, 'column', '')}"
 
 
 def _bracket(formula: Additive) -> str:
     text = describe(formula)
-    return f"({text})" if isinstance(formula, DailyMean) or len(formula.measures) > 1 else text
+    return (
+        f"({text})"
+        if isinstance(formula, DailyMean) or len(formula.measures) + len(formula.minus) > 1
+        else text
+    )

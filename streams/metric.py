@@ -13,6 +13,8 @@ from streams.formulas import (
     DailyMean,
     Formula,
     Frame,
+    Now,
+    Rank,
     Ratio,
     Recent,
     Share,
@@ -40,6 +42,7 @@ class Unit(StrEnum):
     HOURS = "hours"
     DAYS = "days"
     SECONDS = "seconds"
+    MILLISECONDS = "ms"
     INSTANT = "ms since the epoch, UTC"
     STATUS = "status"
 
@@ -54,7 +57,7 @@ NULL_REASONS: Final = {
     "source_gives_no_people": "the events carry no user_key, so people cannot be counted",
     "partly_kept": "an earlier version folded a part of the row's days and did not keep what this metric needs",
     "too_uncertain": "the bounds of the estimate (two standard deviations) are further apart than 30 % of it",
-    "below_minimum": "fewer people than the settings ask for before anything is said",
+    "below_minimum": "fewer people or clicks than the settings ask for before anything is said",
     "no_finished_day": "the window has no day over which a mean could be taken",
     "no_target": "the campaign has no goal, or there is no campaign",
     "nothing_due": "nothing of the goal was due by now, so there is no pace",
@@ -69,9 +72,14 @@ NULL_REASONS: Final = {
     "not_compared": "nothing stands beside a figure of the moment, or beside one that is a comparison itself",
     "not_a_number": "text has neither difference nor percentage",
     "grain_too_coarse": "of the same part of a day only one side is kept in that detail",
-    "no_detail_before": "the other side is older than what is kept in that detail",
+    "no_detail_before": "the time, or that of the other side, is older than what is kept in that detail",
     "no_benchmark": "no benchmark is known for the metric and these days, or the newest is too old",
     "not_final": "a benchmark needs finished days, and none of these is final yet",
+    "no_primary_ad_account": "there are several ad accounts, and none is chosen as the primary one",
+    "not_ranked": "the row has nothing to be ranked by, or is the sum of others",
+    "not_told": "no record of the thing says it",
+    "not_a_live": "the content is no LIVE",
+    "no_earlier_live": "the account has no finished LIVE before this one",
     "loading": "the board is still reading what is there; asked again in a moment it answers",
 }
 """Why a value is null, as answers say it."""
@@ -83,6 +91,7 @@ FACT_DIMS: Final = (
     "sku",
     "slice",
     "leaf",
+    "owner",
     "creator",
     "content",
     "sub_campaign",
@@ -94,6 +103,7 @@ TRAFFIC_DIMS: Final = (
     "product",
     "slice",
     "leaf",
+    "owner",
     "creator",
     "content",
     "sub_campaign",
@@ -183,7 +193,7 @@ def metric_of(
         dims = TRAFFIC_DIMS if traffic else FACT_DIMS
         if isinstance(formula, DailyMean) or has_mean(formula):
             dims = tuple(dim for dim in dims if dim not in {"hour", "minute"})
-        if isinstance(formula, Recent):
+        if isinstance(formula, (Recent, Now)):
             dims = tuple(dim for dim in dims if dim not in TIME_DIMS)
     reasons = ["no_source"]
     if isinstance(formula, (Ratio, Share)):
@@ -194,6 +204,14 @@ def metric_of(
         reasons.append("source_gives_no_people")
     if isinstance(formula, DailyMean) or has_mean(formula):
         reasons.append("no_finished_day")
+    if isinstance(formula, Rank):
+        reasons.append("not_ranked")
+    if isinstance(formula, Share) and formula.guarded:
+        reasons.append("below_minimum")
+    if any(measure.frame is Frame.TRAFFIC for measure in parts):
+        reasons.append("no_detail_before")
+    if any(measure.frame is Frame.ADS for measure in parts):
+        reasons.append("no_primary_ad_account")
     values: dict[str, object] = {
         "topics": topics,
         "null_reasons": tuple(reasons),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from streams.formulas import DailyMean, Ratio, Recent, Share, Total, measures_of
+from streams.formulas import DailyMean, LabelFigure, Rank, Ratio, Recent, Share, Total, measures_of
 from streams.metric import Metric, Unit, metric_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ SALES: Final[tuple[Metric, ...]] = (
         Total(("goods", "shipping_in_gmv", "cofunding")),
         "S1-53 S1-54 X-07",
         not_counted="The co-funding is the estimate sent with the line; a settled value does not replace it yet.",
+    ),
+    metric_of(
+        "est_tiktok_contribution",
+        "Estimated TikTok contribution",
+        f"Product and shipping co-funding of paid lines, as estimated at payment. {PAID}",
+        Unit.MONEY,
+        Total(("cofunding",)),
+        "S4-18 S4-19 S1-53 X-07",
+        not_counted="Settled values do not replace the estimate yet.",
     ),
     metric_of(
         "shipping_fees_paid",
@@ -125,6 +134,37 @@ SALES: Final[tuple[Metric, ...]] = (
         "S2-47 X-18",
         not_counted="Cancellations only asked for; orders paid before the window.",
         advice="Look at the reasons; a rise within hours of a sale is most often stock or a price mistake.",
+    ),
+    metric_of(
+        "orders_by_source_rank",
+        "Source and account order ranking",
+        "Place of a slice, leaf or creator by orders, ties by gmv, then by name.",
+        Unit.COUNT,
+        Rank((ORDERS, GMV), ("slice", "leaf", "creator")),
+        "S2-46",
+        not_counted="What brought no order; the slice `all`.",
+    ),
+    metric_of(
+        "top_selling_products",
+        "Top-selling products",
+        "Place of a product by items_sold, ties by gmv, then by id; ask items_sold and gmv beside it.",
+        Unit.COUNT,
+        Rank((Total(("items",)), GMV), ("product",)),
+        "S3-35 S3-36 S1-27",
+        not_counted="Products that sold nothing in the window.",
+    ),
+    metric_of(
+        "product_gmv_range",
+        "GMV range label",
+        "The range of board.gmv_range_edges that holds the product's gmv of the window, lower end inclusive.",
+        Unit.STATUS,
+        LabelFigure("gmv_range"),
+        "S1-08 S1-12 X-49",
+        dims=("month", "week", "day", "product"),
+        topics=("orders",),
+        owner="streams.query_labels",
+        null_reasons=("no_source", "not_told"),
+        not_counted="The platform's own label on the product card.",
     ),
     metric_of(
         "gmv_last_15m",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.formulas import AdderFigure, Additive, DailyMean, Ratio, Share, Total
-from streams.metric import Metric, Unit, metric_of
-from streams.metrics_sales import CUSTOMERS, SKU_ORDERS
+from streams.formulas import AdderFigure, Additive, DailyMean, LabelFigure, Rank, Ratio, Share, Total
+from streams.metric import TIME_DIMS, Metric, Unit, metric_of
+from streams.metrics_sales import CUSTOMERS, GMV, SKU_ORDERS
 
 IMPRESSIONS: Final = Total(("impressions",))
 CLICKS: Final = Total(("clicks",))
@@ -248,5 +248,95 @@ TRAFFIC_METRICS: Final[tuple[Metric, ...]] = (
         CLICKS,
         "S1-18 S4-70 X-64",
         group="funnel_step_rates",
+    ),
+)
+
+_FUNNEL_DIMS: Final = (*TIME_DIMS, "product", "slice", "leaf", "owner", "creator", "content", "sub_campaign")
+
+FUNNEL_METRICS: Final[tuple[Metric, ...]] = (
+    metric_of(
+        "checkouts_initiated",
+        "Checkouts initiated",
+        "Checkouts begun; a checkout id counts once, and once under each product that it holds.",
+        Unit.COUNT,
+        Total(("checkouts",)),
+        "S5-30",
+        dims=_FUNNEL_DIMS,
+        not_counted="Whether they were paid.",
+    ),
+    metric_of(
+        "pdp_to_checkout_rate",
+        "Page view to checkout",
+        "checkouts_initiated / product_page_views.",
+        Unit.RATE,
+        Ratio(Total(("checkouts",)), Total(("page_views",))),
+        "S5-31",
+        dims=_FUNNEL_DIMS,
+        advice="Viewed but no checkout: check price, shipping fee and variants on the detail page.",
+    ),
+    metric_of(
+        "channel_efficiency_rank",
+        "Channel ranking",
+        "Place of a slice or leaf by ctor, ties by gmv per 1,000 impressions, then by name.",
+        Unit.COUNT,
+        Rank((Ratio(SKU_ORDERS, CLICKS), Ratio(GMV, IMPRESSIONS, times=1_000)), ("slice", "leaf", "owner")),
+        "S1-26 S4-68",
+        not_counted="What sold nothing per click; the slice `all`.",
+        advice="Give the first one the next budget; look at the last one's product page.",
+    ),
+    metric_of(
+        "best_format",
+        "Best format per product",
+        "The slice with the highest ctor among those with board.format_min_clicks clicks of the product, ties by gmv.",
+        Unit.STATUS,
+        LabelFigure("best_format"),
+        "S1-07 S1-05 S1-06",
+        dims=("month", "week", "day", "product"),
+        topics=("clicks", "orders"),
+        owner="streams.query_labels",
+        null_reasons=("no_source", "below_minimum", "not_told"),
+        not_counted="The slices `all` and `affiliate`, which hold others.",
+        advice="Make more content of this format for the product.",
+    ),
+    *(
+        metric_of(
+            id,
+            title,
+            definition,
+            unit,
+            LabelFigure(column),
+            sources,
+            dims=("product",),
+            windows="now",
+            topics=("products",),
+            owner="streams.query_labels",
+            null_reasons=("no_source", "not_told"),
+        )
+        for id, title, definition, unit, column, sources in (
+            (
+                "product_status",
+                "Listing status",
+                "live, reviewing, deactivated, needs_attention, draft or deleted, as the product card says.",
+                Unit.STATUS,
+                "status",
+                "S1-11 X-69",
+            ),
+            (
+                "product_rating",
+                "Product rating",
+                "Latest rating on the product card, 0 to 5.",
+                Unit.NUMBER,
+                "rating",
+                "S1-12",
+            ),
+            (
+                "product_opportunity_matched",
+                "Opportunity matched",
+                "matched when the product is found in the opportunity list, else not_matched.",
+                Unit.STATUS,
+                "opportunity",
+                "S1-09",
+            ),
+        )
     ),
 )

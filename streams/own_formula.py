@@ -182,7 +182,8 @@ class _Parser:
             up, down = formula.numerator, formula.divisor
             if isinstance(up, Total) and isinstance(down, Total):
                 powers = _powers_less(self._powers(up), self._powers(down))
-                return Quotient(_sum_of(up), _sum_of(down), powers, (name,))
+                lifted = {part: factor * formula.times / formula.per for part, factor in _sum_of(up).items()}
+                return Quotient(lifted, _sum_of(down), powers, (name,))
         what = f"{name!r} is no sum and no ratio of sums: it cannot be added up over days and formats."
         raise FormulaError(what, "Parts are metrics such as gmv, orders, product_clicks, or rates of them.")
 
@@ -301,6 +302,8 @@ def _sum_of(total: Total) -> Sum:
     found: Sum = {}
     for name in total.measures:
         found[name] = found.get(name, Fraction(0)) + 1
+    for name in total.minus:
+        found[name] = found.get(name, Fraction(0)) - 1
     return found
 
 

@@ -19,6 +19,7 @@ from streams.own_metrics import known_metrics
 from streams.query_compare import Table, clock_of, table_of
 from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
 from streams.query_traffic import choose_cube
+from streams.ready_made import feeds
 from streams.request import Request, parse_request, unknown
 from streams.scope import Scope
 from streams.series import Series
@@ -107,7 +108,7 @@ def scope_of(columns: Columns, request: Request, *, now_ms: int) -> tuple[Scope,
         by = (_ALONE_BY[metrics[0].id],)
     calendar = columns.calendar(shop_id)
     topics = {topic for metric in metrics for topic in metric.topics} - REFERENCE_TOPICS
-    as_of_ms = columns.as_of_ms(shop_id, sorted(topics), now_ms)
+    as_of_ms = columns.as_of_ms(shop_id, sorted(feeds(columns, shop_id, topics)), now_ms)
     shop = columns.shop(shop_id)
     clock = clock_of(columns, shop, now_ms=now_ms, as_of_ms=as_of_ms)
     window = resolve(request.window, clock)
@@ -181,7 +182,7 @@ def _descending(value: Any) -> tuple[bool, float]:
     if value is None:
         return True, 0.0
     if isinstance(value, str):
-        return False, float(_TEXT_RANK.index(value))
+        return False, float(_TEXT_RANK.index(value) if value in _TEXT_RANK else len(_TEXT_RANK))
     return False, -value
 
 

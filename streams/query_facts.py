@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from streams.fact_frames import FRAMES, FactFrame
 from streams.formulas import Counts, Frame, Measure
 from streams.restatement import ARRIVALS, arrived_after_final
 from streams.scope import CLOSED, TIME, Scope, closed_values, expand_atoms
@@ -14,37 +15,26 @@ from streams.scope import CLOSED, TIME, Scope, closed_values, expand_atoms
 if TYPE_CHECKING:
     from streams.columns import Columns
 
-COLUMN_OF: Final = {
-    "product": "product_id",
-    "sku": "sku_id",
-    "creator": "creator_id",
-    "content": "content_id",
-    "sub_campaign": "sub_campaign_id",
-    "territory": "territory",
-    "status": "status",
-}
-_AT: Final = {Frame.ORDER_LINES: "paid_at_ms", Frame.REFUNDS: "processed_at_ms"}
-
 
 def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
     """Return, per measure, its values: the scope's key columns and `value` Int64, only rows with anything counted.
 
     Args:
         scope: where to count.
-        measures: over order lines and refunds.
+        measures: over facts.
     """
     values: dict[str, pl.DataFrame] = {}
-    for frame in (Frame.ORDER_LINES, Frame.REFUNDS):
-        wanted = [measure for measure in measures if measure.frame is frame]
-        if not wanted:
-            continue
+    groups: dict[tuple[Frame, frozenset[int] | None], list[Measure]] = {}
+    for measure in measures:
+        groups.setdefault((measure.frame, measure.atoms), []).append(measure)
+    for (frame, atoms), wanted in groups.items():
         measured = {measure.column for measure in wanted}
         if any(measure.only_cancelled for measure in wanted):
             measured.add("order_id")
-        facts = _facts(scope, frame, measured)
-        sums = [measure for measure in wanted if measure.counts is Counts.SUM]
-        if sums:
-            values |= _sums(scope, facts, sums)
+        facts = rows_in_scope(scope, FRAMES[frame], measured, atoms)
+        summed = [measure for measure in wanted if measure.counts is Counts.SUM]
+        if summed:
+            values |= sums(scope, facts, summed)
         for measure in wanted:
             if measure.counts is not Counts.SUM:
                 values[measure.name] = _distinct(scope, facts, measure)
@@ -64,55 +54,63 @@ def order_states(columns: Columns, shop_id: str) -> pl.DataFrame:
     )
 
 
-def _facts(scope: Scope, frame: Frame, measured: set[str]) -> pl.DataFrame:
-    """Return key columns (the atom for slices and leaves), day and measured columns of what is in scope."""
-    shop_id, at = scope.shop.shop_id, _AT[frame]
-    columns = scope.columns
-    facts = columns.order_lines(shop_id) if frame is Frame.ORDER_LINES else columns.refunds(shop_id)
+def rows_in_scope(
+    scope: Scope, frame: FactFrame, measured: set[str], atoms: frozenset[int] | None = None
+) -> pl.DataFrame:
+    """Return key columns (the atom for slices and leaves), day and measured columns of what is in scope.
+
+    Args:
+        scope: where to count.
+        frame: which rows.
+        measured: columns that are summed or counted; they come out as `m_` and their name.
+        atoms: rows of these sources alone; None is all.
+    """
     names = [dim for dim in scope.names if dim not in CLOSED]
     by_status = "status" in scope.needs
-    wanted = {at, "day", *measured, *(COLUMN_OF[dim] for dim in names if dim != "status")}
+    wanted = {frame.at, "day", *measured, *(frame.columns[dim] for dim in names if dim != "status")}
     if scope.by_atom:
         wanted.add("atom")
     if by_status:
         wanted.add("order_id")
     # Only the columns that are needed go through the filter: copying all of them costs more than the sums.
-    found = facts.lazy()
-    for condition in _conditions(scope, at):
+    found = frame.read(scope).lazy()
+    for condition in _conditions(scope, frame, atoms):
         found = found.filter(condition)
     kept = found.select(sorted(wanted)).collect()
     if by_status:
-        kept = kept.join(order_states(columns, shop_id), on="order_id", how="left").with_columns(
-            pl.col("status").fill_null("paid")
-        )
+        kept = kept.join(
+            order_states(scope.columns, scope.shop.shop_id), on="order_id", how="left"
+        ).with_columns(pl.col("status").fill_null("paid"))
         for value in (value for dim, value in scope.where if dim == "status"):
             kept = kept.filter(pl.col("status") == value)
-    keys = [pl.col(COLUMN_OF[dim]).alias(dim) for dim in names]
+    keys = [pl.col(frame.columns[dim]).alias(dim) for dim in names]
     if scope.by_atom:
         keys.append(pl.col("atom"))
-    times = pl.Series(TIME, scope.time_of(kept.get_column(at).to_numpy()))
+    times = pl.Series(TIME, scope.time_of(kept.get_column(frame.at).to_numpy()))
     # The measured columns keep their names under a prefix, since a dimension may have the same one.
     return kept.select(times, *keys, "day", *(pl.col(name).alias(f"m_{name}") for name in sorted(measured)))
 
 
-def _conditions(scope: Scope, at: str) -> Iterator[pl.Expr]:
+def _conditions(scope: Scope, frame: FactFrame, atoms: frozenset[int] | None) -> Iterator[pl.Expr]:
     """Yield what a fact must fulfil to be in scope, its status apart."""
+    if frame.at == "new_at_ms":
+        yield pl.col(frame.at).is_not_null()
     if scope.window.edges:
-        yield scope.in_window(at)
+        yield scope.in_window(frame.at)
     if scope.days is not None:
         yield pl.col("day").is_in(sorted(scope.days))
-    if scope.first_final and at in ARRIVALS:
+    if scope.first_final and frame.at in ARRIVALS:
         yield ~arrived_after_final(scope)
-    atoms = scope.atoms()
-    if atoms is not None:
-        yield pl.col("atom").is_in(sorted(atoms))
+    for chosen in (scope.atoms(), atoms):
+        if chosen is not None:
+            yield pl.col("atom").is_in(sorted(chosen))
     for dim, value in scope.where:
         if dim not in CLOSED and dim != "status":
-            yield pl.col(COLUMN_OF[dim]) == value
+            yield pl.col(frame.columns[dim]) == value
     for dim in scope.names:
-        # Products and SKUs are never missing; the others may be, and what is in none is in no row.
-        if dim not in CLOSED and dim not in {"status", "product", "sku"}:
-            yield pl.col(COLUMN_OF[dim]).is_not_null()
+        # What is in none is in no row.
+        if dim not in CLOSED and dim not in frame.never_missing:
+            yield pl.col(frame.columns[dim]).is_not_null()
 
 
 def _keys(scope: Scope) -> list[str]:
@@ -120,7 +118,8 @@ def _keys(scope: Scope) -> list[str]:
     return [TIME, *names, *(["atom"] if scope.by_atom else [])]
 
 
-def _sums(scope: Scope, facts: pl.DataFrame, measures: list[Measure]) -> dict[str, pl.DataFrame]:
+def sums(scope: Scope, facts: pl.DataFrame, measures: list[Measure]) -> dict[str, pl.DataFrame]:
+    """Return the sum of each measure's column over rows that `rows_in_scope` gave: key columns and `value`."""
     kept = [measure for measure in measures if not measure.only_if or getattr(scope.shop, measure.only_if)]
     columns = {measure.name: f"m_{measure.column}" for measure in kept}
     names = list(dict.fromkeys(columns.values()))
@@ -146,6 +145,9 @@ def _distinct(scope: Scope, facts: pl.DataFrame, measure: Measure) -> pl.DataFra
         states = scope.columns.order_status(scope.shop.shop_id)
         cancelled = states.filter(pl.col("status") == "cancelled").get_column("order_id").unique()
         facts = facts.filter(pl.col("m_order_id").is_in(cancelled.implode()))
+    if facts.get_column(column).null_count():
+        # Nothing is no value: a video is no LIVE that is new.
+        facts = facts.filter(pl.col(column).is_not_null())
     names = [name for name in _keys(scope) if name != "atom"]
     daily = measure.counts is Counts.DAILY_DISTINCT
 

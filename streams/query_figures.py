@@ -25,7 +25,8 @@ STATUS_RANK: Final = (
 """Worst first: a product takes its worst SKU, and sorting by stock_status puts the worst on top."""
 
 REFERENCE_TOPICS: Final = frozenset({"campaigns", "products", "shops", "heartbeats", "benchmarks"})
-"""Topics whose silence says nothing: they hold no one's as-of back."""
+"""Topics whose silence says nothing: they hold no one's as-of back. New content, violations and counts of followers
+come now and then."""
 
 Figures = tuple[pl.DataFrame, dict[tuple[Any, ...], str]]
 """Key columns and `value`, and the reason of each value that is null."""

@@ -43,10 +43,12 @@ class TrafficValues:
     Attributes:
         values: the scope's key columns, `value` Int64, and for people `count` and `keyed` events.
         relative_error: one standard deviation of an estimate of people; None for counts.
+        since_ms: event time from which the cube holds everything, where the window reaches further back.
     """
 
     values: pl.DataFrame
     relative_error: float | None = None
+    since_ms: int | None = None
 
 
 def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues:
@@ -95,7 +97,7 @@ def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues
 
 def choose_cube(scope: Scope, measure: Measure, metric: str) -> Cube:
     """Return the cube that answers with the least work; see `traffic_values` for the errors."""
-    able = list(_able(scope.needs, scope.grain, measure))
+    able = list(_able(_needs(scope, measure), scope.grain, measure))
     if not able:
         raise _no_cube(scope, measure, metric)
     fitting = [cube for cube in able if _fits(scope, cube)]
@@ -136,6 +138,12 @@ def _overlaps(scope: Scope, length_ms: int) -> pl.Expr:
     if scope.window.to_ms is not None:
         condition &= pl.col("bucket") < scope.window.to_ms
     return condition
+
+
+def _needs(scope: Scope, measure: Measure) -> frozenset[str]:
+    """Return the dimensions that a cube must have; what comes from one content is of its source by itself."""
+    by_source = measure.atoms is not None and "content" not in scope.needs
+    return scope.needs | {"atom"} if by_source else scope.needs
 
 
 def _able(needs: frozenset[str], grain: TimeGrain | None, measure: Measure) -> Iterator[Cube]:
@@ -201,6 +209,8 @@ def _cells(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
     atoms = scope.atoms()
     if atoms is not None:
         condition &= pl.col("atom").is_in(sorted(atoms))
+    if measure.atoms is not None and "atom" in cube.dims:
+        condition &= pl.col("atom").is_in(sorted(measure.atoms))
     for dim, value in scope.where:
         if dim not in CLOSED:
             condition &= pl.col(dim) == value
@@ -248,4 +258,6 @@ def _answers(scope: Scope, by: tuple[str, ...], measure: Measure) -> bool:
     dims = {*by, *(dim for dim, _ in scope.where)} - set(GRAINS)
     grain: TimeGrain | None = "minute" if "minute" in by else "hour" if "hour" in by else None
     needs = frozenset("atom" if dim in CLOSED else dim for dim in dims)
+    if measure.atoms is not None and "content" not in needs:
+        needs |= {"atom"}
     return next(_able(needs, grain, measure), None) is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from streams.atoms import LEAVES, SLICES
+from streams.atoms import LEAVES, OWNERS, SLICES
 from streams.catalogue import DIMENSIONS, GROUPS, METRICS, Metric
 from streams.comparison import COMPARISONS, SUFFIXES, check_comparison
 from streams.errors import QueryError
@@ -39,7 +39,7 @@ _UNFILTERED: Final[dict[str, str]] = {
     **dict.fromkeys(("topic", "outcome", "campaign"), "Ask by it instead."),
 }
 _NEXT_FILTER: Final = re.compile(r",(?=(?:" + "|".join(DIMENSIONS) + r")=)")
-_CLOSED: Final = {"slice": tuple(SLICES), "leaf": tuple(LEAVES)}
+_CLOSED: Final = {"slice": tuple(SLICES), "leaf": tuple(LEAVES), "owner": tuple(OWNERS)}
 
 
 @dataclass(frozen=True, slots=True)

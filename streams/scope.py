@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from streams.atoms import ATOM_COUNT, LEAF_OF_ATOM, LEAVES, SLICES
+from streams.atoms import ATOM_COUNT, LEAF_OF_ATOM, LEAVES, OWNERS, SLICES
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.grid import GRAINS, TimeGrain, starts
 from streams.periods import SUNDAY
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 TIME: Final = "_t"
 """Key column of a value: start of the row's month, week, day, hour or minute in ms; 0 without a time dimension."""
 
-_ATOMS_OF: Final = {"slice": SLICES, "leaf": LEAVES}
+_ATOMS_OF: Final = {"slice": SLICES, "leaf": LEAVES, "owner": OWNERS}
 
 CLOSED: Final = {dim: tuple(atoms) for dim, atoms in _ATOMS_OF.items()}
 """Dimensions whose values are a closed list: every one has its row, also without anything counted."""
+
+SLICES_OF_FORMATS: Final = tuple(name for name in SLICES if name not in {"all", "affiliate"})
+"""Slices that are one format each: neither all of them nor a union of two."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,17 @@ class Scope:
             where=tuple((dim, value) for dim, value in self.where if dim not in CLOSED),
         )
 
+    def without(self, dims: Collection[str]) -> Scope:
+        """Return the scope without some dimensions, of rows and of filters: the divisor of a share over them."""
+        return dataclasses.replace(
+            self,
+            by=tuple(dim for dim in self.by if dim not in dims),
+            where=tuple((dim, value) for dim, value in self.where if dim not in dims),
+        )
+
     def atoms(self) -> frozenset[int] | None:
         """Return the atoms that the filters on slices and leaves let through; None without such a filter."""
-        chosen = [
-            SLICES[value] if dim == "slice" else LEAVES[value] for dim, value in self.where if dim in CLOSED
-        ]
+        chosen = [_ATOMS_OF[dim][value] for dim, value in self.where if dim in CLOSED]
         return frozenset.intersection(*chosen) if chosen else None
 
     def in_window(self, column: str) -> pl.Expr:
@@ -138,12 +148,12 @@ class Scope:
 
 def _atom_frame() -> pl.DataFrame:
     rows = [
-        (atom, name, LEAF_OF_ATOM[atom])
+        (atom, name, LEAF_OF_ATOM[atom], next((who for who, own in OWNERS.items() if atom in own), None))
         for atom in range(ATOM_COUNT)
         for name, atoms in SLICES.items()
         if atom in atoms
     ]
-    schema = {"atom": pl.UInt8(), "slice": pl.String(), "leaf": pl.String()}
+    schema = {"atom": pl.UInt8(), "slice": pl.String(), "leaf": pl.String(), "owner": pl.String()}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -155,7 +165,7 @@ def expand_atoms(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     wanted = [dim for dim in CLOSED if dim in names]
     if not wanted:
         return frame
-    return frame.join(_ATOM_FRAME.select("atom", *wanted).unique(), on="atom", how="inner")
+    return frame.join(_ATOM_FRAME.select("atom", *wanted).drop_nulls().unique(), on="atom", how="inner")
 
 
 def closed_values(names: tuple[str, ...]) -> list[tuple[dict[str, str], frozenset[int]]]:

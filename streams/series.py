@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,42 +10,37 @@ from typing import Any, Final
 import polars as pl
 
 from streams.catalogue import Metric
-from streams.days import MINUTE_MS
+from streams.errors import QueryError
+from streams.figures import FIGURES, figure_values, missing_reason
 from streams.formulas import (
     FIRST_FINAL_VARIANT,
-    AdderFigure,
-    CompareFigure,
+    NOW_VARIANT,
     DailyMean,
+    Formula,
+    Frame,
     FreshnessFigure,
-    GoalFigure,
-    LossFigure,
-    Measure,
+    Now,
+    Rank,
     Ratio,
     Recent,
     Restated,
     Share,
-    StockFigure,
     Total,
     Weighted,
     measures_of,
-    parts_of,
     recent_variant,
+    whole_variant,
 )
-from streams.formulas import Frame as Source
 from streams.grid import SPANS_OF_DAYS, end_of, starts
+from streams.leaves import Leaf, Leaves
 from streams.money import minor_digits
-from streams.query_adders import adder_values
-from streams.query_facts import fact_values
-from streams.query_figures import Figures, freshness_values, goal_values, stock_values
-from streams.query_losses import loss_values
-from streams.query_traffic import first_and_last_ms, traffic_values
+from streams.query_figures import REFERENCE_TOPICS, Figures
+from streams.query_spans import first_and_last_of
+from streams.ready_made import TOPIC as READY_MADE_TOPIC
+from streams.ready_made import fed_since_ms, told_since_ms
 from streams.scope import CLOSED, TIME, Scope
-from streams.topics import TOPICS
-from streams.windows import Window
 
 _NO_ROWS: Final = "no_finished_day"
-
-_FIGURES: Final = (AdderFigure, StockFigure, LossFigure, GoalFigure, FreshnessFigure, CompareFigure)
 
 
 @dataclass(slots=True)
@@ -62,14 +56,6 @@ class Series:
     values: list[Any]
     reasons: dict[int, str] = field(default_factory=dict)
     partial: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """A measure in one variant of the scope."""
-
-    measure: Measure
-    variant: str
 
 
 class Cells:
@@ -90,14 +76,13 @@ class Cells:
         self, scope: Scope, metrics: Sequence[Metric], given: Mapping[str, Figures] | None = None
     ) -> None:
         self.scope = scope
-        self.coverage: dict[str, float] = {}
-        self.relative_error: dict[str, float] = {}
         self.since_ms: dict[str, int] = {}
         self._metrics = metrics
-        self._scopes: dict[str, Scope] = {"": scope}
-        self._people: dict[_Leaf, tuple[pl.DataFrame, float]] = {}
-        self._leaves = self._evaluate()
-        self._figures = self._evaluate_figures() | dict(given or {})
+        self._leaves = Leaves(scope, metrics)
+        figures = figure_values(scope, metrics)
+        self.coverage = figures.coverage
+        self.relative_error = figures.relative_error
+        self._figures = figures.values | dict(given or {})
         self._index = self._rows()
 
     @property
@@ -133,7 +118,7 @@ class Cells:
     def series(self, metric: Metric) -> Series:
         """Return a metric's value in every row, null where it has none, with the reason."""
         formula = metric.formula
-        if isinstance(formula, _FIGURES):
+        if isinstance(formula, FIGURES):
             series = self._figure(metric, formula)
         elif isinstance(formula, Restated):
             series = self._restated(formula)
@@ -141,95 +126,24 @@ class Cells:
             series = self._ratio(formula)
         elif isinstance(formula, Weighted):
             series = self._weighted(formula)
+        elif isinstance(formula, Rank):
+            series = self._rank(metric, formula)
         else:
             series = self._sum(formula)
-        if any(measure.people for measure in measures_of(formula)):
+        measures = list(measures_of(formula))
+        if since := [
+            self._leaves.since_ms[measure] for measure in measures if measure in self._leaves.since_ms
+        ]:
+            self.since_ms[metric.id] = max(since)
+        if any(measure.people for measure in measures):
             self._mark_people(metric, series)
         if metric.is_rate and len(metric.topics) > 1:
             self._mark_catching_up(metric, series)
         if not isinstance(formula, FreshnessFigure):
             self._mark_no_source(metric, series)
+        if any(measure.frame is Frame.ADS for measure in measures):
+            self._mark_no_primary(series)
         return series
-
-    # -- parts ------------------------------------------------------------------------------------------------------
-
-    def _wanted(self) -> dict[_Leaf, str]:
-        """Return every leaf that the metrics need, with the first metric that needs it."""
-        wanted: dict[_Leaf, str] = {}
-        for metric in self._metrics:
-            for formula, variant in parts_of(metric.formula):
-                for measure in measures_of(formula):
-                    wanted.setdefault(_Leaf(measure, variant), metric.id)
-                    if variant not in self._scopes and variant != "finished":
-                        self._scopes[variant] = self._variant(variant)
-        return wanted
-
-    def _variant(self, name: str) -> Scope:
-        if name == "whole":
-            return self.scope.over_all_atoms()
-        if name == FIRST_FINAL_VARIANT:
-            return dataclasses.replace(self.scope, first_final=True)
-        minutes, _, topic = name.removeprefix("recent:").partition(":")
-        return self._recent(int(minutes), topic)
-
-    def _recent(self, minutes: int, topic: str) -> Scope:
-        """Return the last minutes of one topic: another one that is behind does not hold them back."""
-        scope = self.scope
-        end = scope.recent_end_ms
-        if end is None:
-            as_of_ms = scope.columns.as_of_ms(scope.shop.shop_id, (topic,), scope.now_ms)
-            end = as_of_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS
-        return dataclasses.replace(
-            self.scope, window=Window(f"last:{minutes}m", end - minutes * MINUTE_MS, end)
-        )
-
-    def _evaluate(self) -> dict[_Leaf, pl.DataFrame]:
-        found: dict[_Leaf, pl.DataFrame] = {}
-        facts: dict[str, list[Measure]] = {}
-        for leaf, metric in self._wanted().items():
-            scope = self._scope_of(leaf)
-            if leaf.measure.frame is Source.TRAFFIC:
-                traffic = traffic_values(scope, leaf.measure, metric)
-                found[leaf] = traffic.values
-                if traffic.relative_error is not None:
-                    self._people[leaf] = (traffic.values, traffic.relative_error)
-            else:
-                facts.setdefault(leaf.variant, []).append(leaf.measure)
-        for variant, measures in facts.items():
-            # Finished days differ by topic only, and all facts come from one.
-            scope = self._scope_of(_Leaf(measures[0], variant))
-            for name, values in fact_values(scope, measures).items():
-                found[_Leaf(next(one for one in measures if one.name == name), variant)] = values
-        return found
-
-    def _scope_of(self, leaf: _Leaf) -> Scope:
-        if leaf.variant != "finished":
-            return self._scopes[leaf.variant]
-        days, _ = self._mean_days(leaf.measure.topic)
-        return dataclasses.replace(self.scope, days=days)
-
-    def _evaluate_figures(self) -> dict[str, Figures]:
-        found: dict[str, Figures] = {}
-        stock = [m.id for m in self._metrics if isinstance(m.formula, StockFigure)]
-        if stock:
-            found |= stock_values(self.scope, stock)
-        goals = {m.id: m.formula.column for m in self._metrics if isinstance(m.formula, GoalFigure)}
-        if goals:
-            values = goal_values(self.scope, list(goals.values()))
-            found |= {name: values[column] for name, column in goals.items()}
-        for metric in self._metrics:
-            if isinstance(metric.formula, AdderFigure):
-                adders = adder_values(self.scope, metric)
-                found[metric.id] = adders.figures
-                if adders.coverage is not None:
-                    self.coverage[metric.id] = adders.coverage
-                if adders.relative_error:
-                    self.relative_error[metric.id] = adders.relative_error
-            if isinstance(metric.formula, LossFigure):
-                found[metric.id] = loss_values(self.scope)
-            if isinstance(metric.formula, FreshnessFigure):
-                found[metric.id] = freshness_values(self.scope, metric.formula.column)
-        return found
 
     # -- rows -------------------------------------------------------------------------------------------------------
 
@@ -244,8 +158,8 @@ class Cells:
         if open_dims:
             frames = [
                 frame.select(TIME, *open_dims)
-                for leaf, frame in self._leaves.items()
-                if leaf.variant != "whole"
+                for leaf, frame in self._leaves.values.items()
+                if not leaf.is_whole
             ]
             frames += [frame.select(TIME, *open_dims) for frame, _ in self._figures.values()]
             index = pl.concat(frames).unique()
@@ -261,7 +175,7 @@ class Cells:
         """Return every day, hour or minute from the first to the last record of the topics read in the window."""
         scope = self.scope
         assert scope.grain is not None  # noqa: S101 - the caller has asked; for the type checker
-        ends = [span for topic in self._topics() if (span := self._records_of(topic)) is not None]
+        ends = [span for topic in self._topics() if (span := first_and_last_of(scope, topic)) is not None]
         if not ends:
             return []
         first, last = min(low for low, _ in ends), max(high for _, high in ends)
@@ -272,45 +186,35 @@ class Cells:
     def _topics(self) -> list[str]:
         return list(dict.fromkeys(topic for metric in self._metrics for topic in metric.topics))
 
-    def _records_of(self, topic: str) -> tuple[int, int] | None:
-        """Return the first and last event time of a topic's records within the window."""
-        scope = self.scope
-        if topic != "orders":
-            return first_and_last_ms(scope, TOPICS[topic].event_types)
-        columns, shop_id = scope.columns, scope.shop.shop_id
-        ends: list[int] = []
-        for frame, at in (
-            (columns.order_lines(shop_id), "paid_at_ms"),
-            (columns.refunds(shop_id), "processed_at_ms"),
-            (columns.order_status(shop_id), "occurred_at_ms"),
-        ):
-            found = (
-                frame.lazy()
-                .filter(scope.in_window(at))
-                .select(pl.col(at).min().alias("a"), pl.col(at).max().alias("b"))
-            )
-            ends.extend(value for value in found.collect().row(0) if value is not None)
-        return (min(ends), max(ends)) if ends else None
-
     # -- values -----------------------------------------------------------------------------------------------------
 
-    def _column(self, leaf: _Leaf, name: str = "value") -> list[int]:
+    def _column(self, leaf: Leaf, name: str = "value") -> list[int]:
         """Return a leaf's value in every row, 0 where nothing was counted."""
-        frame = self._leaves[leaf]
-        keys = list((self._scopes.get(leaf.variant) or self.scope).keys)
+        return self._joined(self._leaves.values[leaf], leaf, name)
+
+    def _joined(self, frame: pl.DataFrame, leaf: Leaf, name: str) -> list[int]:
+        keys = self._leaves.keys(leaf)
         joined = self._index.join(frame.select(*keys, name), on=keys, how="left", maintain_order="left")
         values: list[int] = joined.get_column(name).fill_null(0).to_list()
         return values
 
     def _total(self, formula: Total, variant: str) -> list[int]:
-        parts = [self._column(_Leaf(measure, variant)) for measure in measures_of(formula)]
-        return parts[0] if len(parts) == 1 else [sum(values) for values in zip(*parts, strict=True)]
+        parts = [self._column(Leaf(measure, variant)) for measure in measures_of(formula)]
+        if len(parts) == 1:
+            return parts[0]
+        signs = [1] * len(formula.measures) + [-1] * len(formula.minus)
+        return [
+            sum(sign * value for sign, value in zip(signs, row, strict=True))
+            for row in zip(*parts, strict=True)
+        ]
 
-    def _sum(self, formula: Total | DailyMean | Recent) -> Series:
+    def _sum(self, formula: Total | DailyMean | Recent | Now) -> Series:
         if isinstance(formula, DailyMean):
             return self._mean(formula)
         if isinstance(formula, Recent):
             return Series(list(self._total(formula.of, recent_variant(formula))))
+        if isinstance(formula, Now):
+            return Series(list(self._total(formula.of, NOW_VARIANT)))
         return Series(list(self._total(formula, "")))
 
     def _restated(self, formula: Restated) -> Series:
@@ -326,7 +230,7 @@ class Cells:
             )
             return Series(list(values), partial=open_rows)
         totals = self._total(formula.of, "finished")
-        days, finished = self._mean_days(next(measures_of(formula)).topic)
+        days, finished = self._leaves.mean_days(next(measures_of(formula)).topic)
         counts = self._days_of_rows(days)
         means = [total / count if count else None for total, count in zip(totals, counts, strict=True)]
         reasons = {index: _NO_ROWS for index, mean in enumerate(means) if mean is None}
@@ -343,34 +247,52 @@ class Cells:
         counts = {at: sum(day in days for day in span) for at, span in spans.items()}
         return [counts[at] for at in self.row_times]
 
-    def _mean_days(self, topic: str) -> tuple[frozenset[int], bool]:
-        """Return the days of the window that a mean runs over, and whether they are finished (X-23, X-68)."""
-        scope = self.scope
-        calendar, window = scope.calendar, scope.window
-        since_ms = scope.columns.source_since_ms(scope.shop.shop_id, topic)
-        if since_ms is None:
-            return frozenset(), False
-        first_ms = since_ms if window.from_ms is None else max(since_ms, window.from_ms)
-        last_ms = scope.now_ms if window.to_ms is None else min(scope.now_ms, window.to_ms - 1)
-        days = range(calendar.day_of(first_ms), calendar.day_of(last_ms) + 1)
-        finished = frozenset(day for day in days if calendar.day_start_ms(day + 1) <= scope.now_ms)
-        return (finished, True) if finished else (frozenset(days), False)
-
     def _ratio(self, formula: Ratio | Share) -> Series:
         if isinstance(formula, Share):
             up = Series(list(self._total(formula.part, "")))
-            down = Series(list(self._total(formula.part, "whole")))
+            down = Series(list(self._total(formula.whole or formula.part, whole_variant(formula))))
         else:
             up, down = self._sum(formula.numerator), self._sum(formula.divisor)
         reasons = up.reasons | down.reasons
+        times = formula.times / formula.per if isinstance(formula, Ratio) else 1
         values: list[Any] = []
         for index, (top, bottom) in enumerate(zip(up.values, down.values, strict=True)):
             if top is None or bottom is None or not bottom:
                 values.append(None)
                 reasons.setdefault(index, "zero_divisor")
             else:
-                values.append(top / bottom)
+                values.append(top / bottom * times)
+        if isinstance(formula, Share) and formula.guarded:
+            # A group of a few is a person or two: nothing is said of it.
+            least = self.scope.columns.settings.board.min_group
+            for index, top in enumerate(up.values):
+                if top < least and values[index] is not None:
+                    values[index], reasons[index] = None, "below_minimum"
         return Series(values, reasons, up.partial | down.partial)
+
+    def _rank(self, metric: Metric, formula: Rank) -> Series:
+        """Return places, 1 first, among rows that differ in the ranked dimension alone."""
+        ranked = [dim for dim in self.scope.names if dim in formula.among]
+        if not ranked:
+            what = f"{metric.id} ranks rows, and the question names none to rank."
+            raise QueryError(what, reason="needs_dimension", mend=f"Ask by={' or by='.join(formula.among)}.")
+        figures = [self._part(part).values for part in formula.by]
+        names = list(zip(*(self.names[dim] for dim in self.scope.names), strict=True))
+        apart = [index for index, dim in enumerate(self.scope.names) if dim not in formula.among]
+        rows: dict[tuple[Any, ...], list[int]] = {}
+        for index, values in enumerate(zip(*figures, strict=True)):
+            if values[0] and "all" not in names[index]:
+                group = (self.row_times[index], *(names[index][at] for at in apart))
+                rows.setdefault(group, []).append(index)
+        places: dict[int, int] = {}
+        for group_rows in rows.values():
+            group_rows.sort(key=lambda index: (*(-(column[index] or 0) for column in figures), names[index]))
+            places |= {index: place for place, index in enumerate(group_rows, start=1)}
+        found = [places.get(index) for index in range(self.height)]
+        return Series(found, {index: "not_ranked" for index, place in enumerate(found) if place is None})
+
+    def _part(self, formula: Total | Ratio) -> Series:
+        return self._ratio(formula) if isinstance(formula, Ratio) else self._sum(formula)
 
     def _weighted(self, formula: Weighted) -> Series:
         values: list[Any] = self._weighted_sums(formula.numerator)
@@ -389,11 +311,7 @@ class Cells:
         columns = [[factor * value for value in self._total(Total((name,)), "")] for factor, name in terms]
         return [sum(values) for values in zip(*columns, strict=True)]
 
-    def _figure(
-        self,
-        metric: Metric,
-        formula: AdderFigure | StockFigure | LossFigure | GoalFigure | FreshnessFigure | CompareFigure,
-    ) -> Series:
+    def _figure(self, metric: Metric, formula: Formula) -> Series:
         frame, why = self._figures[metric.id]
         keys = list(self.scope.keys)
         if frame.height == 0:
@@ -403,11 +321,7 @@ class Cells:
             values = joined.get_column("value").to_list()
         if isinstance(formula, FreshnessFigure) and formula.column == "records":
             values = [value or 0 for value in values]
-        missing = "no_target" if isinstance(formula, GoalFigure) else "not_in_stock_feed"
-        if isinstance(formula, AdderFigure):
-            missing = "zero_divisor"
-        if isinstance(formula, CompareFigure):
-            missing = "no_benchmark"
+        missing = missing_reason(formula)
         rows = self._index.rows()
         reasons = {
             index: why.get(rows[index], missing) for index, value in enumerate(values) if value is None
@@ -442,7 +356,7 @@ class Cells:
     def _mark_no_source(self, metric: Metric, series: Series) -> None:
         """A topic feeds a shop from its first record on: before, there is no value, not zero."""
         shop_id = self.scope.shop.shop_id
-        since = [self.scope.columns.source_since_ms(shop_id, topic) for topic in metric.topics]
+        since = [fed_since_ms(self.scope.columns, shop_id, topic) for topic in metric.topics]
         if (metric.windows == "now" or metric.is_comparison) and metric.topics:
             if None in since and "no_source" in metric.null_reasons:
                 self._mark(series, "no_source", lambda _: True)
@@ -455,26 +369,50 @@ class Cells:
     def _mark_catching_up(self, metric: Metric, series: Series) -> None:
         """A rate of topics that are too far apart says nothing for what the later one has not reached."""
         scope = self.scope
-        found = [scope.columns.watermark_ms(scope.shop.shop_id, topic) for topic in metric.topics]
+        columns, shop_id = scope.columns, scope.shop.shop_id
+        # The silence of a reference record says nothing.
+        topics = [topic for topic in metric.topics if topic not in REFERENCE_TOPICS]
+        found = [columns.watermark_ms(shop_id, one) for topic in topics for one in self._fed_by(topic)]
         marks = [min(mark, scope.now_ms) for mark in found if mark is not None]
         if not marks or max(marks) - min(marks) <= scope.columns.settings.board.catching_up_ms:
             return
         behind = min(marks)
         self._mark(series, "catching_up", lambda index: min(self.spans[index][1], scope.now_ms) > behind)
 
+    def _fed_by(self, topic: str) -> tuple[str, ...]:
+        """Return which topics feed what one topic would: its own, that of ready-made counts, or both."""
+        told = told_since_ms(self.scope.columns, self.scope.shop.shop_id, topic) is not None
+        return (topic, READY_MADE_TOPIC) if told else (topic,)
+
+    def _mark_no_primary(self, series: Series) -> None:
+        """Of several ad accounts one must be chosen before anything is said of "the" ads (X-50)."""
+        ads = self.scope.columns.ads(self.scope.shop.shop_id)
+        if "ad_account" not in self.scope.needs and ads.primary_account() is None and ads.metrics().height:
+            self._mark(series, "no_primary_ad_account", lambda _: True)
+
     def _mark_people(self, metric: Metric, series: Series) -> None:
         """Events without a user_key are no people: nothing can be said where none of them has one."""
-        for leaf, (frame, error) in self._people.items():
-            if leaf.measure not in set(measures_of(metric.formula)):
+        own = set(measures_of(metric.formula))
+        for leaf, error in self._leaves.errors.items():
+            if leaf.measure not in own:
                 continue
+            frame = self._leaves.values[leaf]
             counts, keyed = int(frame.get_column("count").sum()), int(frame.get_column("keyed").sum())
             if keyed:
                 self.relative_error[metric.id] = max(error, self.relative_error.get(metric.id, 0.0))
             if counts:
                 share = keyed / counts
                 self.coverage[metric.id] = min(share, self.coverage.get(metric.id, 1.0))
-            if leaf.variant == "whole":
+            if leaf.is_whole:
                 continue
+            made = self._leaves.ready_made.get(leaf)
+            if made is not None:
+                totals, events = self._joined(made, leaf, "value"), self._column(leaf, "count")
+                self._mark(
+                    series,
+                    "source_gives_no_people",
+                    lambda index, totals=totals, events=events: totals[index] > 0 and not events[index],  # type: ignore[misc] # bound per leaf
+                )
             seen, known = self._column(leaf, "count"), self._column(leaf, "keyed")
             none_at_all = bool(counts) and not keyed
             self._mark(

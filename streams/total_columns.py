@@ -58,7 +58,7 @@ TOTAL_SCHEMA: Final[dict[str, pl.DataType]] = {
     "day": pl.Int32(),
     "atom": pl.UInt8(),
 }
-"""One row per bucket: its own counts, also where the source sends running totals; 0 for what it does not tell."""
+"""One row per bucket: its own counts, also where the source sends running totals; null for what it does not tell."""
 
 _RAW: Final[dict[str, pl.DataType]] = TOTAL_SCHEMA | {
     "leaf": _TEXT,
@@ -195,18 +195,11 @@ def _own_counts(raw: pl.DataFrame) -> pl.DataFrame:
     since = pl.when("live").then(pl.lit(0, dtype=pl.Int32)).otherwise("day")
     series = ["product_id", "leaf", "content_id", since.alias("_since")]
     running = raw.filter("running").sort("at_ms", SLOT)
+    known = {name: pl.col(name).forward_fill().over(series) for name in _COUNTS}
     risen = running.with_columns(
-        (
-            pl.col(name).forward_fill().fill_null(0)
-            - pl.col(name).forward_fill().fill_null(0).shift(1, fill_value=0)
-        )
-        .over(series)
-        .alias(name)
-        for name in _COUNTS
+        (total - total.shift(1).over(series).fill_null(0)).alias(name) for name, total in known.items()
     )
-    return pl.concat([raw.filter(~pl.col("running")), risen]).select(
-        pl.col(name).fill_null(0) if name in _COUNTS else pl.col(name) for name in TOTAL_SCHEMA
-    )
+    return pl.concat([raw.filter(~pl.col("running")), risen]).select(TOTAL_SCHEMA.keys())
 
 
 def _history_rows(slots: list[int], rows: list[FactRow]) -> pl.DataFrame:

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Final
 
 from streams.catalogue import DIMENSIONS, GROUPS, METRICS, NULL_REASONS, Metric
+from streams.comparison import COMPARISONS
 from streams.cubes import CUBES, TRAFFIC
 from streams.formulas import MEASURES, describe, measures_of
+from streams.metrics_ads import AD_METRICS, AUDIENCE_METRICS
+from streams.metrics_compare import COMPARE_METRICS
+from streams.metrics_content import CONTENT_METRICS
 from streams.metrics_now import FRESHNESS_METRICS, GOAL_METRICS, STOCK_METRICS
 from streams.metrics_sales import CUSTOMER_METRICS, REFUND_METRICS, SALES
-from streams.metrics_traffic import TRAFFIC_METRICS
+from streams.metrics_traffic import FUNNEL_METRICS, TRAFFIC_METRICS
 from streams.request import PARAMETERS
 from streams.topics import TOPICS
 from streams.windows import FORMS
@@ -21,10 +25,14 @@ SECTIONS: Final[dict[str, tuple[Metric, ...]]] = {
     "Sales and money in": SALES,
     "Customers": CUSTOMER_METRICS,
     "Refunds": REFUND_METRICS,
-    "Traffic, conversion and funnel": TRAFFIC_METRICS,
+    "Traffic, conversion and funnel": (*TRAFFIC_METRICS, *FUNNEL_METRICS),
+    "Content and creators": CONTENT_METRICS,
+    "Audience": AUDIENCE_METRICS,
+    "Advertising": AD_METRICS,
     "Stock": STOCK_METRICS,
     "Goals": GOAL_METRICS,
     "Freshness and outcomes": FRESHNESS_METRICS,
+    "Comparison and restatement": COMPARE_METRICS,
 }
 
 _INTRO: Final = """\
@@ -77,6 +85,21 @@ point; with `sort` the metric descending (null last, the worst stock status and 
 time and name.
 """
 
+_SIDES: Final = """
+Each metric gets three more columns: `<metric>_compared`, the other side's value; `<metric>_difference`, own less
+other; `<metric>_pct`, that as a fraction of other, null `zero_divisor` where it is 0. An item that only one side has
+gets its row too.
+
+Both sides hold the same part. A window that is not over is compared with what the other side had at the same time
+of the shop's clock: orders to the moment, traffic through the last full quarter hour, means through the last
+finished day; `through_ms` says where, and the metric's own value ends there as well. A campaign of fewer days ends
+both sides, and so does a shorter month while the month is open; a month that is over is compared whole.
+
+Rows by time stand beside the same day, counted from the start, and the same hour of the clock. The second pass of
+an hour that the clock repeats, and a day that the other month does not have, have nothing beside them
+(`no_counterpart`); totals hold them.
+"""
+
 _CUBES: Final = """\
 Orders, refunds and states are kept one by one and answer any combination of their dimensions. Traffic is
 added up, and answers what one of these cubes keeps; slices and leaves come from the atom. Anything else is
@@ -87,7 +110,7 @@ refused with the nearest `by` that works (`no_cube`), and a window that cuts a c
 
 def documents(_root: Path) -> dict[str, str]:
     """Return the page by its path from the top of the checkout."""
-    parts = [_INTRO, _windows(), _rows(), _dimensions(), _reasons(), _cubes(), _contents()]
+    parts = [_INTRO, _windows(), _comparisons(), _rows(), _dimensions(), _reasons(), _cubes(), _contents()]
     for title, metrics in SECTIONS.items():
         parts.append(f"## {title}\n")
         parts.extend(_metric(metric) for metric in metrics)
@@ -105,9 +128,16 @@ def _windows() -> str:
 recording. `as_of_ms` is the least event time up to which the topics that the metrics read are complete, never
 beyond now (X-79). `state` is `provisional` until the window's last day is final (18:00 shop time of the next
 day, setting `day_final_hour`), then `final`, or `restated` when an order or refund of these days arrived
-after that (X-63, X-77).
+after that; `restated` then says by how much, per metric (X-63, X-77).
 """
     ]
+    return "\n".join(lines)
+
+
+def _comparisons() -> str:
+    lines = ["## Comparison\n", "| compare | with |", "| --- | --- |"]
+    lines += [f"| `{form}` | {_cell(text)} |" for form, text in COMPARISONS.items()]
+    lines += [_SIDES]
     return "\n".join(lines)
 
 

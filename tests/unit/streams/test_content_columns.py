@@ -295,9 +295,9 @@ def test_ready_made_counts_of_a_bucket_are_its_own_and_the_highest_revision_hold
         total(NOON, product="B", impressions=7),
     )
     assert table(columns.totals(SHOP).traffic(), "product_id", "at_ms", "impressions", "clicks") == [
-        ("A", NOON, 110, 0),
-        ("A", NOON + 900_000, 20, 0),
-        ("B", NOON, 7, 0),
+        ("A", NOON, 110, None),
+        ("A", NOON + 900_000, 20, None),
+        ("B", NOON, 7, None),
     ]
 
 
@@ -313,6 +313,19 @@ def test_running_totals_count_what_they_rose_by_and_begin_anew_with_the_day() ->
         found = table(columns_of(*events).totals(SHOP).traffic(), "at_ms", "impressions")
         # A total that falls was corrected: the day's sum is its last total.
         assert [count for _, count in found] == [500, 120, 30, -5]
+
+
+def test_what_a_running_total_leaves_out_for_a_while_is_not_counted_twice() -> None:
+    columns = columns_of(
+        total(NOON, mode="running_total", impressions=100),
+        total(NOON + 900_000, mode="running_total", clicks=4),
+        total(NOON + 1_800_000, mode="running_total", impressions=130, clicks=9),
+    )
+    assert [row[1:] for row in table(columns.totals(SHOP).traffic(), "at_ms", "impressions", "clicks")] == [
+        (100, None),
+        (0, 4),
+        (30, 5),
+    ]
 
 
 def test_running_totals_of_a_live_run_over_midnight() -> None:

@@ -1,0 +1,135 @@
+"""Where facts are as frames, and which column is which dimension: what a measure over facts is counted in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from streams.measures import Frame
+
+if TYPE_CHECKING:
+    from streams.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class FactFrame:
+    """One kind of rows.
+
+    Attributes:
+        read: gives them, with `day` and, where slices can be asked for, `atom`.
+        at: the instant that decides on the window.
+        columns: by dimension; slices, leaves and owners come from the atom.
+        never_missing: dimensions that every row has.
+    """
+
+    read: Callable[[Scope], pl.DataFrame]
+    at: str
+    columns: Mapping[str, str]
+    never_missing: frozenset[str] = frozenset()
+
+
+_SOLD: Final = {
+    "product": "product_id",
+    "sku": "sku_id",
+    "creator": "creator_id",
+    "content": "content_id",
+    "sub_campaign": "sub_campaign_id",
+    "territory": "territory",
+    "ad": "ad_id",
+    "status": "status",
+}
+_ALWAYS_SOLD: Final = frozenset({"product", "sku", "status"})
+_POSTED: Final = {"content": "content_id", "creator": "creator_id", "account": "account_id"}
+
+
+def _ads(scope: Scope) -> pl.DataFrame:
+    """Return the ads of the primary account; asked by ad account, every one's (X-50)."""
+    ads = scope.columns.ads(scope.shop.shop_id)
+    return ads.metrics() if "ad_account" in scope.needs else ads.of_primary()
+
+
+def _ad_refunds(scope: Scope) -> pl.DataFrame:
+    """Return refunds of order lines that are attributed to one of these ads, with its account."""
+    accounts = (
+        _ads(scope)
+        .select("ad_id", "ad_account_id")
+        .sort("ad_id", "ad_account_id")
+        .unique("ad_id", keep="first", maintain_order=True)
+    )
+    refunds = scope.columns.refunds(scope.shop.shop_id)
+    return refunds.join(accounts, on="ad_id", how="inner").with_columns(
+        (pl.col("amount_minor") + pl.col("shipping_minor")).alias("refunded_minor")
+    )
+
+
+FRAMES: Final[dict[Frame, FactFrame]] = {
+    Frame.ORDER_LINES: FactFrame(
+        lambda scope: scope.columns.order_lines(scope.shop.shop_id), "paid_at_ms", _SOLD, _ALWAYS_SOLD
+    ),
+    Frame.REFUNDS: FactFrame(
+        lambda scope: scope.columns.refunds(scope.shop.shop_id), "processed_at_ms", _SOLD, _ALWAYS_SOLD
+    ),
+    Frame.CONTENT: FactFrame(
+        lambda scope: scope.columns.content(scope.shop.shop_id).content_products(),
+        "new_at_ms",
+        {**_POSTED, "product": "product_id", "sub_campaign": "sub_campaign_id"},
+    ),
+    Frame.CONTENT_DAYS: FactFrame(
+        lambda scope: scope.columns.content(scope.shop.shop_id).content_days(), "at_ms", _POSTED
+    ),
+    Frame.ENGAGEMENT: FactFrame(
+        lambda scope: scope.columns.content(scope.shop.shop_id).engagement(),
+        "at_ms",
+        {
+            **_POSTED,
+            "sub_campaign": "sub_campaign_id",
+            "territory": "territory",
+            "age_band": "age_band",
+            "gender": "gender",
+        },
+    ),
+    Frame.VIOLATIONS: FactFrame(
+        lambda scope: scope.columns.content(scope.shop.shop_id).violations(), "opened_at_ms", _POSTED
+    ),
+    Frame.CHECKOUTS: FactFrame(
+        lambda scope: scope.columns.totals(scope.shop.shop_id).checkouts(),
+        "at_ms",
+        {
+            "product": "product_id",
+            "content": "content_id",
+            "creator": "creator_id",
+            "sub_campaign": "sub_campaign_id",
+        },
+    ),
+    Frame.ADS: FactFrame(
+        _ads,
+        "at_ms",
+        {
+            "ad": "ad_id",
+            "ad_account": "ad_account_id",
+            "product": "product_id",
+            "creator": "creator_id",
+            "content": "content_id",
+            "sub_campaign": "sub_campaign_id",
+        },
+    ),
+    Frame.AD_REFUNDS: FactFrame(
+        _ad_refunds, "processed_at_ms", {"ad": "ad_id", "ad_account": "ad_account_id"}
+    ),
+}
+"""Every frame that is not of cubes."""
+
+READY_MADE: Final = FactFrame(
+    lambda scope: scope.columns.totals(scope.shop.shop_id).traffic(),
+    "at_ms",
+    {
+        "product": "product_id",
+        "content": "content_id",
+        "creator": "creator_id",
+        "sub_campaign": "sub_campaign_id",
+    },
+)
+"""Ready-made counts of traffic, which stand beside what the cubes add up."""
