@@ -13,6 +13,7 @@ from aiohttp import web
 from dashboards.alerts_api import AlertsApi
 from dashboards.api import Api
 from dashboards.events_stream import ChangeStream
+from dashboards.explain_api import ExplainApi
 from dashboards.exporter import Exporter
 from dashboards.exports import ExportsApi
 from dashboards.goals_api import GoalsApi
@@ -98,6 +99,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     AlertsApi(board, extras.desk, extras.deliveries).add_routes(app.router)
     GoalsApi(board, extras.campaigns).add_routes(app.router)
     WhatIfApi(board).add_routes(app.router)
+    ExplainApi(board).add_routes(app.router)
     ExportsApi(board).add_routes(app.router)
     ViewsApi(board).add_routes(app.router)
     app.router.add_get("/api/v1/catalogue", api.catalogue)

@@ -296,6 +296,11 @@ class Columns:
         cube = self._cubes.get((name, shop_id))
         return [0.0] * len(groups) if cube is None else [cube.people(label, slots) for label, slots in groups]
 
+    def cube_partitions(self, name: str, shop_id: str, slots: NDArray[np.uint32]) -> dict[int, list[int]]:
+        """Return partition -> events in each cell of a cube, by its `slot` in `cube()`."""
+        cube = self._cubes.get((name, shop_id))
+        return {} if cube is None else cube.by_partition(slots)
+
     def overlaps(
         self, name: str, shop_id: str, pairs: Iterable[tuple[int, int | None]]
     ) -> list[theta.Overlap]:

@@ -162,6 +162,15 @@ class CubeColumns:
             self._unions.popitem(last=False)
         return union.estimate
 
+    def by_partition(self, slots: NDArray[np.uint32]) -> dict[int, list[int]]:
+        """Return partition -> events of each of these cells there; cells of the history are in none."""
+        here = slots < len(self._changed)
+        known = np.where(here, slots, 0)
+        return {
+            partition: np.where(here, part[known], 0).tolist()
+            for partition, part in sorted(self._counts.items())
+        }
+
     def overlap(self, crowd: int, other: int | None) -> theta.Overlap:
         """Return how many people of a cell are in another one too, of a cube with theta sketches.
 

@@ -64,7 +64,7 @@ def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues
             of those that do, `no_detail_before` when the fine buckets are no longer kept.
     """
     cube = choose_cube(scope, measure, metric)
-    cells = _cells(scope, measure, cube)
+    cells = cells_in_scope(scope, measure, cube)
     if not measure.people:
         keys = [*scope.keys, "atom"] if scope.by_atom else list(scope.keys)
         keys = [key for key in keys if key not in CLOSED]
@@ -193,7 +193,7 @@ def _is_whole(scope: Scope, measure: Measure, cube: Cube) -> bool:
     return bool(fine == coarse)
 
 
-def _cells(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
+def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
     """Return slot, count, keyed, day, time and dimensions of the cells in scope."""
     cells = scope.columns.cube(cube.name, scope.shop.shop_id)
     condition = pl.col("event_type") == measure.column

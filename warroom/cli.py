@@ -21,6 +21,7 @@ from streams.windows import FORMS
 from warroom.alerts_command import alerts
 from warroom.configuration import load
 from warroom.doctor_command import doctor
+from warroom.explain_command import explain
 from warroom.export_command import export
 from warroom.goal_command import goal
 from warroom.init_command import init, send_references
@@ -266,6 +267,7 @@ def send_letters(
 
 main.add_command(alerts)
 main.add_command(doctor)
+main.add_command(explain)
 main.add_command(export)
 main.add_command(goal)
 main.add_command(init)
