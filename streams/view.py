@@ -26,6 +26,8 @@ class Shape(StrEnum):
     """One row whose metrics are the stages, in order."""
     TREND = "trend"
     """Rows by time."""
+    SCORECARD = "scorecard"
+    """One row per metric and band (`streams.scorecards`)."""
 
 
 AUTO_GRAIN: Final = "grain"
@@ -43,7 +45,9 @@ class Parameter:
         values: all that it may be; empty: any text.
         default: what holds when it is not given; empty: nothing.
         dimension: a chosen value filters the parts by it; empty: it works through options, metrics or grain.
+        column: a chosen value keeps the rows that have it in this metric or label.
         required: the view has no answer without it.
+        of_shop: field of the shop's own record whose value holds when none is given.
     """
 
     name: str
@@ -51,7 +55,9 @@ class Parameter:
     values: tuple[str, ...] = ()
     default: str = ""
     dimension: str = ""
+    column: str = ""
     required: bool = False
+    of_shop: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +65,15 @@ class Option:
     """A value of a parameter that keeps some rows of a part.
 
     Attributes:
-        parameter, value: when it holds.
+        parameter, value: when it holds; without both always.
         column: metric or label of the row; any_of: what it must be; none_of: what it must not be.
     """
 
     parameter: str
     value: str
     column: str
-    any_of: tuple[str | int | bool, ...] = ()
-    none_of: tuple[str | int | bool, ...] = ()
+    any_of: tuple[str | int | bool | None, ...] = ()
+    none_of: tuple[str | int | bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,15 @@ class Part:
         sort: metrics, descending, the first decides; empty: by time and name.
         limit: most rows; None is all.
         compare: whether the view's comparison applies to it.
+        about: (metric, window) of what the row itself is, whatever filters a reader has chosen: its listing status, its
+            range of GMV. Without a window it is the view's.
+        marked: its metrics are those that the shop's own record marks as KPIs.
+        banded: metrics beside which the rows say where they lie against their band.
         labels: which names are put beside the ids: a dimension of `by`; empty: none.
+        searched: whether a search keeps rows of this part.
         options: values of parameters that keep some rows.
         when: (parameter, values): the part is shown only while the parameter has one of them.
+        ignores: parameters that do not filter this part: its own conditions say the same.
         empty: what a screen says when there is no row.
     """
 
@@ -103,9 +115,14 @@ class Part:
     sort: tuple[str, ...] = ()
     limit: int | None = None
     compare: bool = False
+    about: tuple[tuple[str, str], ...] = ()
+    marked: bool = False
+    banded: tuple[str, ...] = ()
     labels: str = ""
+    searched: bool = True
     options: tuple[Option, ...] = ()
     when: tuple[str, tuple[str, ...]] | None = None
+    ignores: tuple[str, ...] = ()
     empty: str = "Nothing is counted here in this window."
 
 

@@ -42,7 +42,7 @@ class PartAnswer:
     def columns(self) -> list[str]:
         """Names of the columns, in order."""
         answer = self.answer
-        return [] if answer is None else [*answer.by, *self.labels, *answer.metrics]
+        return [] if answer is None else [*answer.by, *self.labels, *answer.columns]
 
     @property
     def state(self) -> str:

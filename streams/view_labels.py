@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
+from streams.atoms import LIVE_ATOMS, OWNERS, VIDEO_ATOMS
 from streams.money import major
 from streams.windows import current_campaign
 
@@ -67,9 +70,83 @@ def _sub_campaigns(columns: Columns, shop_id: str, _now_ms: int) -> Labels:
     }
 
 
+def _contents(columns: Columns, shop_id: str, now_ms: int) -> Labels:
+    """Return what contents are: a LIVE is on air from its start until its end, at most `rules.live_most_ms`."""
+    content = columns.content(shop_id)
+    accounts, most_ms = content.accounts(), columns.settings.rules.live_most_ms
+    found = {}
+    for row in content.contents().iter_rows(named=True):
+        began_ms, ended_ms, account = row["new_at_ms"], row["ended_at_ms"], accounts.get(row["account_id"])
+        over = any(at_ms is not None and at_ms <= now_ms for at_ms in (ended_ms, row["removed_at_ms"]))
+        started = began_ms is not None and now_ms - most_ms < began_ms <= now_ms
+        found[row["content_id"]] = {
+            "title": row["title"],
+            "kind": row["kind"],
+            "owner": "affiliate" if row["account_kind"] == "affiliate" else "own",
+            "account": row["account_id"] if account is None else account.display_name,
+            "creator_id": row["creator_id"],
+            "on_air": row["kind"] == "live" and started and not over,
+            "began_at_ms": began_ms,
+            "ended_at_ms": ended_ms,
+            "variant": row["variant"],
+        }
+    if columns.source_since_ms(shop_id, "content") is None:
+        found |= _sold_contents(columns, shop_id)
+    return found
+
+
+def _sold_contents(columns: Columns, shop_id: str) -> dict[str, dict[str, Any]]:
+    """Return kind and owner of what order lines say they come from, where no record describes any content."""
+    lines = columns.order_lines(shop_id).filter(pl.col("content_id").is_not_null())
+    found = {}
+    for content_id, atom in lines.group_by("content_id").agg(pl.col("atom").min()).iter_rows():
+        kind = "live" if atom in LIVE_ATOMS else "video" if atom in VIDEO_ATOMS else None
+        owner = next((name for name, atoms in OWNERS.items() if atom in atoms), None)
+        found[content_id] = {"kind": kind, "owner": owner}
+    return found
+
+
+def _creators(columns: Columns, shop_id: str, _now_ms: int) -> Labels:
+    accounts = columns.content(shop_id).accounts()
+    return {
+        str(account.creator_id): {"name": account.display_name, "creator_type": account.creator_type}
+        for _, account in sorted(accounts.items(), reverse=True)
+        if account.creator_id is not None
+    }
+
+
+def _ads(columns: Columns, shop_id: str, _now_ms: int) -> Labels:
+    ads = columns.ads(shop_id).metrics()
+    cards = columns.products(shop_id)
+    return {
+        row["ad_id"]: {
+            "ad_campaign_id": row["ad_campaign_id"],
+            "product_id": row["product_id"],
+            "name": cards[row["product_id"]].name if row["product_id"] in cards else None,
+        }
+        for row in ads.sort("at_ms").unique("ad_id", keep="last").iter_rows(named=True)
+    }
+
+
 LABELS: Final[dict[str, tuple[tuple[str, ...], Callable[[Columns, str, int], Labels]]]] = {
     "product": (("name", "category", "price", "in_campaign", "image_url", "product_url"), _products),
     "sku": (("product_id", "name", "in_campaign"), _skus),
+    "content": (
+        (
+            "title",
+            "kind",
+            "owner",
+            "account",
+            "creator_id",
+            "on_air",
+            "began_at_ms",
+            "ended_at_ms",
+            "variant",
+        ),
+        _contents,
+    ),
+    "creator": (("name", "creator_type"), _creators),
+    "ad": (("ad_campaign_id", "product_id", "name"), _ads),
     "campaign": (("name",), _campaigns),
     "sub_campaign": (("name", "joined", "campaign_id"), _sub_campaigns),
 }

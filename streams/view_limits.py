@@ -25,9 +25,13 @@ def check_question(view: View, chosen: Chosen, asked: Sequence[tuple[Part, Seque
     """Refuse what the vendor's page refuses, as far as the question itself says it.
 
     Raises:
-        QueryError: `trend_metrics` (A-67), `hourly_only_ads` (A-69).
+        QueryError: `trend_metrics` (A-67), `hourly_only_ads` (A-69), `baseline_range` (A-45).
     """
     limits = view.limits
+    compare = chosen["compare"]
+    if limits.daily_baseline and compare and not compare.startswith(("baseline:", "benchmark")):
+        what = f"{view.name} compares one day with an own earlier day or a benchmark, not with {compare[:100]!r}."
+        raise QueryError(what, reason="baseline_range", mend=_unbound(view, "Ask compare=baseline:<date>"))
     trends = [(part, metrics) for part, metrics in asked if part.shape is Shape.TREND]
     for part, metrics in trends:
         if limits.most_trend_metrics and len(metrics) > limits.most_trend_metrics:

@@ -12,6 +12,7 @@ from streams.request import MAX_LIMIT, unknown
 from streams.view import COMMON, METRICS, TREND, Shape
 
 if TYPE_CHECKING:
+    from streams.events import Shop
     from streams.metric import Metric
     from streams.view import Part, View
 
@@ -30,6 +31,7 @@ class Chosen:
         values: by name, defaults included; nothing that is empty.
         where: filters as given, `dimension=value`.
         metrics, trend: that the reader chose, `trend` for trends; empty: the view's own.
+        profile: the shop's own record.
         known: the catalogue with the seller's own metrics, which may stand wherever there is a choice.
     """
 
@@ -38,6 +40,7 @@ class Chosen:
     metrics: tuple[str, ...]
     trend: tuple[str, ...]
     known: Mapping[str, Metric]
+    profile: Shop | None
 
     def __getitem__(self, name: str) -> str:
         """Return a parameter's value, empty where it has none."""
@@ -45,6 +48,9 @@ class Chosen:
 
     def metrics_of(self, part: Part) -> tuple[str, ...]:
         """Return what a part shows: what the reader chose of its choices, perhaps none, else its own."""
+        if part.marked:
+            kpis = self.profile.kpis if self.profile is not None else ()
+            return tuple(dict.fromkeys(name for name in kpis if name in self.known))
         wanted = self.trend if part.shape is Shape.TREND else self.metrics
         if not wanted or not part.choices:
             return part.metrics
@@ -61,13 +67,14 @@ def own_of(known: Mapping[str, Metric]) -> list[str]:
     return [name for name in known if name not in CATALOGUE]
 
 
-def choose(view: View, words: Words, known: Mapping[str, Metric]) -> Chosen:
+def choose(view: View, words: Words, known: Mapping[str, Metric], profile: Shop | None) -> Chosen:
     """Return the parameters of a view.
 
     Args:
         view: the record.
         words: by name; one given several times may be a list.
         known: the catalogue with the seller's own metrics.
+        profile: the shop's own record, which some parameters take their default from.
 
     Raises:
         QueryError: `unknown_parameter`, `unknown_value`, `unknown_metric`, `unknown_part`, `unknown_format`,
@@ -75,6 +82,10 @@ def choose(view: View, words: Words, known: Mapping[str, Metric]) -> Chosen:
     """
     own = {parameter.name: parameter for parameter in view.parameters}
     values = {name: each.default for name, each in own.items() if each.default}
+    for name, each in own.items():
+        said = getattr(profile, each.of_shop, None) if each.of_shop else None
+        if said in each.values:
+            values[name] = said
     where: tuple[str, ...] = ()
     for name, given in words.items():
         if name not in own and name not in COMMON:
@@ -101,7 +112,7 @@ def choose(view: View, words: Words, known: Mapping[str, Metric]) -> Chosen:
         raise unknown(values["format"], FORMATS, kind="format")
     _check_part(view, values.get("part", ""))
     metrics, trend = (_metrics(view, name, values.get(name, ""), own_of(known)) for name in _LISTS)
-    return Chosen(values, where, metrics, trend, known)
+    return Chosen(values, where, metrics, trend, known, profile)
 
 
 def _check_part(view: View, name: str) -> None:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from streams import views_campaign, views_products
+from streams import views_campaign, views_content, views_kpis, views_products
+from streams.comparison import SUFFIXES
 from streams.errors import QueryError
 from streams.own_metrics import known_metrics
 from streams.query import run
 from streams.query_figures import REFERENCE_TOPICS
-from streams.request import PARAMETERS as QUERY_PARAMETERS
 from streams.request import parse_request, unknown
-from streams.view import AUTO_GRAIN, GRAIN, SEARCH, Option, Part, View
+from streams.scorecards import COLUMNS, put_places, scorecard
+from streams.view import AUTO_GRAIN, GRAIN, SEARCH, Option, Part, Shape, View
 from streams.view_answer import PartAnswer, ViewAnswer
 from streams.view_labels import LABELS, NO_CARD, SEARCHED, put_labels
 from streams.view_limits import check_answer, check_question
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from streams.columns import Columns
     from streams.metric import Metric
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (*views_campaign.VIEWS, *views_products.VIEWS)}
+VIEWS: Final[dict[str, View]] = {
+    view.name: view
+    for view in (*views_campaign.VIEWS, *views_content.VIEWS, *views_products.VIEWS, *views_kpis.VIEWS)
+}
 """Every view by name, in the order of the documentation."""
 
 _HOURLY: Final = ("today", "yesterday", "day:", "hour:", "stream:")
@@ -61,7 +65,8 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
     Raises:
         QueryError: a parameter is not right, a limit of the vendor's page binds, or no part has an answer.
     """
-    chosen = choose(view, words, known_metrics(columns.settings))
+    profile = columns.profile(_shop_of(columns, words))
+    chosen = choose(view, words, known_metrics(columns.settings), profile)
     asked = [
         (part, metrics)
         for part in view.parts
@@ -75,7 +80,7 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
     errors: list[QueryError] = []
     for part, metrics in asked:
         try:
-            answered.append(_ask(columns, view, part, metrics, chosen, now_ms))
+            answered.append(_ask_part(columns, view, part, metrics, chosen, now_ms))
         except QueryError as error:
             errors.append(error)
             answered.append(PartAnswer(part, None, refused=str(error)))
@@ -98,6 +103,13 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
     )
 
 
+def _shop_of(columns: Columns, words: Words) -> str:
+    """Return the shop whose record gives defaults; the query layer says what is wrong with a shop that is not there."""
+    wanted, known = words.get("shop", ""), columns.shops()
+    named = wanted if isinstance(wanted, str) else wanted[-1]
+    return named or (known[0] if len(known) == 1 else "")
+
+
 def _check_sort(view: View, chosen: Chosen) -> None:
     known = list(dict.fromkeys(name for part in view.parts for name in (*part.metrics, *part.choices)))
     known += chosen.metrics
@@ -109,6 +121,19 @@ def _is_shown(part: Part, chosen: Chosen) -> bool:
     if chosen["part"] and chosen["part"] != part.name:
         return False
     return part.when is None or chosen[part.when[0]] in part.when[1]
+
+
+def _ask_part(
+    columns: Columns, view: View, part: Part, metrics: Sequence[str], chosen: Chosen, now_ms: int
+) -> PartAnswer:
+    """Ask a part; by day where its hours are not kept and the reader has not asked for hours."""
+    try:
+        return _ask(columns, view, part, metrics, chosen, now_ms)
+    except QueryError as error:
+        if error.reason != "no_cube" or AUTO_GRAIN not in part.by or chosen[GRAIN.name]:
+            raise
+        by = tuple("day" if dim == AUTO_GRAIN else dim for dim in part.by)
+        return _ask(columns, view, dataclasses.replace(part, by=by), metrics, chosen, now_ms)
 
 
 def _ask(
@@ -124,8 +149,17 @@ def _ask(
         raise QueryError(what, reason="no_such_dimension", mend="Leave the filter out.")
     sort = _sort(part, chosen, where)
     options = [option for option in part.options if chosen[option.parameter] == option.value]
+    options += [
+        Option(each.name, chosen[each.name], each.column, any_of=(chosen[each.name],))
+        for each in view.parameters
+        if each.column and chosen[each.name]
+    ]
     # Conditions may read a metric that the reader did not choose: it is asked for and taken off again.
-    extra = [name for name in (*sort, *(option.column for option in options)) if name in chosen.known]
+    extra = [
+        name
+        for name in (*sort, *(option.column for option in options))
+        if name in chosen.known and name not in dict(part.about)
+    ]
     words: dict[str, str | Sequence[str]] = {
         "metrics": list(dict.fromkeys((*kept, *extra))),
         "by": by,
@@ -134,12 +168,19 @@ def _ask(
         "where": [f"{dimension}={value}" for dimension, value in where],
         "sort": sort[0] if len(sort) == 1 else "",
     }
-    if part.compare and chosen["compare"] and "compare" in QUERY_PARAMETERS:
+    if part.compare and chosen["compare"]:
         words["compare"] = chosen["compare"]
     answer = run(columns, parse_request(words, known=chosen.known), now_ms=now_ms)
+    if part.shape is Shape.SCORECARD:
+        card = scorecard(answer, chosen.known, chosen.profile)
+        return PartAnswer(part, card, COLUMNS, left_out, _needs(columns, answer, chosen.known))
     labels = LABELS[part.labels][0] if part.labels else ()
+    about = [name for name, _ in part.about]
+    answer = _with_about(columns, part, answer, window, chosen, now_ms)
+    kept += about
     rows = [dict(row) for row in answer.rows]
     missing = put_labels(columns, answer.shop_id, part.labels, rows, now_ms) if part.labels else {}
+    labels += put_places(answer, rows, part.banded, chosen.profile)
     order = [index for index, row in enumerate(rows) if _keeps(row, options)]
     order = [index for index in order if _found(rows[index], part, labels, chosen[SEARCH.name])]
     if len(sort) > 1:
@@ -152,10 +193,45 @@ def _ask(
     return PartAnswer(part, shown, labels, left_out, _needs(columns, shown, chosen.known), titles)
 
 
+def _with_about(
+    columns: Columns, part: Part, answer: Answer, window: str, chosen: Chosen, now_ms: int
+) -> Answer:
+    """Put beside the rows what they are themselves (`Part.about`), asked without the reader's filters."""
+    for about_window in dict.fromkeys(about for _, about in part.about):
+        names = [name for name, about in part.about if about == about_window]
+        words = {"metrics": names, "by": answer.by, "shop": answer.shop_id, "window": about_window or window}
+        found = run(columns, parse_request(words, known=chosen.known), now_ms=now_ms)
+        places = {tuple(row[dim] for dim in answer.by): number for number, row in enumerate(found.rows)}
+        beside = [places.get(tuple(row[dim] for dim in answer.by)) for row in answer.rows]
+        rows = [
+            row | {name: None if at is None else found.rows[at][name] for name in names}
+            for row, at in zip(answer.rows, beside, strict=True)
+        ]
+        nulls = dict(answer.nulls)
+        for name in names:
+            why = {at: reason for reason, numbers in found.nulls.get(name, {}).items() for at in numbers}
+            reasons: dict[str, list[int]] = {}
+            for number, (row, at) in enumerate(zip(rows, beside, strict=True)):
+                if row[name] is None:
+                    reasons.setdefault("not_told" if at is None else why[at], []).append(number)
+            if reasons:
+                nulls[name] = reasons
+        answer = dataclasses.replace(
+            answer,
+            metrics=(*answer.metrics, *names),
+            rows=rows,
+            nulls=nulls,
+            units=answer.units | found.units,
+        )
+    return answer
+
+
 def _filters(view: View, part: Part, chosen: Chosen) -> list[tuple[str, str]]:
     filters = list(part.where)
     for parameter in view.parameters:
         value = chosen[parameter.name]
+        if parameter.name in part.ignores:
+            continue
         if parameter.dimension and value and value != parameter.default:
             filters.append((parameter.dimension, value))
     if chosen.where:
@@ -207,7 +283,7 @@ def _keeps(row: dict[str, Any], options: Sequence[Option]) -> bool:
 
 
 def _found(row: dict[str, Any], part: Part, labels: Sequence[str], text: str) -> bool:
-    if not text or not part.labels:
+    if not text or not part.labels or not part.searched:
         return True
     wanted = text.casefold()
     return any(
@@ -229,23 +305,26 @@ def _shown(
     def moved(numbers: Sequence[int]) -> list[int]:
         return sorted(place[number] for number in numbers if number in place)
 
+    gone = [name for name in answer.metrics if name not in metrics]
+    dropped = {name + suffix for name in gone for suffix in ("", *SUFFIXES)}
     nulls = {
         name: found
         for name, reasons in answer.nulls.items()
-        if name in metrics and (found := {why: at for why, old in reasons.items() if (at := moved(old))})
+        if name not in dropped and (found := {why: at for why, old in reasons.items() if (at := moved(old))})
     }
     nulls |= {name: {NO_CARD: at} for name, old in missing.items() if (at := moved(old))}
-    dropped = [name for name in answer.metrics if name not in metrics]
     kept = [{name: value for name, value in rows[index].items() if name not in dropped} for index in order]
     return dataclasses.replace(
         answer,
         metrics=metrics,
         rows=kept,
         nulls=nulls,
-        partial={name: at for name, old in answer.partial.items() if name in metrics and (at := moved(old))},
-        coverage={name: value for name, value in answer.coverage.items() if name in metrics},
-        relative_error={name: value for name, value in answer.relative_error.items() if name in metrics},
-        units={name: unit for name, unit in answer.units.items() if name in metrics},
+        partial={
+            name: at for name, old in answer.partial.items() if name not in dropped and (at := moved(old))
+        },
+        coverage={name: value for name, value in answer.coverage.items() if name not in dropped},
+        relative_error={name: value for name, value in answer.relative_error.items() if name not in dropped},
+        units={name: unit for name, unit in answer.units.items() if name not in dropped},
     )
 
 

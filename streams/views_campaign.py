@@ -27,7 +27,7 @@ PAGE: Final = "campaign dashboard"
 
 SALES: Final = ("gmv", "orders", "sku_orders", "items_sold", "est_customers", "aov_sku")
 REACH: Final = ("product_impressions", "product_clicks", "ctr", "ctor")
-CORE: Final = (*SALES, *REACH)
+CORE: Final = (*SALES, "est_tiktok_contribution", *REACH)
 
 MORE: Final = (
     *(
@@ -41,6 +41,7 @@ MORE: Final = (
     *("unique_product_impressions", "unique_clicks", "product_page_views", "unique_page_viewers"),
     *("atc_count", "atc_users", "atc_rate", "unique_ctr", "unique_ctor", "unique_atc_rate"),
     *("refunds_amount", "items_refunded", "refund_customers", "cancel_rate"),
+    *("checkouts_initiated", "content_views", "conversion_rate", "ad_spend", "roas"),
 )
 """What a reader may put in place of the headline metrics (S4-74)."""
 
@@ -60,6 +61,7 @@ OF_CAMPAIGN: Final = Option("list", "campaign", "in_campaign", none_of=(False,))
 """Without any campaign every product is shown."""
 
 CHANNELS: Final = (
+    "channel_efficiency_rank",
     "impression_share",
     "product_impressions",
     "product_clicks",

@@ -16,11 +16,13 @@ from streams.view import (
     SEARCH,
     TREND,
     Limits,
+    Option,
     Parameter,
     Part,
     Shape,
     View,
 )
+from streams.views_content import BEHIND_A_FORMAT, CREATOR_TYPE
 
 PAGE: Final = "product guide"
 
@@ -41,6 +43,13 @@ MORE: Final = (
     ),
     *("refund_customers", "unique_product_impressions", "unique_clicks", "unique_ctr", "unique_ctor"),
     *("atc_users", "unique_atc_rate", "product_page_views", "unique_page_viewers", "aov_revenue"),
+    *(
+        "avg_daily_creators_posted",
+        "new_live_count",
+        "new_video_count",
+        "checkouts_initiated",
+        "pdp_to_checkout_rate",
+    ),
 )
 
 FUNNEL: Final = ("product_impressions", "product_clicks", "sku_orders", "ctr", "ctor")
@@ -48,6 +57,34 @@ FUNNEL_PEOPLE: Final = (
     *("unique_product_impressions", "unique_clicks", "est_customers", "unique_ctr", "unique_ctor"),
 )
 """PV and UV forms of the traffic-source funnel (X-64)."""
+
+STATUS: Final = Parameter(
+    "status",
+    "only products with this listing status",
+    ("live", "reviewing", "deactivated", "needs_attention", "draft", "deleted"),
+    column="product_status",
+)
+OPPORTUNITY: Final = Parameter(
+    "opportunity",
+    "only products that the Opportunity Center lists, or does not",
+    ("matched", "not_matched"),
+    column="product_opportunity_matched",
+)
+DELETED: Final = Parameter(
+    "deleted",
+    "products whose listing is deleted; their sales stay in every total",
+    ("hidden", "shown"),
+    "hidden",
+)
+LISTED: Final = Option("deleted", "hidden", "product_status", none_of=("deleted",))
+
+ABOUT: Final = (
+    ("product_status", ""),
+    ("product_gmv_range", "all"),
+    ("product_opportunity_matched", ""),
+    ("best_format", ""),
+)
+"""Labels of a product whatever format is chosen (S1-07 to S1-11)."""
 
 COUNT: Final = Parameter(
     "count",
@@ -70,12 +107,14 @@ VIEWS: Final = (
                 choices=MORE,
                 sort=("gmv", "orders"),
                 labels="product",
+                about=ABOUT,
+                options=(LISTED,),
                 compare=True,
             ),
         ),
-        "S1-03 S1-04 S1-38 S1-40 S1-41 S1-42 S1-43 S1-44 S1-45 S1-46 S1-47 S1-48 S1-49 S1-68",
+        "S1-07 S1-08 S1-09 S1-11 S1-03 S1-04 S1-38 S1-40 S1-41 S1-42 S1-43 S1-44 S1-45 S1-46 S1-47 S1-48 S1-49 S1-68",
         copies=PAGE,
-        parameters=(CONTENT_TYPE, METRICS, SEARCH),
+        parameters=(CONTENT_TYPE, METRICS, SEARCH, STATUS, OPPORTUNITY, DELETED),
         window="last7",
     ),
     View(
@@ -109,6 +148,8 @@ VIEWS: Final = (
                 ("product",),
                 choices=MORE,
                 labels="product",
+                about=(*ABOUT, ("product_rating", "")),
+                searched=False,
                 compare=True,
             ),
             Part(
@@ -143,10 +184,11 @@ VIEWS: Final = (
                 ("slice",),
                 when=("content_type", ("all",)),
             ),
+            *BEHIND_A_FORMAT,
         ),
-        "S1-01 S1-12 S1-13 S1-14 S1-17 S1-18 S1-19",
+        "S1-01 S1-12 S1-13 S1-14 S1-17 S1-18 S1-19 S1-20 S1-21 S1-22 S1-23 S1-24",
         copies=PAGE,
-        parameters=(ONE_PRODUCT, CONTENT_TYPE, METRICS, TREND, GRAIN, COUNT),
+        parameters=(ONE_PRODUCT, CONTENT_TYPE, METRICS, TREND, GRAIN, COUNT, CREATOR_TYPE, SEARCH),
         window="last7",
         limits=Limits(most_trend_metrics=2),
     ),
@@ -158,7 +200,7 @@ VIEWS: Final = (
             Part(
                 "channels",
                 "Channels, the best first",
-                ("ctor", "gmv", *FUNNEL[:3], "ctr", "impression_share"),
+                ("channel_efficiency_rank", "ctor", "gmv", *FUNNEL[:3], "ctr", "impression_share"),
                 ("leaf",),
                 sort=("ctor", "gmv"),
                 compare=True,
@@ -193,7 +235,7 @@ VIEWS: Final = (
             Part(
                 "top",
                 "Top sellers",
-                ("items_sold", "gmv", "orders", "ctor"),
+                ("top_selling_products", "items_sold", "gmv", "orders", "ctor"),
                 ("product",),
                 sort=("items_sold", "gmv"),
                 limit=10,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from replay.generator.scenario import generate
-from streams.view import AUTO_GRAIN
+from streams.view import AUTO_GRAIN, Shape
 from streams.views import VIEWS, run_view
 from tests.oracle import generated_day
 from tests.oracle.asking import columns_of, differences
@@ -27,7 +27,16 @@ PARTS = [
     pytest.param(view.name, part.name, id=f"{view.name}: {part.name}")
     for view in VIEWS.values()
     for part in view.parts
-    if set(part.by) - {AUTO_GRAIN} <= DIMENSIONS and EXACT & set(part.metrics) and part.when is None
+    if set(part.by) - {AUTO_GRAIN} <= DIMENSIONS
+    and EXACT & set(part.metrics)
+    and part.when is None
+    and part.shape is not Shape.SCORECARD
+]
+SCORECARDS = [
+    pytest.param(view.name, part.name, id=f"{view.name}: {part.name}")
+    for view in VIEWS.values()
+    for part in view.parts
+    if part.shape is Shape.SCORECARD and EXACT & set(part.metrics)
 ]
 
 
@@ -80,6 +89,20 @@ def test_a_view_gives_the_figures_of_the_lines(
     assert not faults, "\n".join(faults[:20])
 
 
+@pytest.mark.parametrize(("view", "part"), SCORECARDS)
+def test_a_scorecard_gives_the_figures_of_the_lines(
+    day: tuple[GeneratedDay, Columns], view: str, part: str
+) -> None:
+    oracle, columns = day
+    answer = asked(columns, view, part)
+    assert answer.answer is not None
+    (expected,) = oracle.figures(()).values()
+    found = {row["metric"]: row["value"] for row in answer.answer.rows}
+    known = EXACT & found.keys()
+    assert known
+    assert {name: found[name] for name in known} == {name: pytest.approx(expected[name]) for name in known}
+
+
 @pytest.mark.parametrize("content_type", generated_day.SLICES)
 def test_the_product_list_of_one_format_has_that_formats_figures_and_order(
     day: tuple[GeneratedDay, Columns], content_type: str
@@ -120,7 +143,7 @@ def test_channels_of_all_products_are_ranked_by_conversion(day: tuple[GeneratedD
     answer = asked(columns, "product_traffic", "channels")
     assert answer.answer is not None
     found = oracle.figures(("leaf",))
-    best = sorted(found, key=lambda key: (-(found[key]["ctor"] or 0), -(found[key]["gmv"] or 0)))
+    best = sorted(found, key=lambda key: (-(found[key]["ctor"] or 0), -(found[key]["gmv"] or 0), key))
     assert [row["leaf"] for row in answer.answer.rows] == [key[0] for key in best]
 
 

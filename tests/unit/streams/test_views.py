@@ -100,13 +100,13 @@ def test_a_view_names_what_there_is(view: View) -> None:
     parameters = {parameter.name for parameter in view.parameters}
     assert len({each.name for each in view.parts}) == len(view.parts)
     for each in view.parts:
-        metrics = {*each.metrics, *each.choices, *each.sort}
+        metrics = {*each.metrics, *each.choices, *each.sort, *each.banded, *dict(each.about)}
         assert metrics <= METRICS.keys(), f"{each.name}: {metrics - METRICS.keys()}"
         assert set(each.by) - {AUTO_GRAIN} <= DIMENSIONS.keys()
         assert not each.labels or each.labels in each.by
         labels = LABELS[each.labels][0] if each.labels else ()
         for option in each.options:
-            assert option.parameter in parameters
+            assert option.parameter in {*parameters, ""}
             assert option.column in {*METRICS, *labels}
         assert each.when is None or each.when[0] in parameters
         assert each.title
@@ -176,9 +176,10 @@ def test_a_limit_counts_after_search_and_null_rows_follow_their_rows() -> None:
 def test_a_chosen_metric_takes_the_place_of_the_others_and_the_order_stays() -> None:
     found = part(board(*sales()), "product_list", "list", window="today", metrics="ctr,orders")
     assert found.answer is not None
-    assert found.answer.metrics == ("ctr", "orders")
+    about = dict(VIEWS["product_list"].parts[0].about)
+    assert found.answer.metrics == ("ctr", "orders", *about)
     assert [row["product"] for row in found.answer.rows] == ["A", "B", "C"]
-    assert set(found.answer.rows[0]) == {"product", "ctr", "orders", *LABELS["product"][0]}
+    assert set(found.answer.rows[0]) == {"product", "ctr", "orders", *about, *LABELS["product"][0]}
 
 
 def test_the_people_view_of_the_funnel_takes_the_place_of_the_events_view() -> None:
