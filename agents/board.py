@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from agents.archive import day_folder
+from agents.archiver import Archiver
 from agents.assembly import FlushAssembler
 from agents.client_logs import throttle_client_logs
 from agents.clients import client_options
@@ -42,7 +44,7 @@ MOST_VOUCHING: Final = 32
 
 
 class KafkaBoard:
-    """Implements `streams.board.Board` and `ReportsLag`: `await start()`, later `await stop()`.
+    """Implements `streams.board.Board`, `ReportsLag` and `KeepsHistory`: `await start()`, later `await stop()`.
 
     Args:
         settings: of the process.
@@ -77,6 +79,9 @@ class KafkaBoard:
             self._names[full_name(prefix, CLOCK.name)] = CLOCK.name
             self._tps.append(TopicPartition(full_name(prefix, CLOCK.name), 0))
         self._lag = SourceLag(settings.kafka)
+        self._folder = day_folder(settings)
+        self.columns.read_history(self._folder)
+        self._archiver = Archiver(self.columns, self._folder, self.now_ms)
 
     async def start(self) -> None:
         """Begin to read; `ready` says when everything up to now is in."""
@@ -113,6 +118,20 @@ class KafkaBoard:
     def lag(self) -> int | None:
         """Return how many records the workers have still to fold; None while the broker does not say."""
         return self._lag.records
+
+    def history_fault(self) -> str | None:
+        """Return which days that were written down cannot be read, or why none can be written; None: all is well."""
+        faults = [f"history: {fault}" for _, fault in sorted(self._folder.faults.items())]
+        if self._archiver.trouble is not None:
+            faults.append(f"history: {self._archiver.trouble}")
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        return "; ".join(faults[:3]) + more if faults else None
+
+    async def keep_history(self, may: Callable[[], bool]) -> None:
+        """Write days down as they close, once everything up to the start is in, until cancelled."""
+        while self._loading is not None:
+            await self.changed(self.columns.version)
+        await self._archiver.run(may)
 
     async def changed(self, since: int) -> int:
         """Wait until the columns are newer than `since`, and return their version."""
@@ -210,6 +229,7 @@ class KafkaBoard:
             read = sum([min(await consumer.position(tp), ends[tp]) for tp in self._tps])
             self._loading = f"loading: {read} of {sum(ends.values())} offsets of state read"
         else:
+            self._archiver.begin()
             self._loading = None
             logger.info("The board holds everything up to its start.")
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 
 from dashboards.overview import Overview, UnknownShopError
 from dashboards.problems import problem
+from streams.board import Board, KeepsHistory
 from streams.errors import QueryError
 from streams.formulas import describe
 from streams.own_metrics import known_metrics
 from streams.query import run
 from streams.request import parse_request
-
-if TYPE_CHECKING:
-    from streams.board import Board
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -91,4 +89,9 @@ class Api:
         waiting = self._board.ready()
         if waiting is not None:
             return problem(503, "loading", f"The board is not whole yet: {waiting}.")
+        # What is hot is answered and evaluated all the same; who runs the board must see to the files.
+        fault = self._board.history_fault() if isinstance(self._board, KeepsHistory) else None
+        if fault is not None:
+            what = f"Old days cannot be answered: {fault}."
+            return problem(503, "history_damaged", what, mend="Run `warroom doctor`.")
         return json_answer({"status": "ready"})

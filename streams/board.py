@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -88,6 +88,23 @@ class ReportsLag(Protocol):
 
     def lag(self) -> int | None:
         """Return the records on the source topics that are not folded yet; None while that is unknown."""
+        ...
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """A board that writes days down before they leave the state, and reads them back."""
+
+    def history_fault(self) -> str | None:
+        """Return which days that were written down cannot be read, and what to do; None while all is well."""
+        ...
+
+    async def keep_history(self, may: Callable[[], bool]) -> None:
+        """Write days down as they close, until cancelled.
+
+        Args:
+            may: whether this is the board that does so; the others wait for its files.
+        """
         ...
 
 

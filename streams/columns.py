@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 import polars as pl
 
-from streams import cubes
+from streams import cubes, sketches, theta
 from streams.cube_columns import CubeColumns
-from streams.cubes import CUBE_BY_NAME, is_former
+from streams.cubes import CUBE_BY_NAME, Grain, is_former
 from streams.days import BusinessCalendar
 from streams.fact_columns import FactColumns
+from streams.history import FIRST_SLOT, Past
 from streams.outcomes import Outcome
 from streams.settings import Settings, ShopSettings
 from streams.state import CubeRow, Flush, PeopleRow, Position, ShopSpan, StateRow
@@ -26,10 +27,10 @@ from streams.state import CubeRow, Flush, PeopleRow, Position, ShopSpan, StateRo
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from streams import theta
     from streams.ad_columns import AdColumns
     from streams.content_columns import ContentColumns
     from streams.events import Campaign, Heartbeat, Product, Shop
+    from streams.history import DayStore
     from streams.total_columns import TotalColumns
 
 
@@ -58,6 +59,7 @@ class Columns:
         self._positions: dict[tuple[int, str], Position] = {}
         self._history: set[tuple[int, str]] = set()
         self._lagging: frozenset[tuple[int, str]] = frozenset()
+        self._past: Past | None = None
         self._heard: dict[tuple[str, str], int] = {}
 
     def apply(self, flush: Flush, *, history: bool = False) -> None:
@@ -70,6 +72,8 @@ class Columns:
         """
         for row in _present(flush.rows):
             name, shop_id = row.key.cube, row.key.shop_id
+            if row.events is None and self._past and self._past.holds_back(name, shop_id, row.key.bucket):
+                continue
             cube = self._cubes.get((name, shop_id))
             if cube is None:
                 cube = self._cubes[name, shop_id] = CubeColumns(CUBE_BY_NAME[name])
@@ -108,6 +112,10 @@ class Columns:
         if lagging != self._lagging:
             self._lagging = lagging
             self.version += 1
+
+    def lagging(self) -> frozenset[tuple[int, str]]:
+        """Return which (partition, topic) still have records that are not folded."""
+        return self._lagging
 
     def positions(self) -> list[tuple[int, Position]]:
         """Return (partition, position) of every source topic, by partition and topic."""
@@ -264,6 +272,38 @@ class Columns:
         cube = self._cubes.get((name, shop_id))
         return CubeColumns(CUBE_BY_NAME[name]).frame() if cube is None else cube.frame()
 
+    def read_history(self, store: DayStore) -> None:
+        """Read days before `day_boundary` from what was written down, once there is a boundary."""
+        self._past = Past(store, self.calendar)
+
+    def day_boundary(self, shop_id: str) -> int | None:
+        """Return the first day whose traffic is read from memory; None: all of it is."""
+        return None if self._past is None else self._past.boundary(shop_id)
+
+    def set_day_boundary(self, shop_id: str, day: int) -> None:
+        """Forget the cells of days before `day`; they are read from the history, or are gone."""
+        if self._past is None:
+            return
+        self._past.set_boundary(shop_id, day)
+        start_ms = self.calendar(shop_id).day_start_ms(day)
+        for (name, shop), cells in self._cubes.items():
+            cube = CUBE_BY_NAME[name]
+            if shop == shop_id and cube.keep == "hot_days":
+                cells.drop(day if cube.grain is Grain.DAY else start_ms)
+        self.version += 1
+
+    def days_gone(self, shop_id: str, since_ms: int) -> list[int]:
+        """Return the days from an instant on of whose traffic nothing is kept any more."""
+        return [] if self._past is None else self._past.gone(shop_id, since_ms)
+
+    def day_cells(self, name: str, shop_id: str, day: int) -> tuple[pl.DataFrame, list[list[bytes]]]:
+        """Return a cube's cells of a day that is in memory, as `cube()`, and the images of the people of each."""
+        cells = self._cubes.get((name, shop_id)) or CubeColumns(CUBE_BY_NAME[name])
+        if CUBE_BY_NAME[name].grain is Grain.DAY:
+            return cells.between(day, day + 1)
+        calendar = self.calendar(shop_id)
+        return cells.between(calendar.day_start_ms(day), calendar.day_start_ms(day + 1))
+
     def cube_since_ms(self, name: str) -> int | None:
         """Return the event time from which a cube holds everything that it keeps; None: it lacks nothing.
 
@@ -283,6 +323,23 @@ class Columns:
         rows = sorted((row.cube, partition, row) for (partition, _), row in self._cube_rows.items())
         return [(partition, row) for _, partition, row in rows]
 
+    def cells(self, name: str, shop_id: str, from_ms: int | None, to_ms: int | None) -> pl.DataFrame:
+        """Return a cube's cells as `cube()` does, with those of the history where a window reaches it.
+
+        Args:
+            name: of the cube.
+            shop_id: whose.
+            from_ms: begin of the window, None: open; cells outside of it may be among those returned.
+            to_ms: its end, None: open.
+
+        Raises:
+            QueryError: `history_damaged`; `no_detail_before` for a cube that was defined otherwise then.
+        """
+        present = self.cube(name, shop_id)
+        return (
+            present if self._past is None else self._past.with_present(present, name, shop_id, from_ms, to_ms)
+        )
+
     def people(
         self, name: str, shop_id: str, groups: Sequence[tuple[Hashable, NDArray[np.uint32]]]
     ) -> list[float]:
@@ -294,7 +351,23 @@ class Columns:
             groups: a label that names the group whenever it is asked for, and its `slot`s in `cube()`.
         """
         cube = self._cubes.get((name, shop_id))
-        return [0.0] * len(groups) if cube is None else [cube.people(label, slots) for label, slots in groups]
+        found = []
+        for label, slots in groups:
+            old = slots >= FIRST_SLOT
+            if self._past is not None and old.any():
+                found.append(self._people_of_both(self._past, name, shop_id, label, slots))
+            else:
+                found.append(0.0 if cube is None else cube.people(label, slots))
+        return found
+
+    def _people_of_both(
+        self, past: Past, name: str, shop_id: str, label: Hashable, slots: NDArray[np.uint32]
+    ) -> float:
+        lg_k = CUBE_BY_NAME[name].lg_k or 0
+        cube = self._cubes.get((name, shop_id))
+        present = None if cube is None else cube.union(label, slots[slots < FIRST_SLOT])
+        crowds = [past.union(label, slots[slots >= FIRST_SLOT], lg_k)]
+        return sketches.estimate(sketches.merge([*crowds, *([] if present is None else [present])], lg_k))
 
     def cube_partitions(self, name: str, shop_id: str, slots: NDArray[np.uint32]) -> dict[int, list[int]]:
         """Return partition -> events in each cell of a cube, by its `slot` in `cube()`."""
@@ -312,7 +385,18 @@ class Columns:
             pairs: slots in `cube()`; None in place of a cell that nobody is in.
         """
         cube = self._cubes.get((name, shop_id))
-        return [] if cube is None else [cube.overlap(crowd, other) for crowd, other in pairs]
+        past, lg_k = self._past, CUBE_BY_NAME[name].lg_k or 0
+        found = []
+        for crowd, other in pairs:
+            if past is not None and crowd >= FIRST_SLOT:
+                images = [
+                    list(past.images(np.array([] if slot is None else [slot], dtype=np.uint32)))
+                    for slot in (crowd, other)
+                ]
+                found.append(theta.overlap(lg_k, *images))
+            elif cube is not None:
+                found.append(cube.overlap(crowd, other))
+        return found
 
     def _facts_of(self, shop_id: str) -> FactColumns:
         facts = self._facts.get(shop_id)

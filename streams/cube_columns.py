@@ -162,6 +162,36 @@ class CubeColumns:
             self._unions.popitem(last=False)
         return union.estimate
 
+    def union(self, label: Hashable, slots: NDArray[np.uint32]) -> hll_sketch | None:
+        """Return everybody in a union of cells, kept under its label; None without any."""
+        self.people(label, slots)
+        found = self._unions.get(label)
+        return None if found is None or not len(slots) else found.people
+
+    def between(self, low: int, high: int) -> tuple[pl.DataFrame, list[list[bytes]]]:
+        """Return the cells with buckets from `low` to before `high`, and the images of the people of each."""
+        cells = self.frame().filter((pl.col("bucket") >= low) & (pl.col("bucket") < high))
+        slots = cells.get_column(SLOT).to_list()
+        parts = (*self._images.values(), *self._large.values())
+        return cells, [[part[slot] for part in parts if slot in part] for slot in slots]
+
+    def drop(self, before: int) -> None:
+        """Forget the cells with earlier buckets: they are read from the history now."""
+        slots = self.frame().filter(pl.col("bucket") < before).get_column(SLOT).to_numpy()
+        if not len(slots):
+            return
+        for columns in (*self._counts.values(), *self._keyed.values()):
+            columns[slots] = 0
+        for images in (*self._images.values(), *self._large.values()):
+            for slot in slots.tolist():
+                images.pop(slot, None)
+        self._forgotten.update(slots.tolist())
+        self._unions.clear()
+        self._overlaps.clear()
+        self._changes += 1
+        self._changed[slots] = self._changes
+        self._frame = None
+
     def by_partition(self, slots: NDArray[np.uint32]) -> dict[int, list[int]]:
         """Return partition -> events of each of these cells there; cells of the history are in none."""
         here = slots < len(self._changed)

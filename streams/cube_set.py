@@ -22,6 +22,9 @@ _SHOP_SHIFT: Final = 40
 _TYPE_SHIFT: Final = 36
 """A scope's parts are packed into one integer to find the distinct ones of a batch: shop, type, number of bucket."""
 
+ARCHIVE_DAYS: Final = 1
+"""A day to which nothing can come any more (`too_late`) is kept for so long: the board writes it down meanwhile."""
+
 _NAMES_GROWTH: Final = 2
 _NAMES_FREE: Final = 200_000
 """Names are coded anew when there are so many more of them than after the last time: those of cells long forgotten
@@ -177,7 +180,7 @@ class CubeSet:
                 calendar = self._admission.calendar(shop_id)
                 # No event is older than 2000; settings may keep more days than the calendar has.
                 oldest = max(
-                    calendar.day_of(self._newest_ms) - self._settings.hot_days,
+                    calendar.day_of(self._newest_ms) - self._settings.hot_days - ARCHIVE_DAYS,
                     calendar.day_of(EARLIEST_MS) - 1,
                 )
                 cutoff = calendar.day_start_ms(oldest)

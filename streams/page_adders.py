@@ -72,7 +72,12 @@ def product_days(
         condition &= pl.col("bucket") <= last_day
     if product is not None:
         condition &= pl.col("product") == product
-    cells = columns.cube(PRODUCT_THETA.name, shop_id).filter(condition)
+    calendar = columns.calendar(shop_id)
+    window = (
+        None if first_day is None else calendar.day_start_ms(first_day),
+        None if last_day is None else calendar.day_start_ms(last_day + 1),
+    )
+    cells = columns.cells(PRODUCT_THETA.name, shop_id, *window).filter(condition)
     views, adds = (cells.filter(pl.col("event_type") == kind) for kind in (VIEW, ADD))
     pairs = views.join(adds.select(*_DAY, pl.col(SLOT).alias("other")), on=_DAY, how="left")
     overlaps = columns.overlaps(PRODUCT_THETA.name, shop_id, pairs.select(SLOT, "other").iter_rows())
@@ -84,7 +89,7 @@ def product_days(
     kept = cells.group_by(_DAY).agg(pl.col("keyed").sum().alias("kept"))
     # The cube of counts is older than the sketches: where it has more, an earlier version folded the rest of the day.
     return (
-        columns.cube(PRODUCT_DAY.name, shop_id)
+        columns.cells(PRODUCT_DAY.name, shop_id, *window)
         .filter(condition)
         .group_by(_DAY)
         .agg(pl.col("count").sum().alias("events"), pl.col("keyed").sum())

@@ -72,7 +72,7 @@ def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues
         counted = (
             expand_atoms(counted, scope.names).group_by(scope.keys).agg(pl.col("count").sum().alias("value"))
         )
-        return TrafficValues(counted)
+        return TrafficValues(counted, since_ms=_since_ms(scope, cube))
     per_day = ["day"] if measure.counts is Counts.DAILY_DISTINCT else []
     groups = (
         expand_atoms(cells, scope.names)
@@ -92,7 +92,7 @@ def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues
         .group_by(scope.keys)
         .agg(pl.col("value", "count", "keyed").sum())
     )
-    return TrafficValues(values, 1.04 / math.sqrt(2 ** (cube.lg_k or 0)))
+    return TrafficValues(values, 1.04 / math.sqrt(2 ** (cube.lg_k or 0)), _since_ms(scope, cube))
 
 
 def choose_cube(scope: Scope, measure: Measure, metric: str) -> Cube:
@@ -106,9 +106,13 @@ def choose_cube(scope: Scope, measure: Measure, metric: str) -> Cube:
         what = f"The window {scope.window.text} cuts the buckets in which {metric} is kept for {words}."
         mend = "Use a window of whole shop-days such as today or range:<date>..<date>."
         raise QueryError(what, reason="grain_too_coarse", mend=mend)
-    for cube in fitting:
-        if cube.keep == "hot_days" or _is_whole(scope, measure, cube):
+    keeping = [cube for cube in fitting if cube.keep == "hot_days"]
+    keeping = keeping or [cube for cube in fitting if _is_whole(scope, measure, cube)]
+    for cube in keeping:
+        if _since_ms(scope, cube) is None:
             return cube
+    if keeping:
+        return keeping[0]
     keep = scope.columns.settings.fold.minute_hours
     what = f"{metric} is kept in that detail for {keep} hours only, and the window {scope.window.text} reaches further."
     raise QueryError(
@@ -116,11 +120,18 @@ def choose_cube(scope: Scope, measure: Measure, metric: str) -> Cube:
     )
 
 
+def _since_ms(scope: Scope, cube: Cube) -> int | None:
+    """Return from when on the cube holds everything of the window, None when it holds all of it."""
+    since_ms = scope.columns.cube_since_ms(cube.name)
+    begin_ms = scope.window.from_ms
+    return None if since_ms is None or (begin_ms is not None and begin_ms >= since_ms) else since_ms
+
+
 def first_and_last_ms(scope: Scope, event_types: Sequence[str]) -> tuple[int, int] | None:
     """Return the first and last bucket of the window that holds events of these types; None without any."""
     name = "shop_minute" if scope.grain == "minute" else "shop_quarter"
     length = MINUTE_MS if scope.grain == "minute" else QUARTER_MS
-    buckets = scope.columns.cube(name, scope.shop.shop_id).filter(
+    buckets = scope.columns.cells(name, scope.shop.shop_id, scope.window.from_ms, scope.window.to_ms).filter(
         pl.col("event_type").is_in(list(event_types)) & _overlaps(scope, length)
     )
     if not buckets.height:
@@ -187,7 +198,10 @@ def _is_whole(scope: Scope, measure: Measure, cube: Cube) -> bool:
         condition &= pl.col("bucket") < scope.window.to_ms // QUARTER_MS * QUARTER_MS
     shop_id = scope.shop.shop_id
     fine, coarse = (
-        scope.columns.cube(name, shop_id).filter(condition).get_column("count").sum()
+        scope.columns.cells(name, shop_id, scope.window.from_ms, scope.window.to_ms)
+        .filter(condition)
+        .get_column("count")
+        .sum()
         for name in (cube.name, "shop_quarter")
     )
     return bool(fine == coarse)
@@ -195,9 +209,9 @@ def _is_whole(scope: Scope, measure: Measure, cube: Cube) -> bool:
 
 def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
     """Return slot, count, keyed, day, time and dimensions of the cells in scope."""
-    cells = scope.columns.cube(cube.name, scope.shop.shop_id)
-    condition = pl.col("event_type") == measure.column
     window = scope.window
+    cells = scope.columns.cells(cube.name, scope.shop.shop_id, window.from_ms, window.to_ms)
+    condition = pl.col("event_type") == measure.column
     calendar = scope.calendar
     if cube.grain is Grain.DAY:
         if window.from_ms is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -141,6 +142,8 @@ class Cells:
             self._mark_catching_up(metric, series)
         if not isinstance(formula, FreshnessFigure):
             self._mark_no_source(metric, series)
+        if any(measure.frame is Frame.TRAFFIC for measure in measures):
+            self._mark_gone(metric, series)
         if any(measure.frame is Frame.ADS for measure in measures):
             self._mark_no_primary(series)
         return series
@@ -352,6 +355,24 @@ class Cells:
         scope = self.scope
         assert scope.grain is not None  # noqa: S101 - rows have a start only then; for the type checker
         return {at: end_of(scope.calendar, scope.grain, at, week_start=scope.week_start) for at in self.times}
+
+    def _mark_gone(self, metric: Metric, series: Series) -> None:
+        """Traffic of days that have left the state without being written down is not zero, it is not known."""
+        columns, shop_id, calendar = self.scope.columns, self.scope.shop.shop_id, self.scope.calendar
+        since = [at for topic in metric.topics if (at := columns.source_since_ms(shop_id, topic)) is not None]
+        gone = columns.days_gone(shop_id, min(since)) if since else []
+        if not gone:
+            return
+        starts_ms = [calendar.day_start_ms(day) for day in gone]
+        ends_ms = [calendar.day_start_ms(day + 1) for day in gone]
+
+        def reaches(index: int) -> bool:
+            begin_ms, end_ms = self.spans[index]
+            # The days are in order: of those that end after the row begins, the first begins before the row ends.
+            first = 0 if begin_ms is None else bisect.bisect_right(ends_ms, begin_ms)
+            return first < len(gone) and starts_ms[first] < end_ms
+
+        self._mark(series, "no_detail_before", reaches)
 
     def _mark_no_source(self, metric: Metric, series: Series) -> None:
         """A topic feeds a shop from its first record on: before, there is no value, not zero."""

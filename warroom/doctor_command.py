@@ -34,6 +34,7 @@ def doctor(config: Path | None, /, delete_replay: str | None, *, as_json: bool, 
     Exit code 0 when nothing is in the way, else 6.
     """
     from agents import topics
+    from agents.archive import check_history
     from agents.doctor import check_broker, check_redis
     from dashboards.doctor import check_alertmanager, check_machine
 
@@ -41,7 +42,7 @@ def doctor(config: Path | None, /, delete_replay: str | None, *, as_json: bool, 
         settings = load(config)
     except SettingsError as error:
         end([bad("settings", error.what, error.mend)], as_json=as_json)
-    findings = [_settings(settings, config), *check_machine(settings)]
+    findings = [_settings(settings, config), *check_machine(settings), check_history(settings)]
     if delete_replay and not offline:
         for name in asyncio.run(topics.delete(for_replay(settings, delete_replay))):
             click.echo(f"deleted topic {name}", err=True)

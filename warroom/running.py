@@ -26,7 +26,7 @@ from dashboards.outbox import Outbox
 from dashboards.routes import notifiers_of
 from dashboards.server import Extras, build_app
 from dashboards.store import stores_beside
-from streams.board import Board, PublishesCampaigns
+from streams.board import Board, KeepsHistory, PublishesCampaigns
 from streams.errors import SettingsError, UnavailableError
 from streams.settings import Settings
 from warroom.configuration import for_replay
@@ -135,6 +135,7 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
             ("evaluation", evaluator.run()),
             ("outbox", outbox.run(board, may=may)),
             ("alertmanager", poster.run(board, may=may)),
+            *([("history", board.keep_history(may))] if isinstance(board, KeepsHistory) else []),
         ):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(_complain)

@@ -331,7 +331,8 @@ def test_names_of_forgotten_cells_do_not_fill_the_memory(monkeypatch: pytest.Mon
     assert max(names) < 60
     assert any(after < before for before, after in itertools.pairwise(names))
     kept = {row.key.bucket for row in board.rows.values() if row.key.cube == "creator_day"}
-    assert len(kept) == 4
+    # Today, three hot days, and one that a board may still be writing down.
+    assert len(kept) == 5
     for (_, key), row in board.rows.items():
         if key.cube == "creator_day":
             assert (row.events, key.dims[0]) == (2, "k1")

@@ -1,0 +1,279 @@
+"""Days that leave the state: written down whole or not at all, read from one place, with the same answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from agents.archive import DayFolder, check_history, day_folder
+from agents.archiver import Archiver
+from streams.answers import Answer
+from streams.columns import Columns
+from streams.days import DAY_MS, HOUR_MS, BusinessCalendar, day_label
+from streams.errors import QueryError
+from streams.fold import PartitionState
+from streams.query import parse_request, run
+from streams.records import RecordBatch
+from streams.settings import BoardSettings, FoldSettings, Settings, ShopSettings
+
+SHOP: Final = "s/1 .."
+BEGIN_MS: Final = 1_761_912_000_000
+"""2025-10-31T12:00Z: the clocks of New York go back on the third day."""
+
+HOT_DAYS: Final = 3
+DAYS: Final = 8
+CALENDAR: Final = BusinessCalendar("America/New_York")
+FIRST_DAY: Final = CALENDAR.day_of(BEGIN_MS)
+SOURCE: Final = {
+    "owner": "seller",
+    "format": "live",
+    "surface": "live_room",
+    "is_paid": False,
+    "account_id": "a",
+    "content_id": "c1",
+}
+
+QUESTIONS: Final = [
+    {"metrics": "product_impressions,unique_page_viewers,product_clicks,product_page_views", "window": "all"},
+    {"metrics": "product_impressions,unique_page_viewers", "window": "all", "by": "day"},
+    {"metrics": "product_impressions", "window": "all", "by": "hour,slice"},
+    {"metrics": "product_impressions,unique_page_viewers", "window": "all", "by": "product,slice"},
+    {"metrics": "product_impressions", "window": "all", "by": "content"},
+    {"metrics": "atc_rate_pdp", "window": "all", "by": "day,product"},
+    {
+        "metrics": "product_impressions,unique_page_viewers",
+        "window": f"range:{day_label(FIRST_DAY + 1)}..{day_label(FIRST_DAY + 5)}",
+    },
+]
+
+
+class Shop:
+    """Two partitions that fold a few events a day, and the board that reads them."""
+
+    def __init__(self, folder: Path, *, hot_days: int = HOT_DAYS) -> None:
+        self.settings = Settings(
+            shops={SHOP: ShopSettings(SHOP, timezone="America/New_York")},
+            fold=FoldSettings(hot_days=hot_days),
+            board=BoardSettings(data_dir=str(folder)),
+        )
+        self.states = [
+            PartitionState(number, shops=self.settings.shops, settings=self.settings.fold)
+            for number in (0, 1)
+        ]
+        self.now_ms = BEGIN_MS
+        self._log: list[Any] = []
+        self._sent = 0
+        self.start()
+
+    def start(self, folder: DayFolder | None = None) -> None:
+        """Start a board anew: it reads what the state still holds, then follows."""
+        self.folder = folder or day_folder(self.settings)
+        self.columns = Columns(self.settings)
+        self.columns.read_history(self.folder)
+        for flush in self._log:
+            self.columns.apply(flush)
+        self.archiver = Archiver(self.columns, self.folder, lambda: self.now_ms)
+        self.archiver.begin()
+
+    def pass_days(self, count: int) -> None:
+        for _ in range(count):
+            for hour in (0, 5, 12):
+                self.sell(self.now_ms + hour * HOUR_MS)
+            self.now_ms += DAY_MS
+
+    def sell(self, at_ms: int) -> None:
+        for partition, state in enumerate(self.states):
+            for topic, event_type in (
+                ("impressions", "product_impression"),
+                ("clicks", "product_click"),
+                ("page_views", "product_page_view"),
+                ("add_to_cart", "add_to_cart"),
+            ):
+                values = [self._event(event_type, at_ms, partition, number) for number in range(3)]
+                first = state.next_offset(topic)
+                state.fold(
+                    RecordBatch(
+                        topic=topic,
+                        partition=partition,
+                        offsets=range(first, first + len(values)),
+                        timestamps_ms=[at_ms] * len(values),
+                        values=values,
+                        keys=[b"k"] * len(values),
+                    )
+                )
+            flush = state.take_flush()
+            assert flush is not None
+            self._log.append(flush)
+            self.columns.apply(flush)
+
+    def _event(self, event_type: str, at_ms: int, partition: int, number: int) -> bytes:
+        self._sent += 1
+        day = CALENDAR.day_of(at_ms)
+        event = {
+            "event_id": f"e{self._sent}",
+            "event_type": event_type,
+            "shop_id": SHOP,
+            "occurred_at_ms": at_ms,
+            "product_id": f"p{number}",
+            # Some people come every day, some once; some are in both partitions.
+            "user_key": f"u{number}" if partition else f"u{number}-{day % 3}",
+            "source": SOURCE if number else None,
+        }
+        return json.dumps({name: value for name, value in event.items() if value is not None}).encode()
+
+    def ask(self, **question: str) -> Answer:
+        return run(self.columns, parse_request(question), now_ms=self.now_ms)
+
+    def answers(self) -> list[dict[str, Any]]:
+        return [self.ask(**question).document() for question in QUESTIONS]
+
+    async def archive(self, *, may: bool = True) -> int:
+        before = len(self.folder.days(SHOP))
+        while await self.archiver.advance(SHOP, may=may):
+            pass
+        return len(self.folder.days(SHOP)) - before
+
+
+def images_in_memory(columns: Columns) -> int:
+    cubes = columns._cubes.values()
+    return sum(
+        len(image)
+        for cube in cubes
+        for part in (*cube._images.values(), *cube._large.values())
+        for image in part.values()
+    )
+
+
+def truth(folder: Path) -> list[dict[str, Any]]:
+    """Answer from a board that has never forgotten anything."""
+    shop = Shop(folder, hot_days=400)
+    shop.pass_days(DAYS)
+    return shop.answers()
+
+
+async def test_answers_are_those_of_a_board_that_forgot_nothing_while_memory_falls(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "a")
+    shop.pass_days(DAYS)
+    full = images_in_memory(shop.columns)
+    before = shop.answers()
+    assert await shop.archive() == DAYS - HOT_DAYS
+    assert shop.answers() == before == truth(tmp_path / "b")
+    assert images_in_memory(shop.columns) < full * 0.6
+    shop.start()
+    assert shop.answers() == before
+
+
+async def test_a_day_is_written_down_once_it_is_closed_and_not_while_a_partition_has_records_to_fold(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(HOT_DAYS)
+    assert await shop.archive() == 0
+    shop.pass_days(1)
+    shop.columns.mark_lagging([(1, "clicks")])
+    assert await shop.archive() == 0
+    shop.columns.mark_lagging([])
+    assert await shop.archive() == 1
+    assert shop.folder.days(SHOP) == {FIRST_DAY}
+
+
+async def test_a_board_that_may_not_write_waits_for_the_file_of_the_one_that_may(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(HOT_DAYS + 1)
+    assert await shop.archive(may=False) == 0
+    other = Shop(tmp_path)
+    other.pass_days(HOT_DAYS + 1)
+    assert await other.archive() == 1
+    assert await shop.archive(may=False) == 1
+    assert shop.answers() == other.answers()
+
+
+class KilledError(Exception):
+    """Ends the process at a step of writing."""
+
+
+STEPS: Final = ("file written", "file there", "manifest written", "manifest there")
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_at_any_step_the_next_board_has_every_day_in_one_whole_place(
+    tmp_path: Path, step: str
+) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(HOT_DAYS + 1)
+    expected = shop.answers()
+
+    def die(reached: str) -> None:
+        if reached == step:
+            raise KilledError
+
+    dying = DayFolder(shop.folder.root, die)
+    shop.start(dying)
+    with pytest.raises(KilledError):
+        await shop.archive()
+    shop.start()
+    boundary = shop.columns.day_boundary(SHOP)
+    assert boundary is not None
+    assert (boundary > FIRST_DAY) is (step == "manifest there")
+    assert shop.folder.days(SHOP) == (frozenset({FIRST_DAY}) if step == "manifest there" else frozenset())
+    assert shop.answers() == expected
+    await shop.archive()
+    assert shop.folder.faults == {}
+    assert shop.folder.days(SHOP) == {FIRST_DAY}
+    assert shop.answers() == expected
+
+
+async def test_a_torn_file_is_an_error_where_it_is_needed_and_never_a_number(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(DAYS)
+    await shop.archive()
+    path = next(shop.folder.root.rglob(f"{day_label(FIRST_DAY + 1)}.parquet"))
+    path.write_bytes(path.read_bytes()[:-10])
+    shop.start()
+    assert "bytes and must have" in shop.folder.faults[SHOP, FIRST_DAY + 1]
+    assert check_history(shop.settings).level == "bad"
+    with pytest.raises(QueryError) as error:
+        shop.ask(metrics="product_impressions", window="all")
+    assert error.value.reason == "history_damaged"
+    assert shop.ask(metrics="product_impressions", window="today").rows == [{"product_impressions": 0}]
+
+
+async def test_a_file_with_a_flipped_bit_is_noticed_before_the_first_number(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(DAYS)
+    await shop.archive()
+    path = next(shop.folder.root.rglob(f"{day_label(FIRST_DAY)}.parquet"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    shop.start()
+    assert shop.folder.faults == {}
+    with pytest.raises(QueryError, match="SHA-256") as error:
+        shop.ask(metrics="product_impressions", window="all")
+    assert error.value.reason == "history_damaged"
+
+
+async def test_days_that_nobody_wrote_down_are_not_zero(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(DAYS)
+    shop.start()  # No board ran meanwhile: the state has forgotten all but the hot days and one.
+    kept = shop.columns.day_boundary(SHOP)
+    assert kept is not None
+    whole = shop.ask(metrics="product_impressions", window="all")
+    assert whole.nulls == {"product_impressions": {"no_detail_before": [0]}}
+    by_day = shop.ask(
+        metrics="product_impressions", window=f"range:{day_label(FIRST_DAY)}..{day_label(kept)}", by="day"
+    )
+    values = {row["day"]: row["product_impressions"] for row in by_day.rows}
+    assert values[day_label(kept)] == 18
+    hot = shop.ask(metrics="product_impressions", window=f"range:{day_label(kept)}..{day_label(kept + 1)}")
+    assert hot.rows == [{"product_impressions": 36}]
+
+
+def test_files_of_a_shop_stay_in_the_folder_whatever_its_name(tmp_path: Path) -> None:
+    folder = DayFolder(tmp_path / "root")
+    for shop_id in ("..", "../../x", ".", "a/b"):
+        assert folder._path(shop_id, FIRST_DAY).resolve().is_relative_to(tmp_path / "root")
