@@ -130,6 +130,8 @@ def _with_columns(table: Table, metrics: Sequence[Metric], other: Mapping[str, S
     for metric in metrics:
         name = metric.id
         table.series[name] = own[name]
+        if metric.is_comparison:
+            continue
         difference, change = differences(own[name], other[name])
         for suffix, series in zip(SUFFIXES, (other[name], difference, change), strict=True):
             table.series[name + suffix] = series

@@ -180,7 +180,9 @@ def _other_scope(scope: Scope, comparison: Comparison, through_ms: int | None) -
     if through_ms is not None and (window.to_ms is None or alignment.other_edge(through_ms) < window.to_ms):
         window = _cut(window, alignment.other_edge(through_ms))
     now_ms = max(scope.now_ms, comparison.columns.vouched_ms)
-    if comparison.columns is scope.columns and (window.to_ms is None or window.to_ms > scope.as_of_ms + 1):
+    own = comparison.columns is scope.columns
+    known_ms = scope.as_of_ms if own else comparison.columns.vouched_ms
+    if window.to_ms is None or window.to_ms > known_ms + 1:
         what = f"What {comparison.text} would compare {scope.window.text} with is not over yet."
         raise QueryError(what, reason="comparison_not_over", mend="Compare with an earlier time.")
     where = tuple(pair for pair in scope.where if not scope.window.content or pair[0] != "content")
@@ -215,15 +217,18 @@ def _union(scope: Scope, comparison: Comparison, parts: Sequence[_Part]) -> pl.D
             index = index.with_columns(pl.Series(TIME, [own[at] for at in times], dtype=pl.Int64))
             index = index.filter(pl.col(TIME) != _NOWHERE)
         frames.append(index)
-    index = pl.concat(frames).unique()
-    if scope.grain is None or not index.height or any(dim not in CLOSED for dim in scope.names):
-        return index.sort(scope.keys)
+    both: pl.DataFrame = pl.concat(frames).unique()
+    if scope.grain is None or not both.height or any(dim not in CLOSED for dim in scope.names):
+        return both.sort(scope.keys)
     # Without an open dimension time is continuous, also between the rows of both sides.
-    first, last = index.get_column(TIME).to_numpy().min(), index.get_column(TIME).to_numpy().max()
-    grid = starts(scope.calendar, scope.grain, int(first), int(last), week_start=scope.week_start)
-    times = pl.DataFrame({TIME: grid}, schema={TIME: pl.Int64()})
-    names = index.select(scope.names).unique()
-    return (times.join(names, how="cross") if scope.names else times).select(scope.keys).sort(scope.keys)
+    at_ms = both.get_column(TIME).to_numpy()
+    grid = starts(
+        scope.calendar, scope.grain, int(at_ms.min()), int(at_ms.max()), week_start=scope.week_start
+    )
+    rows = pl.DataFrame({TIME: grid}, schema={TIME: pl.Int64()})
+    if scope.names:
+        rows = rows.join(both.select(scope.names).unique(), how="cross")
+    return rows.select(scope.keys).sort(scope.keys)
 
 
 def _beside(scope: Scope, comparison: Comparison, index: pl.DataFrame) -> pl.DataFrame:

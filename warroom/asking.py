@@ -34,7 +34,16 @@ def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form
     request = parse_request(parameters_of(words, window="all", form=form), known=known_metrics(settings))
     recording = Recording.open(path)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
-    return run(columns, request, now_ms=words["at"] or columns.vouched_ms).text(request.format)
+    beside = _recorded(words["against"], settings) if words.get("against") else {}
+    now_ms = words["at"] or columns.vouched_ms
+    return run(columns, request, now_ms=now_ms, recordings=beside).text(request.format)
+
+
+def _recorded(path: Path, settings: Settings) -> dict[str, Columns]:
+    """Return shop id -> the columns of a recording that another one is compared with."""
+    recording = Recording.open(path)
+    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=None)
+    return dict.fromkeys(columns.shops(), columns)
 
 
 def opened(
@@ -66,6 +75,10 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
     if words["at"] is not None:
         what = "--at looks back in a recording; a board answers as of now."
         raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+    if words.get("against"):
+        what = "A board does not read the recording of --against."
+        mend = "Use --recording, or compare with reference:<date> or reference:<campaign id>."
+        raise QueryError(what, reason="no_recording", mend=mend)
     parameters = parameters_of(words, window="today", form=form)
     try:
         parse_request(parameters, known=known_metrics(settings))
@@ -119,6 +132,6 @@ def parameters_of(words: Mapping[str, Any], *, window: str, form: str) -> Words:
     """Return the grammar's parameters; `window` is the default one."""
     named: Words = {"window": window, "format": form}
     for name, value in words.items():
-        if name != "at" and value not in (None, "", ()):
+        if name not in ("at", "against") and value not in (None, "", ()):
             named[name] = list(value) if isinstance(value, tuple) else str(value)
     return named

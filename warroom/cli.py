@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from streams.comparison import COMPARISONS
 from streams.errors import QueryError, WarRoomError
 from streams.windows import FORMS
 from warroom.alerts_command import alerts
@@ -79,6 +80,11 @@ def echo_json(document: object) -> None:
     "--window",
     help=f"{', '.join(FORMS)}; default today, with --recording all. docs/METRICS.md says what each means.",
 )
+@click.option(
+    "--compare",
+    help=f"{', '.join(COMPARISONS)}: adds the other value, the difference and the percentage to each metric.",
+)
+@click.option("--against", type=folder, help="The recording that --compare recording:... means.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
 @click.option("--sort", help="Metric to sort by, descending; ties by name.")

@@ -42,7 +42,9 @@ from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, re
 FOLDER: Final = Path(__file__).parent / "windows"
 SOURCES: Final = {
     "live": lambda content: Source("seller", "live", "live_room", False, content_id=content),
-    "video": lambda content: Source("affiliate", "video", "feed", False, content_id=content, creator_id="mia"),
+    "video": lambda content: Source(
+        "affiliate", "video", "feed", False, content_id=content, creator_id="mia"
+    ),
 }
 
 
@@ -139,9 +141,7 @@ class Shop:
     def seen(self, at: str, what: str, product: str = "A", people: int = 1, by: str = "") -> list[Event]:
         kind, _, content = by.partition(":")
         source = SOURCES[kind](content) if by else None
-        return [
-            traffic(what, self.time(at), f"u{number}", product, source) for number in range(people)
-        ]
+        return [traffic(what, self.time(at), f"u{number}", product, source) for number in range(people)]
 
     def refunded(self, at: str, money: float, received: str = "") -> list[Event]:
         self._count += 1
