@@ -299,7 +299,7 @@ def _columns(tables: Sequence[Table], *, why: bool) -> list[_Column]:
     metrics = [
         column
         for table in tables
-        for metric in table.answer.metrics
+        for metric in table.answer.columns
         for column in _of_metric(metric, table.answer.units.get(metric), why=why)
     ]
     return list(dict.fromkeys((*leads, *names, *metrics)))

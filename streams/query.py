@@ -86,7 +86,7 @@ def run(
         coverage=table.coverage,
         relative_error=table.relative_error,
         since_ms=table.since_ms,
-        units=table.units,
+        units={name: table.units[name] for name in table.series},
         comparison=table.comparison,
         restated={
             name: major(change, currency) if table.units[name] is Unit.MONEY else change

@@ -170,6 +170,19 @@ def test_a_file_of_one_column_keeps_the_row_whose_value_is_missing() -> None:
     assert list(csv.reader(io.StringIO(data.decode()))) == [["ctr"], [""]]
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_a_comparison_stands_beside_each_metric_as_in_the_answer(form: str) -> None:
+    columns = shop()
+    day_before = [order("before", at("2024-11-28 10:00"), [line("1", "A", 4_000)])]
+    columns.apply(flush_of(day_before, partition=1))
+    export = export_of(format=form, by="", metrics="gmv,orders", window="today", compare="previous")
+    expected = answered(columns, export)
+    assert len(expected[0]) > 4
+    (row,) = _rows(written(columns, export), form)
+    assert list(row) == list(expected[0])
+    assert [float(value) for value in row.values()] == pytest.approx(list(expected[0].values()))
+
+
 def test_parquet_keeps_every_cell_as_it_is_with_types_and_units() -> None:
     columns, export = shop(), export_of(format="parquet", metrics="gmv,orders,ctor,ctr", why="1")
     data = written(columns, export)

@@ -71,7 +71,11 @@ def test_the_text_says_formula_figures_meaning_outcomes_cells_and_why_a_value_is
     [
         (["--metric", "gmw", "--recording", "small"], 2, "Did you mean gmv"),
         (["--metric", "product_clicks", "--recording", "small", "--by", "product"], 2, "product=..."),
-        (["--metric", "product_clicks", "--recording", "small", "--row", "product=p9"], 2, "Rows of product are p2"),
+        (
+            ["--metric", "product_clicks", "--recording", "small", "--row", "product=p9"],
+            2,
+            "Rows of product are p2",
+        ),
         (["--metric", "gmv"], 2, "--recording and --url"),
         (["--metric", "gmv", "--url", "http://127.0.0.1:1", "--at", "5"], 2, "--recording"),
         (["--metric", "gmv", "--url", f"http://127.0.0.1:{free_port()}"], 69, "does not answer"),
