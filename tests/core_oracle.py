@@ -24,12 +24,30 @@ FACT_IDS: Final = {
     "stock_changed": ("sku_id",),
     "heartbeat": ("source",),
     "product": ("product_id",),
+    "checkout_started": ("checkout_id",),
+    "content": ("content_id", "state"),
+    "content_engagement": ("content_id", "bucket_start_ms", "territory", "age_band", "gender"),
+    "violation": ("violation_id", "state"),
+    "follower": ("account_id", "occurred_at_ms"),
+    "account": ("account_id",),
+    "ad_metric": ("ad_account_id", "ad_id", "bucket_start_ms"),
+    "ad_account_selected": (),
+    "traffic_total": ("product_id",),
+    "history_total": ("date", "hour", "metric", "slice"),
+    "benchmark": ("category", "gmv_tier", "group", "period", "metric"),
 }
 FACT_VERSION: Final = {
     "order_status": "seq",
     "stock_changed": "version",
     "heartbeat": "sent_until_ms",
     "product": "version",
+    "content": "occurred_at_ms",
+    "violation": "occurred_at_ms",
+    "account": "version",
+    "ad_metric": "revision",
+    "ad_account_selected": "version",
+    "traffic_total": "revision",
+    "benchmark": "published_at_ms",
 }
 KINDS: Final = ("seller_live", "seller_video", "seller_product_card", "affiliate_live", "affiliate_video")
 
@@ -150,11 +168,15 @@ def _refusal(event: dict[str, Any], received: int, shops: dict[str, Shop], hot_d
 
 def _identity(event: dict[str, Any]) -> tuple[tuple[str, ...], int]:
     kind = event["event_type"]
-    ids = [str(event[name]) for name in FACT_IDS[kind]]
+    ids = [str(event.get(name, "")) for name in FACT_IDS[kind]]
+    if kind == "traffic_total":
+        source = event.get("source")
+        ids += [_leaf(source), str((source or {}).get("content_id", "")), str(event["bucket_start_ms"])]
     if kind == "stock_changed":
         ids += [str(event.get("warehouse_id", "default")), str(event["occurred_at_ms"] // (15 * MINUTE))]
     name = FACT_VERSION.get(kind)
-    version = 0 if name is None else event.get(name, event["occurred_at_ms"])
+    without = event["occurred_at_ms"] if kind == "stock_changed" else 0
+    version = 0 if name is None else event.get(name, without)
     return (kind, event["shop_id"], *ids), version
 
 
@@ -173,6 +195,12 @@ def _atom(source: dict[str, Any] | None) -> str:
     other = 5 if source["owner"] == "affiliate" else 6
     kind = KINDS.index(name) if name in KINDS else other
     return str(2 * kind + (1 if source["surface"] == "shop_tab" else 0))
+
+
+def _leaf(source: dict[str, Any] | None) -> str:
+    if source is not None and source["surface"] == "shop_tab":
+        return "shop_tab"
+    return (*KINDS, "affiliate_other", "other")[int(_atom(source)) // 2]
 
 
 def _add(event: dict[str, Any], zone: ZoneInfo, cells: dict[tuple[Any, ...], list[Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -79,6 +79,17 @@ TOPIC_OF: Final = {
     "stock_changed": "stock",
     "heartbeat": "heartbeats",
     "product": "products",
+    "checkout_started": "checkouts",
+    "content": "content",
+    "content_engagement": "engagement",
+    "violation": "violations",
+    "follower": "followers",
+    "account": "accounts",
+    "ad_metric": "ads",
+    "ad_account_selected": "ad_accounts",
+    "traffic_total": "traffic_totals",
+    "history_total": "history",
+    "benchmark": "benchmarks",
 }
 
 
@@ -147,10 +158,102 @@ def traffic_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
     return event
 
 
+def _bucket(which: str, version: int) -> dict[str, Any]:
+    """Return a bucket of two, so that records of one key are drawn."""
+    return {"bucket_start_ms": BEGIN_MS - 15 * MINUTE * (version % 2), "bucket_seconds": 900}
+
+
+OWN_FIELDS: Final[dict[str, Callable[[str, int, int, int, Any], dict[str, Any]]]] = {
+    "checkout_started": lambda which, at_ms, version, number, source: {
+        "checkout_id": which,
+        "lines": [{"product_id": "p1", "sku_id": "p1-red", "quantity": number}],
+        **({"source": source} if source else {}),
+    },
+    "content": lambda which, at_ms, version, number, source: {
+        "content_id": which,
+        "kind": "live",
+        "state": ("published", "live_started", "live_ended")[version],
+        "account_id": "shop",
+        "account_kind": "marketing",
+        "product_ids": [f"p{number}"],
+        "key_session": bool(version),
+        "started_at_ms": BEGIN_MS,
+        "ended_at_ms": BEGIN_MS + number,
+    },
+    "content_engagement": lambda which, at_ms, version, number, source: {
+        "content_id": "c1",
+        "bucket_start_ms": BEGIN_MS,
+        **dict.fromkeys(("likes", "comments", "shares", "saves"), 0),
+        "views": number,
+        "watch_seconds": 1.5,
+        "viewer_keys": ["u1", f"u{number}"],
+        **({"territory": which} if version else {}),
+        **({"age_band": "18-24"} if version == 2 else {}),
+    },
+    "violation": lambda which, at_ms, version, number, source: {
+        "violation_id": which,
+        "content_kind": "listing",
+        "account_id": "shop",
+        "state": ("opened", "appealed", "resolved")[version],
+        "severity": "warning",
+        "policy": f"rule {number}",
+    },
+    "follower": lambda which, at_ms, version, number, source: {"account_id": which, "followers": number},
+    "account": lambda which, at_ms, version, number, source: {
+        "account_id": which,
+        "display_name": f"Mia {number}",
+        "kind": "linked",
+        **({"version": version} if version else {}),
+    },
+    "ad_metric": lambda which, at_ms, version, number, source: {
+        "ad_account_id": which,
+        "ad_campaign_id": "adc",
+        "ad_id": "ad",
+        **_bucket(which, number),
+        "spend_minor": number,
+        **dict.fromkeys(("gross_revenue_minor", "impressions", "clicks", "purchases"), 1),
+        "revision": version,
+    },
+    "ad_account_selected": lambda which, at_ms, version, number, source: {
+        "primary_ad_account_id": which,
+        "selected_at_ms": at_ms,
+        "version": version,
+    },
+    "traffic_total": lambda which, at_ms, version, number, source: {
+        **({"product_id": which} if number % 2 else {}),
+        **_bucket(which, number),
+        **({"source": source} if source else {}),
+        "mode": "delta",
+        "impressions": number,
+        "revision": version,
+    },
+    "history_total": lambda which, at_ms, version, number, source: {
+        "date": "2025-06-01",
+        **({"hour": version} if version else {}),
+        "metric": "gmv",
+        "slice": "all",
+        "value": number,
+        "is_final": True,
+    },
+    "benchmark": lambda which, at_ms, version, number, source: {
+        "category": which,
+        "gmv_tier": "T3",
+        "group": "own_tier",
+        "metric": "ctr",
+        "period": "day",
+        "benchmark_day": "2025-10-31",
+        "value": number / 100,
+        "published_at_ms": BEGIN_MS + version,
+    },
+}
+"""Of the other facts, their own fields for one of a few keys."""
+
+
 @st.composite
 def fact_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
     """Draw one fact of a few keys; version and time of two bodies of one key always differ by the number."""
-    kind = draw(st.sampled_from(("order_paid", "order_status", "stock_changed", "heartbeat", "product")))
+    first = ("order_paid", "order_status", "stock_changed", "heartbeat", "product")
+    kind = draw(st.sampled_from((*first, *OWN_FIELDS)))
     occurred = BEGIN_MS + draw(st.sampled_from(OCCURRED_MS)) + number
     which = draw(st.sampled_from(("a", "b")))
     common = {"event_id": f"f{number}", "event_type": kind, "shop_id": "s1", "occurred_at_ms": occurred}
@@ -169,9 +272,12 @@ def fact_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
                 "topics": ["orders", "unknown"],
                 "sent_until_ms": occurred - version,
             }
-        case _:
+        case "product":
             names = {"name": f"Tee {number}", "category": "shirts", "sku_ids": [which]}
             return common | names | {"product_id": which, "price_minor": 5, "version": version}
+        case _:
+            source = draw(st.sampled_from(SOURCES))
+            return common | OWN_FIELDS[kind](which, occurred, version, number, source)
 
 
 @st.composite
@@ -215,7 +321,7 @@ def _key(event: dict[str, Any]) -> str:
     for name in ("order_id", "sku_id", "source", "user_key"):
         if isinstance(event.get(name), str):
             return str(event[name])
-    return str(event["product_id"])
+    return str(event["event_type"] if event["event_type"] in OWN_FIELDS else event["product_id"])
 
 
 @st.composite
@@ -374,8 +480,9 @@ def assert_same(board: Board, expected: Expected) -> None:
     assert winners == {key: fact[:4] for key, fact in expected.facts.items()}
     for key, fact in board.winners().items():
         body = expected.facts[key.kind, key.shop_id, *key.ids][4]
-        sent = {name: getattr(fact.event, name) for name in body if name not in {"lines", "currency"}}
-        assert sent == {name: value for name, value in body.items() if name not in {"lines", "currency"}}
+        nested = {"lines", "currency", "source"} if key.kind != "heartbeat" else {"currency"}
+        sent = {name: getattr(fact.event, name) for name in body if name not in nested}
+        assert sent == {name: value for name, value in body.items() if name not in nested}
 
 
 def _people_of(users: set[str], cube: Cube) -> bytes:

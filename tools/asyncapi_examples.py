@@ -39,7 +39,9 @@ AT_MS: Final = 1_795_842_000_000
 """28 November 2026, 05:00 UTC: 21:00 of Black Friday in Los Angeles."""
 
 _HOUR_MS: Final = 3_600_000
-_LIVE: Final = Source("seller", "live", "live_room", is_paid=False, content_id="live-friday")
+_LIVE: Final = Source(
+    "seller", "live", "live_room", is_paid=False, account_id="shop-main", content_id="live-friday"
+)
 
 
 def examples() -> dict[str, Any]:

@@ -37,6 +37,15 @@ pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]
 CARTS: Final = "add_to_cart"
 ORDERS: Final = "orders"
 IMPRESSIONS: Final = "impressions"
+CHECKOUTS: Final = "checkouts"
+METRIC_OF: Final = {
+    CARTS: "atc_count",
+    ORDERS: "orders",
+    IMPRESSIONS: "product_impressions",
+    CHECKOUTS: "checkouts_initiated",
+}
+FACTS: Final = (ORDERS, CHECKOUTS)
+"""Facts count at any age."""
 
 NEIGHBOUR: Final = "neighbour"
 REPAIRED: Final = "repaired"
@@ -128,6 +137,9 @@ def event_of(topic: str, number: int, at_ms: int, product: str = NEIGHBOUR) -> J
         ids = {"order_id": f"o{number}", "customer_id": f"c{number}"}
         times = {"created_at_ms": at_ms, "paid_at_ms": at_ms}
         return world.event("order_paid", number, at_ms, **ids, **times, credits_minor=0, lines=[line])
+    if topic == CHECKOUTS:
+        line = {"product_id": product, "sku_id": product, "quantity": QUANTITY}
+        return world.event("checkout_started", number, at_ms, checkout_id=f"ch{number}", lines=[line])
     if topic == CARTS:
         return world.event("add_to_cart", number, at_ms, product_id=product, user_key="u1", quantity=QUANTITY)
     return world.event("product_impression", number, at_ms, product_id=product, user_key="u1")
@@ -176,7 +188,7 @@ def refused_cases(topic: str, event: JSON) -> Iterator[Case]:
     yield case("far past", at(event, EARLIEST_MS - 1), Outcome.REJECTED_TIME)
     yield case("far future", at(event, at_ms + HOUR_MS), Outcome.REJECTED_FUTURE)
     yield case("end of time", at(event, 253_402_300_799_999), Outcome.REJECTED_FUTURE)
-    if topic != ORDERS:
+    if topic not in FACTS:
         yield case("before the kept days", at(event, at_ms - 47 * DAY_MS), Outcome.TOO_LATE)
 
 
@@ -219,9 +231,10 @@ def broken_cases(topic: str, event: JSON) -> Iterator[Case]:
     yield Case(topic, "unknown type", text_of(event | {"event_type": "teleported"}), Outcome.REJECTED_TYPE)
     if topic == CARTS:
         yield schema("no quantity", with_quantity(event, "0"))
+    if topic in FACTS:
+        yield schema("no lines", text_of(event | {"lines": []}))
     if topic == ORDERS:
         line = event["lines"][0]
-        yield schema("no lines", text_of(event | {"lines": []}))
         yield schema("negative money", text_of(event | {"lines": [line | {"goods_paid_minor": -1}]}))
         yield schema("money with a point", text_of(event | {"lines": [line | {"goods_paid_minor": 12.5}]}))
         yield schema("paid at another time", text_of(event | {"paid_at_ms": event["paid_at_ms"] + 1}))
@@ -230,7 +243,7 @@ def broken_cases(topic: str, event: JSON) -> Iterator[Case]:
 def bad_cases(at_ms: int) -> list[Case]:
     """Return every bad record of each topic; none shares an id with a good one."""
     cases: list[Case] = []
-    for topic in (CARTS, ORDERS):
+    for topic in (CARTS, ORDERS, CHECKOUTS):
         event = event_of(topic, 900_000, at_ms)
         cases += [*broken_cases(topic, event), *refused_cases(topic, event)]
     return [*cases, *refused_cases(IMPRESSIONS, event_of(IMPRESSIONS, 900_000, at_ms))]
@@ -257,14 +270,12 @@ def legal_records(topic: str, first: int, at_ms: int) -> Iterator[Legal]:
     yield legal("a megabyte", padded(event(5, "large"), MAX_RECORD_BYTES), "large")
     yield legal("white space around", b"\n\t " + text_of(event(6, "airy")) + b" \r\n", "airy")
     yield legal("its own currency", text_of(event(7, "pound") | {"currency": "GBP"}), "pound")
-    old_ms = at_ms - (3_650 if topic == ORDERS else 40) * DAY_MS
+    old_ms = at_ms - (3_650 if topic in FACTS else 40) * DAY_MS
     yield legal("old", at(event(8, "old"), old_ms), "old", Outcome.COUNTED_LATE)
 
 
 BAD: Final = bad_cases(world.BEGIN_MS)
-LEGAL: Final = [
-    legal for topic in (CARTS, ORDERS, IMPRESSIONS) for legal in legal_records(topic, 0, world.BEGIN_MS)
-]
+LEGAL: Final = [legal for topic in METRIC_OF for legal in legal_records(topic, 0, world.BEGIN_MS)]
 """Of the two dialogues only names, topics and outcomes; a live world has other times."""
 
 BAD_ON: Final = Counter(case.topic for case in BAD)
@@ -317,7 +328,7 @@ class Dialogue:
             yield self._record(case.topic, case.value)
             for _ in range(crowd_of(case.topic)):
                 yield self._record(case.topic, text_of(self._good(case.topic)))
-        for first, topic in enumerate((CARTS, ORDERS, IMPRESSIONS)):
+        for first, topic in enumerate(METRIC_OF):
             for legal in legal_records(topic, 800_000 + 100 * first, self._base_ms):
                 yield self._record(topic, legal.value)
 
@@ -381,7 +392,7 @@ class Dialogue:
         finally:
             await board.stop()
         self.told.outcomes = {topic: Counter(found) for topic, found in board.columns.outcomes().items()}
-        for metric in ("atc_count", "product_impressions", "items_sold", "orders", "gmv"):
+        for metric in (*METRIC_OF.values(), "items_sold", "gmv"):
             request = parse_request({"metrics": metric, "by": "product", "window": "all"})
             rows = run(board.columns, request, now_ms=board.now_ms()).rows
             self.told.answers[metric] = {row["product"]: row[metric] for row in rows}
@@ -447,31 +458,30 @@ def test_sent_again_as_it_was_it_is_a_dead_letter_again_for_the_same_reason(told
 
 
 def test_the_neighbours_of_bad_records_count(told: Told) -> None:
-    for topic, metric in ((CARTS, "atc_count"), (IMPRESSIONS, "product_impressions"), (ORDERS, "orders")):
+    for topic, metric in METRIC_OF.items():
         assert told.answers[metric][NEIGHBOUR] == 2 * crowd_of(topic) * BAD_ON[topic]
     assert told.answers["items_sold"][NEIGHBOUR] == 2 * BAD_ON[ORDERS] * QUANTITY
     assert told.answers["gmv"][NEIGHBOUR] == 2 * BAD_ON[ORDERS] * GOODS_MINOR / 100
 
 
 def test_repaired_every_one_of_them_counts(told: Told) -> None:
-    for topic, metric in ((CARTS, "atc_count"), (IMPRESSIONS, "product_impressions"), (ORDERS, "orders")):
+    for topic, metric in METRIC_OF.items():
         assert told.answers[metric][REPAIRED] == BAD_ON[topic]
     assert told.answers["items_sold"][REPAIRED] == BAD_ON[ORDERS] * QUANTITY
 
 
 @pytest.mark.parametrize("legal", LEGAL, ids=lambda legal: f"{legal.topic}: {legal.name}")
 def test_a_legal_record_counts_for_the_product_that_it_names(told: Told, legal: Legal) -> None:
-    metric = {CARTS: "atc_count", ORDERS: "orders", IMPRESSIONS: "product_impressions"}[legal.topic]
-    assert told.answers[metric][legal.product] == 1
+    assert told.answers[METRIC_OF[legal.topic]][legal.product] == 1
 
 
 def test_nothing_counts_but_neighbours_repaired_and_legal_records(told: Told) -> None:
-    for topic, metric in ((CARTS, "atc_count"), (IMPRESSIONS, "product_impressions"), (ORDERS, "orders")):
+    for topic, metric in METRIC_OF.items():
         products = {NEIGHBOUR, REPAIRED, *(legal.product for legal in LEGAL if legal.topic == topic)}
         assert told.answers[metric].keys() == products
 
 
-@pytest.mark.parametrize("topic", [CARTS, ORDERS, IMPRESSIONS])
+@pytest.mark.parametrize("topic", METRIC_OF)
 def test_every_record_has_one_outcome(told: Told, topic: str) -> None:
     late = sum(legal.topic == topic and legal.outcome is Outcome.COUNTED_LATE for legal in LEGAL)
     good = 2 * crowd_of(topic) * BAD_ON[topic] + sum(legal.topic == topic for legal in LEGAL)
