@@ -29,6 +29,7 @@ from streams.money import major
 from streams.own_metrics import known_metrics
 from streams.query import scope_of
 from streams.query_compare import table_of
+from streams.ready_made import fed_since_ms
 from streams.request import PARAMETERS, Request, parse_request, unknown
 from streams.scope import CLOSED
 from streams.states import state_of
@@ -144,7 +145,7 @@ def explain(
         "unit": unit.value,
         "value": value,
         "line": " = ".join(dict.fromkeys(text for text in texts if text)),
-        "null": why_null(reason, metric.topics) if value is None else None,
+        "null": why_null(reason, _waited_for(scope, metric)) if value is None else None,
         "partial": index in series.partial,
         "row": dict(cell.row),
         "shop": scope.shop.shop_id,
@@ -175,6 +176,13 @@ def _composition(scope: Scope, metric: Metric, known: Mapping[str, Metric]) -> C
     if parts is not None:
         return Composition(describe(metric.formula), "", parts)
     return composition(scope, metric, known)
+
+
+def _waited_for(scope: Scope, metric: Metric) -> list[str]:
+    """Return the topics that a metric needs and that nothing feeds; all of its topics where something feeds each."""
+    shop_id = scope.shop.shop_id
+    silent = [topic for topic in metric.topics if fed_since_ms(scope.columns, shop_id, topic) is None]
+    return silent or list(metric.topics)
 
 
 # -- which cell -----------------------------------------------------------------------------------------------------

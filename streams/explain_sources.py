@@ -134,13 +134,16 @@ def outcomes_of(scope: Scope, metric: Metric) -> dict[str, dict[str, int]]:
 
 
 def _fewer(sources: Sequence[Source]) -> list[Source]:
-    """Share the room for records between sources; what one does not need the next ones get."""
-    room, found = MOST_RECORDS, []
-    for left, source in zip(range(len(sources), 0, -1), sources, strict=True):
-        rows = source.rows[: -(-room // left)]
-        room -= len(rows)
-        found.append(Source(source.kind, source.topic, source.total, rows))
-    return found
+    """Share the room for records between sources; what one does not need the others get."""
+    room, allowed = MOST_RECORDS, {}
+    by_need = sorted(range(len(sources)), key=lambda index: len(sources[index].rows))
+    for left, index in zip(range(len(sources), 0, -1), by_need, strict=True):
+        allowed[index] = min(len(sources[index].rows), room // left)
+        room -= allowed[index]
+    return [
+        Source(source.kind, source.topic, source.total, source.rows[: allowed[index]])
+        for index, source in enumerate(sources)
+    ]
 
 
 # -- facts ----------------------------------------------------------------------------------------------------------
@@ -262,7 +265,8 @@ def _of_adders(scope: Scope) -> list[Source]:
         for dim, value in scope.where:
             if dim == "product":
                 condition &= pl.col("product") == value
-        cells = scope.columns.cube("product_theta", scope.shop.shop_id).filter(condition)
+        cells = scope.columns.cells("product_theta", scope.shop.shop_id, window.from_ms, window.to_ms)
+        cells = cells.filter(condition)
         cells = cells.sort("count", "bucket", SLOT, descending=[True, False, False])
         found.append(_cube_source(scope, "product_theta", topic, cells, by_day=True))
     return found

@@ -81,7 +81,8 @@ def query_lines(words: Mapping[str, str | Sequence[str]], place: Sequence[str]) 
 
 def explanation_text(document: Mapping[str, Any]) -> str:
     """Return an explanation, as its JSON document has it, as text for a terminal."""
-    lines = [f"{document['title']} ({document['metric']}){'  own' if document['own'] else ''}"]
+    title, name = document["title"], document["metric"]
+    lines = [f"{title if title == name else f'{title} ({name})'}{', own' if document['own'] else ''}"]
     lines.append(document["line"])
     if document["row"]:
         lines.append("of " + ", ".join(f"{dim} {value}" for dim, value in document["row"].items()))

@@ -34,7 +34,7 @@ from streams.formulas import (
 )
 from streams.grid import SPANS_OF_DAYS, end_of, starts
 from streams.leaves import Leaf, Leaves
-from streams.money import minor_digits
+from streams.own_values import weighted_values
 from streams.query_figures import REFERENCE_TOPICS, Figures
 from streams.query_spans import first_and_last_of
 from streams.ready_made import TOPIC as READY_MADE_TOPIC
@@ -126,7 +126,8 @@ class Cells:
         elif isinstance(formula, (Ratio, Share)):
             series = self._ratio(formula)
         elif isinstance(formula, Weighted):
-            series = self._weighted(formula)
+            currency = self.scope.shop.currency
+            series = Series(*weighted_values(formula, lambda name: self._total(Total((name,)), ""), currency))
         elif isinstance(formula, Rank):
             series = self._rank(metric, formula)
         else:
@@ -296,23 +297,6 @@ class Cells:
 
     def _part(self, formula: Total | Ratio) -> Series:
         return self._ratio(formula) if isinstance(formula, Ratio) else self._sum(formula)
-
-    def _weighted(self, formula: Weighted) -> Series:
-        values: list[Any] = self._weighted_sums(formula.numerator)
-        if not formula.divisor:
-            return Series(values)
-        # Money below the line is in minor units like all money; the value is of major ones.
-        lift = 10 ** minor_digits(self.scope.shop.currency) if formula.money < 0 else 1
-        reasons: dict[int, str] = {}
-        for index, bottom in enumerate(self._weighted_sums(formula.divisor)):
-            values[index] = values[index] * lift / bottom if bottom else None
-            if not bottom:
-                reasons[index] = "zero_divisor"
-        return Series(values, reasons)
-
-    def _weighted_sums(self, terms: Sequence[tuple[float, str]]) -> list[Any]:
-        columns = [[factor * value for value in self._total(Total((name,)), "")] for factor, name in terms]
-        return [sum(values) for values in zip(*columns, strict=True)]
 
     def _figure(self, metric: Metric, formula: Formula) -> Series:
         frame, why = self._figures[metric.id]

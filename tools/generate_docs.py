@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.cubes import CUBES, TRAFFIC, Grain
-from streams.settings import SECTIONS, GoalSettings, ShopSettings
+from streams.settings import SECTIONS, GoalSettings, OwnMetricSettings, ShopSettings
 from streams.settings_check import BOUNDS
 from streams.topics import TOPICS, Role, Topic
 
@@ -39,6 +39,7 @@ def settings_table() -> str:
         *SECTIONS.items(),
         ("shops.<id>", ShopSettings),
         ("goals.<shop id>", GoalSettings),
+        ("metrics.<id>", OwnMetricSettings),
     ):
         told = attributes_of(kind)
         for field in dataclasses.fields(kind):

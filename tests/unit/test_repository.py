@@ -19,7 +19,7 @@ import pytest
 
 from streams.cubes import CUBES
 from streams.errors import SettingsError
-from streams.settings import SECTIONS, GoalSettings, ShopSettings
+from streams.settings import SECTIONS, GoalSettings, OwnMetricSettings, ShopSettings
 from streams.topics import TOPICS
 from tools import generate, generate_docs
 from warroom.cli import main
@@ -123,8 +123,13 @@ def test_the_readme_leads_to_every_page_at_the_top(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("section", "kind"),
-    [*SECTIONS.items(), ("shops", ShopSettings), ("goals", GoalSettings)],
-    ids=[*SECTIONS, "shops", "goals"],
+    [
+        *SECTIONS.items(),
+        ("shops", ShopSettings),
+        ("goals", GoalSettings),
+        ("metrics", OwnMetricSettings),
+    ],
+    ids=[*SECTIONS, "shops", "goals", "metrics"],
 )
 def test_every_setting_says_what_it_is_for(section: str, kind: type) -> None:
     told = generate_docs.attributes_of(kind)

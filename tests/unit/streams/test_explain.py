@@ -180,7 +180,7 @@ def test_nobody_is_recognised_in_an_explanation() -> None:
     ("metric", "row", "reason", "said", "mend"),
     [
         ("ctor", "hour=2024-11-29T11+00:00", "zero_divisor", "divisor is 0", "longer window"),
-        ("ctr", "", "no_source", "no source", "impressions"),
+        ("ctr", "", "no_source", "no source", "Connect a source for impressions, or"),
         ("hours_to_stockout", "sku=B1", "not_selling", "does not run out", "Nothing"),
     ],
 )

@@ -63,7 +63,7 @@ def test_the_text_says_formula_figures_meaning_outcomes_cells_and_why_a_value_is
         assert said in shown
     missing = told("explain", "--recording", "small", "--metric", "ctor").output
     assert "null because no source feeds" in missing
-    assert "Connect a source for orders, clicks" in missing
+    assert "Connect a source for orders, or" in missing
 
 
 @pytest.mark.parametrize(
