@@ -257,6 +257,25 @@ PLACES: Final = (
     Place(_block("none", "other", "offsite"), 0.3, "ctr_product_card"),
 )
 
+ACCOUNTS: Final[dict[str, tuple[str, str | None, str]]] = {
+    _SHOP: ("marketing", None, "Lumen & Loom"),
+    _STUDIO: ("linked", None, "Lumen Studio"),
+    "mira.finds": ("affiliate", "cr-mira", "Mira finds"),
+    "theo.home": ("affiliate", "cr-theo", "Theo at home"),
+    "june.ootd": ("affiliate", "cr-june", "June OOTD"),
+    "sol.kitchen": ("affiliate", "cr-sol", "Sol's kitchen"),
+    "ada.tries": ("affiliate", "cr-ada", "Ada tries it"),
+}
+"""Kind, creator and name of every account that posts."""
+
+CREATOR_TYPES: Final = {
+    "cr-mira": "fashion",
+    "cr-theo": "home",
+    "cr-june": "fashion",
+    "cr-sol": "home",
+    "cr-ada": "reviews",
+}
+
 BOT_PLACE: Final = 15
 """Search, where the bots look."""
 

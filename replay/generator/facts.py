@@ -20,9 +20,10 @@ from replay.generator.assortment import (
     WAREHOUSE,
 )
 from replay.generator.orders import FREE_SHIPPING_MINOR, SHIPPING_MINOR, Order, Sales
+from streams.topics import RECORDING_PREFIX, TOPIC_OF_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from replay.generator.parameters import Knobs
     from replay.generator.traffic import Day
@@ -53,8 +54,8 @@ class Event(NamedTuple):
 def order_events(rng: np.random.Generator, knobs: Knobs, day: Day, orders: list[Order]) -> Iterator[Event]:
     """Yield order_paid, order_status and cancellation refunds of the day's orders."""
     for order in orders:
-        lines = [_line_document(knobs, order, number) for number in range(len(order.lines))]
-        yield _event(
+        lines = [line_document(knobs, order, number) for number in range(len(order.lines))]
+        yield event(
             "order_paid",
             order.order_id,
             order.paid_ms,
@@ -87,7 +88,7 @@ def return_events(rng: np.random.Generator, knobs: Knobs, day: Day, lines: int) 
         at_ms = day.at(float(rng.uniform(8.5, 18.0)))
         product = PRODUCTS[int(rng.integers(len(PRODUCTS)))]
         sold = earlier - dt.timedelta(days=int(rng.integers(3, 8)))
-        yield _event(
+        yield event(
             "refund",
             order_id := f"o-{sold:%Y%m%d}-{int(rng.integers(1, 90)):05d}",
             at_ms,
@@ -111,7 +112,7 @@ def return_events(rng: np.random.Generator, knobs: Knobs, day: Day, lines: int) 
 def stock_events(sales: Sales) -> Iterator[Event]:
     """Yield one stock_changed per move, absolute levels."""
     for move in sales.moves:
-        yield _event(
+        yield event(
             "stock_changed",
             move.sku,
             move.at_ms,
@@ -129,7 +130,7 @@ def stock_events(sales: Sales) -> Iterator[Event]:
 def reference_events(day: Day, goal_minor: int | None) -> Iterator[Event]:
     """Yield the shop, its products and, where there is a goal, the campaign of the day."""
     version = dt.date.fromisoformat(day.label).toordinal()
-    yield _event(
+    yield event(
         "shop",
         SHOP_ID,
         day.start_ms,
@@ -143,7 +144,7 @@ def reference_events(day: Day, goal_minor: int | None) -> Iterator[Event]:
         connected=True,
     )
     for product in PRODUCTS:
-        yield _event(
+        yield event(
             "product",
             product.product_id,
             day.start_ms,
@@ -159,18 +160,23 @@ def reference_events(day: Day, goal_minor: int | None) -> Iterator[Event]:
         yield _campaign(day, version, goal_minor)
 
 
-def heartbeats(day: Day, every_ms: int, silent: dict[str, tuple[int, int]]) -> Iterator[Event]:
+def heartbeats(
+    day: Day,
+    every_ms: int,
+    silent: dict[str, tuple[int, int]],
+    feeds: Mapping[str, tuple[str, ...]] = FEEDS,
+) -> Iterator[Event]:
     """Yield the heartbeats of every feed; `silent` feeds send none within their span.
 
     Nor shortly before it, for it would arrive inside, nor shortly after it: what was held back arrives then, and a
     heartbeat before that would vouch for clicks that nobody has.
     """
-    for feed, topics in FEEDS.items():
+    for feed, topics in feeds.items():
         off_ms, on_ms = silent.get(feed, (0, 0))
         for at_ms in range(day.start_ms + every_ms, day.end_ms, every_ms):
             if off_ms - HELD_BACK_MS <= at_ms < on_ms + HELD_BACK_MS:
                 continue
-            yield _event(
+            yield event(
                 "heartbeat",
                 SHOP_ID,
                 at_ms,
@@ -189,7 +195,7 @@ def goods_minor(document: dict[str, object]) -> int:
 def gmv_minor(knobs: Knobs, orders: list[Order]) -> int:
     """Return the GMV of orders: goods and shipping, without tax."""
     return sum(
-        goods_minor(_line_document(knobs, order, number))
+        goods_minor(line_document(knobs, order, number))
         for order in orders
         for number in range(len(order.lines))
     )
@@ -200,7 +206,7 @@ def user_key(person: int) -> str:
     return f"u-{(person * 2_654_435_761) % 2**32:08x}"
 
 
-def _line_document(knobs: Knobs, order: Order, number: int) -> dict[str, object]:
+def line_document(knobs: Knobs, order: Order, number: int) -> dict[str, object]:
     """Return one order line; the order's shipping stands on its first line."""
     line = order.lines[number]
     product = PRODUCTS[line.product]
@@ -237,7 +243,7 @@ def _cancellation(order: Order, lines: list[dict[str, object]]) -> Iterator[Even
     yield _status(order, "cancel_requested", order.cancelled_ms - 120_000, 3)
     yield _status(order, "cancelled", order.cancelled_ms, 4)
     for line in lines:
-        yield _event(
+        yield event(
             "refund",
             order.order_id,
             order.cancelled_ms,
@@ -259,13 +265,13 @@ def _cancellation(order: Order, lines: list[dict[str, object]]) -> Iterator[Even
 
 
 def _status(order: Order, status: str, at_ms: int, seq: int) -> Event:
-    return _event("order_status", order.order_id, at_ms, order_id=order.order_id, status=status, seq=seq)
+    return event("order_status", order.order_id, at_ms, order_id=order.order_id, status=status, seq=seq)
 
 
 def _campaign(day: Day, version: int, goal_minor: int) -> Event:
     reference = dt.date.fromisoformat(day.label) - dt.timedelta(days=7)
     goal = goal_minor / 100
-    return _event(
+    return event(
         "campaign",
         CAMPAIGN_ID,
         day.start_ms,
@@ -286,20 +292,10 @@ def _campaign(day: Day, version: int, goal_minor: int) -> Event:
     )
 
 
-_TOPIC: Final = {
-    "order_paid": "cm.orders",
-    "order_status": "cm.orders",
-    "refund": "cm.orders",
-    "stock_changed": "cm.stock",
-    "heartbeat": "cm.heartbeats",
-    "campaign": "cm.campaigns",
-    "product": "cm.products",
-    "shop": "cm.shops",
-}
-_IDS: Final = ("refund_id", "line_id", "status", "version")
+_IDS: Final = ("refund_id", "line_id", "status", "state", "version")
 
 
-def _event(event_type: str, key: str, at_ms: int, **fields: object) -> Event:
+def event(event_type: str, key: str, at_ms: int, **fields: object) -> Event:
     """Return an event; its id follows from its identity, so the same seed gives the same ids."""
     identity = "-".join(str(fields[name]) for name in _IDS if name in fields)
     document = {
@@ -309,7 +305,8 @@ def _event(event_type: str, key: str, at_ms: int, **fields: object) -> Event:
         "occurred_at_ms": at_ms,
         **fields,
     }
-    return Event(_TOPIC[event_type], key, at_ms, msgspec.json.encode(document))
+    topic = RECORDING_PREFIX + TOPIC_OF_TYPE[event_type]
+    return Event(topic, key, at_ms, msgspec.json.encode(document))
 
 
 def _whole(document: dict[str, object], name: str) -> int:

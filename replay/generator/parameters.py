@@ -66,9 +66,25 @@ _COMMON: Final[dict[str, Parameter]] = {
     "repeat_share": Parameter(0.02, "records that are sent twice"),
     "repeat_within_ms": Parameter(480_000, "a repeat follows its first copy within this"),
     "heartbeat_every_ms": Parameter(30_000, "of each feed"),
+    "new_videos": Parameter(3, "videos published on this day; the others are up to 20 days old"),
+    "views_per_viewer": Parameter(2.4, "views of a content per viewer whom it shows a product"),
+    "engagement_shares": Parameter((0.061, 0.018, 0.006, 0.011), "likes, comments, shares, saves per view"),
+    "watch_seconds_live": Parameter(38, "watched per view of a LIVE"),
+    "watch_seconds_video": Parameter(11, "watched per view of a video"),
+    "concurrent_share": Parameter(0.6, "concurrent viewers of a LIVE per view of a minute"),
+    "age_band_shares": Parameter((0.34, 0.41, 0.25), "viewers of 18-24, 25-34, 35+"),
+    "followers": Parameter(48_000, "of the shop's account at midnight; the linked one has a quarter"),
+    "follower_gain_per_day": Parameter(0.012, "new followers per follower and day"),
+    "ad_cpc_minor": Parameter(38, "paid per click of an ad, minor units"),
+    "ad_first_report_share": Parameter(
+        0.94, "of cost and return that is known in the first report of an hour"
+    ),
+    "abandoned_checkouts_per_order": Parameter(0.7, "checkouts begun and left, per order"),
+    "benchmark_rates": Parameter((0.031, 0.045, 0.16), "ctr, ctor, atc_rate of the own tier"),
 }
 
 _CAMPAIGN: Final[dict[str, Parameter]] = {
+    "violation_hours": Parameter((20.6, 21.4), "a LIVE's violation is opened and resolved, local hours"),
     "flash_sale_hours": Parameter((21.0, 21.5), "flash sale, local hours"),
     "flash_traffic_factor": Parameter(2.2, "impressions of the sources that announce the flash sale"),
     "flash_ctor_factor": Parameter(2.4, "SKU orders per click of the flash products during the sale"),

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from replay.generator.ads import ad_events, benchmark_events, checkout_events
 from replay.generator.assortment import CURRENCY, PRODUCTS, SHOP_ID, SHOP_NAME, SKUS, TIMEZONE
+from replay.generator.content import FEEDS as CONTENT_FEEDS
+from replay.generator.content import VIOLATED, content_events, violation_span_ms
 from replay.generator.facts import (
     gmv_minor,
     heartbeats,
@@ -77,12 +80,16 @@ def generate(
     knobs = Knobs(parameters)
     # One stream of randomness per concern: a change of one leaves the others as they were.
     roots = [seed, parse_day(day), ("campaign_day", "ordinary_day").index(scenario)]
-    draws = [np.random.default_rng([*roots, concern]) for concern in range(5)]
+    draws = [np.random.default_rng([*roots, concern]) for concern in range(8)]
     traffic = make_traffic(draws[0], knobs, span, scale)
     sales = make_sales(draws[1], knobs, span, traffic.buyers)
     goal = _goal_minor(draws[2], knobs, sales)
     network = Network(draws[3], knobs, span, _gap(knobs, span))
     carried = _carried(draws[4], knobs, span, traffic, sales, goal, network)
+    # What came later than the rest has a network of its own, so that the rest is carried as it ever was.
+    second = Network(draws[7], knobs, span)
+    carried += _content_carried(draws[5], draws[6], knobs, span, traffic, sales, second)
+    network.repeated += second.repeated
     manifest = Manifest(
         name=f"{SHOP_NAME}, {scenario.replace('_', ' ')} {day} (synthetic)",
         shops={SHOP_ID: ShopSettings(SHOP_ID, TIMEZONE, CURRENCY, name=SHOP_NAME, required_topics=_REQUIRED)},
@@ -162,6 +169,27 @@ def _carried(
     return carried
 
 
+def _content_carried(
+    of_content: np.random.Generator,
+    of_ads: np.random.Generator,
+    knobs: Knobs,
+    day: Day,
+    traffic: Traffic,
+    sales: Sales,
+    network: Network,
+) -> list[pl.DataFrame]:
+    facts = fact_frames(
+        [
+            *content_events(of_content, knobs, day, traffic),
+            *ad_events(of_ads, knobs, day, traffic, sales.orders),
+            *checkout_events(of_ads, knobs, day, traffic, sales.orders),
+            *benchmark_events(knobs, day),
+            *heartbeats(day, int(knobs.number("heartbeat_every_ms")), {}, CONTENT_FEEDS),
+        ]
+    )
+    return [network.carry(frame, topic, may_be_late=False) for topic, frame in facts.items()]
+
+
 def _documents(parameters: dict[str, Parameter]) -> dict[str, object]:
     return {name: parameter.document() for name, parameter in parameters.items()}
 
@@ -189,6 +217,9 @@ def _truth(knobs: Knobs, day: Day, sales: Sales, network: Network, goal: int | N
             "to_ms": gap.on_ms,
             "withheld": network.withheld,
         }
+    if "violation_hours" in knobs:
+        opened, resolved = violation_span_ms(knobs, day)
+        truth["violation"] = {"content_id": VIOLATED, "opened_at_ms": opened, "resolved_at_ms": resolved}
     if "flash_sale_hours" in knobs:
         start, end = flash_span_ms(knobs, day)
         truth["flash_sale"] = {
