@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from streams.page_adders import add_rates, product_days
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from streams.columns import Columns
@@ -39,11 +41,13 @@ class Demand(NamedTuple):
         flag: None where nothing can be said.
         reason: of None, one of `NULL_REASONS`.
         rate: people who viewed and added / people who viewed; None where it cannot be told.
+        near: in the wider top part, `demand_clear_share`, out of which a product must fall to be no longer in demand.
     """
 
     flag: DemandFlag | None
     reason: str
     rate: float | None
+    near: bool = False
 
 
 def demand_by_product(days: pl.DataFrame, settings: StockSettings) -> dict[str, Demand]:
@@ -54,7 +58,7 @@ def demand_by_product(days: pl.DataFrame, settings: StockSettings) -> dict[str, 
 
     Args:
         days: of `product_days`, of all products of the shop.
-        settings: `demand_top_share` and `demand_min_viewers`.
+        settings: `demand_top_share`, `demand_clear_share` and `demand_min_viewers`.
     """
     found = add_rates(days, ["product"])
     ranked = sorted(
@@ -65,11 +69,7 @@ def demand_by_product(days: pl.DataFrame, settings: StockSettings) -> dict[str, 
         ),
         reverse=True,
     )
-    room = 0
-    if len(ranked) >= LEAST_PRODUCTS:
-        room = max(1, math.floor(len(ranked) * settings.demand_top_share + _ROUNDING))
-    # The first rate that is too low, or that has to stay out because not all who share it fit.
-    bound = ranked[room] if room < len(ranked) else 0.0
+    top, near = (_bound(ranked, share) for share in (settings.demand_top_share, settings.demand_clear_share))
     demands: dict[str, Demand] = {}
     for (product,), rate in found.items():
         if rate.value is None:
@@ -77,10 +77,27 @@ def demand_by_product(days: pl.DataFrame, settings: StockSettings) -> dict[str, 
         elif rate.viewers < settings.demand_min_viewers:
             demand = Demand(None, "below_minimum", rate.value)
         else:
-            high = room > 0 and rate.value > max(bound, 0.0)
-            demand = Demand(DemandFlag.HIGH if high else DemandFlag.USUAL, "", rate.value)
+            flag = DemandFlag.HIGH if rate.value > top else DemandFlag.USUAL
+            demand = Demand(flag, "", rate.value, near=rate.value > min(top, near))
         demands[str(product)] = demand
     return demands
+
+
+def _bound(ranked: Sequence[float], share: float) -> float:
+    """Return the rate above which a product is in the top part, of rates in falling order."""
+    if len(ranked) < LEAST_PRODUCTS:
+        return math.inf
+    room = max(1, math.floor(len(ranked) * share + _ROUNDING))
+    # The first rate that is too low, or that has to stay out because not all who share it fit.
+    return ranked[room] if room < len(ranked) else 0.0
+
+
+def demands_today(
+    columns: Columns, shop: ShopSettings, settings: StockSettings, now_ms: int
+) -> dict[str, Demand]:
+    """Return the demand of every product of today, shop time; see `demand_by_product`."""
+    today = columns.calendar(shop.shop_id).day_of(now_ms)
+    return demand_by_product(product_days(columns, shop.shop_id, today, today), settings)
 
 
 def flagged_products(
@@ -94,6 +111,5 @@ def flagged_products(
         settings: `demand_top_share` and `demand_min_viewers`.
         now_ms: on the board's clock.
     """
-    today = columns.calendar(shop.shop_id).day_of(now_ms)
-    demands = demand_by_product(product_days(columns, shop.shop_id, today, today), settings)
+    demands = demands_today(columns, shop, settings, now_ms)
     return frozenset(product for product, demand in demands.items() if demand.flag is DemandFlag.HIGH)

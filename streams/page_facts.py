@@ -1,4 +1,4 @@
-"""What a page about a SKU weighs: the least money that pages (X-83), and which content sells it."""
+"""What a page about a SKU weighs: what its money is held against (X-83), and which content sells it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.goals import day_goal, gmv_of_day
 
 if TYPE_CHECKING:
     from streams.columns import Columns
-    from streams.settings import ShopSettings, StockSettings
+    from streams.settings import ShopSettings
 
 _PLACES: Final = {
     "seller_live": "LIVE",
@@ -24,18 +24,18 @@ _PLACES: Final = {
 }
 
 
-def page_minimum(columns: Columns, shop: ShopSettings, settings: StockSettings, *, as_of_ms: int) -> int:
-    """Return the least money at risk that pages (X-83): a share of today's goal, else of yesterday's GMV, else 0.
+def day_yardstick(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> int:
+    """Return what money at risk is held against (X-83): today's goal, else yesterday's GMV, else 0.
 
     Where yesterday sold nothing (a shop that is closed on Saturdays), the last of seven days that sold stands in; on a
     shop's first day, what today has brought so far.
     """
     goal = day_goal(columns, shop, as_of_ms=as_of_ms)
     if goal is not None:
-        return round(goal.goal_minor * settings.page_min_share)
+        return goal.goal_minor
     today = BusinessCalendar(shop.timezone).day_of(as_of_ms)
     sold = (gmv_of_day(columns, shop, day) for day in (*range(today - 1, today - 8, -1), today))
-    return round(next((gmv for gmv in sold if gmv), 0) * settings.page_min_share)
+    return next((gmv for gmv in sold if gmv), 0)
 
 
 def sold_by(columns: Columns, shop: ShopSettings, *, from_ms: int, to_ms: int) -> dict[str, SoldBy]:

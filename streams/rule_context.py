@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from streams.alerts import Alert, AlertState, ShopClock
-from streams.demand import flagged_products
+from streams.demand import Demand, demands_today
 from streams.errors import QueryError
 from streams.goals import GoalProgress, goal_progress
-from streams.page_facts import page_minimum, sold_by
+from streams.page_facts import day_yardstick, sold_by
 from streams.query import run
 from streams.staleness import stale_topics
 from streams.stock import SkuStock, stock_table
@@ -114,9 +114,9 @@ class RuleContext:
         )
 
     @cached_property
-    def demanded(self) -> frozenset[str]:
-        """Products in high demand (demand_flag)."""
-        return flagged_products(self.columns, self.shop, self.settings.stock, self.now_ms)
+    def demands(self) -> dict[str, Demand]:
+        """Demand of every product that was viewed today (demand_flag)."""
+        return demands_today(self.columns, self.shop, self.settings.stock, self.now_ms)
 
     @cached_property
     def goals(self) -> list[GoalProgress]:
@@ -124,9 +124,14 @@ class RuleContext:
         return goal_progress(self.columns, self.shop, as_of_ms=self.now_ms)
 
     @cached_property
+    def day_yardstick_minor(self) -> int:
+        """The day's goal, else yesterday's GMV: what money at risk is held against (X-83)."""
+        return day_yardstick(self.columns, self.shop, as_of_ms=self.now_ms)
+
+    @cached_property
     def page_minimum_minor(self) -> int:
         """The least money at risk that pages (X-83), at least one minor unit."""
-        return max(1, page_minimum(self.columns, self.shop, self.settings.stock, as_of_ms=self.now_ms))
+        return max(1, round(self.day_yardstick_minor * self.settings.stock.page_min_share))
 
     @cached_property
     def sold_by(self) -> dict[str, SoldBy]:

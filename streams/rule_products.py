@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from streams.alerts import clean_name
+from streams.alerts import Resolution, clean_name
 from streams.atoms import SLICES
 from streams.days import MINUTE_MS, QUARTER_MS
 from streams.goals import running_campaign
 from streams.query import run
 from streams.request import Request
 from streams.rule import AlertRoute, Entity, Judgement, Owner, Reading, Rule, Severity
+from streams.rules import lasted_words
 from streams.stock import SkuStock, StockStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streams.alerts import Alert
     from streams.rule_context import RuleContext
 
 _LIVE_ATOMS: Final = sorted(SLICES["seller_live"] | SLICES["affiliate_live"])
@@ -114,6 +116,7 @@ def find_push_on_empty(context: RuleContext) -> Iterable[Reading]:
     """
     numbers, columns, shop = context.settings.rules, context.columns, context.shop
     out = [row for row in context.stock if row.status is StockStatus.OUT_OF_STOCK]
+    yield from _back_in_stock(context)
     if not out or columns.source_since_ms(shop.shop_id, "impressions") is None:
         return
     empty = _empty_shares(context.stock)
@@ -135,10 +138,15 @@ def find_push_on_empty(context: RuleContext) -> Iterable[Reading]:
         live_today = sum(each["count"] for each in days[row.product_id] if each["atom"] in _LIVE_ATOMS)
         live_share = live_today / today if today else 0.0
         by_live = shown * live_share if on_air else 0.0
+        why = ""
         if since_ms is None:
             judgement = Judgement.HELD
-        elif share < numbers.push_min_share or by_live < numbers.push_min_shown * _CLEAR_SHOWN:
-            judgement = Judgement.CLEAR
+        elif not on_air:
+            judgement, why = Judgement.CLEAR, "no LIVE is on air"
+        elif share < numbers.push_min_share:
+            judgement, why = Judgement.CLEAR, "most of what the product sells is in stock"
+        elif by_live < numbers.push_min_shown * _CLEAR_SHOWN:
+            judgement, why = Judgement.CLEAR, f"~{by_live:,.0f} showings in the last quarter hours"
         else:
             judgement = Judgement.FIRES if by_live >= numbers.push_min_shown else Judgement.BETWEEN
         yield Reading(
@@ -157,9 +165,31 @@ def find_push_on_empty(context: RuleContext) -> Iterable[Reading]:
                 "live": "on air" if on_air else "off air",
                 "empty_share": share,
                 "out_since_ms": since_ms,
+                "counted_from_ms": None
+                if since_ms is None
+                else max(-(-since_ms // QUARTER_MS) * QUARTER_MS, quarter_ms - QUARTER_MS),
                 "live_id": _live_of(context, row.product_id, now_ms),
+                "why": why,
             },
         )
+
+
+def _back_in_stock(context: RuleContext) -> Iterable[Reading]:
+    """Yield the end of what A-79 has told of, where there is stock again."""
+    for row in context.stock:
+        if row.status is not StockStatus.OUT_OF_STOCK and context.is_open("A-79", row.sku_id):
+            known = row.status is not StockStatus.UNKNOWN
+            yield Reading(
+                entity=Entity("sku", row.sku_id, row.name, row.campaign_id, row.product_id, row.sku_id),
+                judgement=Judgement.ENDED if known else Judgement.HELD,
+                figures={"why": "in stock again"},
+                extra={"resolution": Resolution.RESTOCKED},
+            )
+
+
+def _push_closing(alert: Alert) -> str:
+    why = alert.figures.get("why") or "no longer watched"
+    return f"Resolved after {lasted_words(alert)}: {alert.name}, air time on an empty shelf: {why}."
 
 
 def _empty_shares(stock: list[SkuStock]) -> dict[str, float]:
@@ -226,11 +256,13 @@ def _live_of(context: RuleContext, product_id: str, now_ms: int) -> str | None:
 def _push_text(reading: Reading, context: RuleContext) -> str:
     figures = reading.figures
     live = f"LIVE '{clean_name(str(figures['live_id']))}'" if figures["live_id"] else "a LIVE"
-    since = f" since {context.clock.time(int(figures['out_since_ms'] or 0))}"
+    since, counted = (
+        context.clock.time(int(figures[name] or 0)) for name in ("out_since_ms", "counted_from_ms")
+    )
     return (
-        f"{reading.entity.name} is out of stock{since}, and {live} seems to show it still: ~{reading.value or 0:,.0f} "
-        f"showings since the quarter hour after (estimated: {float(figures['live_share_today'] or 0):.0%} of today's "
-        "showings of the product came from LIVEs)."
+        f"{reading.entity.name} is out of stock since {since}, and {live} seems to show it still: "
+        f"~{reading.value or 0:,.0f} showings since {counted} (estimated: "
+        f"{float(figures['live_share_today'] or 0):.0%} of today's showings of the product came from LIVEs)."
     )
 
 
@@ -293,6 +325,7 @@ PUSH_ON_EMPTY: Final = Rule(
     runbook="air-time-on-an-empty-shelf",
     settings=("rules.push_min_shown", "rules.push_min_share"),
     sources=("S4-60", "S4-33"),
+    closing=_push_closing,
 )
 
 RULES: Final[tuple[Rule, ...]] = (SLOW_SELLER, PUSH_ON_EMPTY)

@@ -1,6 +1,6 @@
-"""The rules on stock: A-01 will run out, A-02 is out, A-03 a product in high demand is close to running out.
+"""The rules on stock: A-01 will run out, A-02 is out.
 
-Source: spec/alerts.md A-01 to A-03; X-34, X-35, X-83.
+Source: spec/alerts.md A-01, A-02; X-34, X-35, X-83.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from streams.alerts import (
     stock_opening,
 )
 from streams.days import HOUR_MS, MINUTE_MS
-from streams.money import compact_money
 from streams.page_facts import empty_spells
 from streams.rule import Entity, Judgement, Owner, Reading, Rule, Severity
 from streams.stock import SkuStock, StockStatus
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from streams.settings import StockSettings
 
 _STOCK_PAGES: Final = frozenset({"A-01", "A-02"})
-_AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
 _ADVICE: Final = "add stock, ack, why"
 _LIVE_ADVICE: Final = "add stock, unpin, ack, why"
 """Only what a LIVE sells can be unpinned."""
@@ -38,7 +36,7 @@ _LIVE_ADVICE: Final = "add stock, unpin, ack, why"
 def find_forecasts(context: RuleContext) -> Iterator[Reading]:
     """Yield what A-01 finds of each SKU: the late end of its interval against the page's lead (X-83)."""
     settings, now_ms = context.settings.stock, context.now_ms
-    lead_h, rung = settings.page_lead_ms / HOUR_MS, _rung(context)
+    lead_h, rung = settings.page_lead_ms / HOUR_MS, _rung(context, cleared=True)
     for row in context.stock:
         late_h = None if row.eta_high_ms is None else (row.eta_high_ms - now_ms) / HOUR_MS
         extra = _extra(row)
@@ -50,15 +48,14 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
         elif row.horizon_end_ms <= now_ms:
             judgement = Judgement.ENDED
         elif (
-            late_h is None
-            or late_h > lead_h * settings.page_clear_lead
+            _relaxed(row, context)
             or row.gmv_at_risk_minor < context.page_minimum_minor * settings.page_clear_share
         ):
             judgement = Judgement.CLEAR
             extra["resolution"] = _relief(row, context.incident("A-01", row.sku_id))
         elif row.recent_buyers < settings.page_min_sales:
             judgement = Judgement.THIN
-        elif late_h <= lead_h and row.gmv_at_risk_minor >= context.page_minimum_minor:
+        elif late_h is not None and late_h <= lead_h and row.gmv_at_risk_minor >= context.page_minimum_minor:
             judgement = Judgement.FIRES
             extra |= _selling(row, context) | {
                 "predicted_ms": row.eta_ms,
@@ -82,9 +79,23 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
         )
 
 
+def _relaxed(row: SkuStock, context: RuleContext) -> bool:
+    """Return whether a SKU is no longer about to run out: its late end is far off, and its middle beyond the lead.
+
+    A late end jumps from this evening to tomorrow morning across a night in which little sells: by itself it would say
+    "no longer about to run out" of what is expected to go within the hour.
+    """
+    settings = context.settings.stock
+    far_ms = context.now_ms + round(settings.page_lead_ms * settings.page_clear_lead)
+    beyond_ms = context.now_ms + settings.page_lead_ms
+    return (row.eta_high_ms is None or row.eta_high_ms > far_ms) and (
+        row.eta_ms is None or row.eta_ms > beyond_ms
+    )
+
+
 def find_empty(context: RuleContext) -> Iterator[Reading]:
     """Yield what A-02 finds of each SKU: out of stock, and worth a page (X-83)."""
-    settings, rung = context.settings.stock, _rung(context)
+    settings, rung = context.settings.stock, _rung(context, cleared=False)
     for row in context.stock:
         extra = _extra(row)
         if row.status is StockStatus.UNKNOWN:
@@ -131,7 +142,8 @@ class _Rung(NamedTuple):
     money_minor: dict[str, int]
 
 
-def _rung(context: RuleContext) -> _Rung:
+def _rung(context: RuleContext, *, cleared: bool) -> _Rung:
+    """Return what rang, with or without pages that were called off since: of these nobody is busy any more."""
     quiet_since_ms = context.now_ms - context.settings.stock.page_quiet_ms
     # What pages at this very look leaves as one message.
     pages = [
@@ -141,6 +153,7 @@ def _rung(context: RuleContext) -> _Rung:
         and alert.shop_id == context.shop.shop_id
         and alert.route is AlertRoute.PAGE
         and alert.opened_at_ms < context.now_ms
+        and (cleared or alert.resolution is not Resolution.EASED)
     ]
     money_minor: dict[str, int] = {}
     for page in pages:
@@ -181,66 +194,6 @@ def missed_empty(context: RuleContext, from_ms: int, to_ms: int) -> Iterator[Rea
                     "on_hand": row.on_hand,
                 },
             )
-
-
-def find_demanded(context: RuleContext) -> Iterator[Reading]:
-    """Yield what A-03 finds of each product in high demand: when its first SKU runs out."""
-    settings = context.settings.stock
-    lead_h = settings.demand_lead_ms / HOUR_MS
-    for product_id in sorted(context.demanded):
-        rows = [row for row in context.stock if row.product_id == product_id]
-        known = [row for row in rows if row.status is not StockStatus.UNKNOWN]
-        if not rows:
-            continue
-        at_risk = [row for row in known if row.status in _AT_RISK and row.hours_to_stockout is not None]
-        first = min(at_risk, key=lambda row: row.hours_to_stockout or 0.0, default=None)
-        hours = None if first is None else first.hours_to_stockout
-        if not known:
-            judgement = Judgement.HELD
-        elif hours is None or hours > lead_h * settings.page_clear_lead:
-            judgement = Judgement.CLEAR
-        else:
-            judgement = Judgement.FIRES if hours <= lead_h else Judgement.BETWEEN
-        shown = first or rows[0]
-        money_minor = sum(row.gmv_at_risk_minor for row in rows)
-        yield Reading(
-            entity=Entity(
-                "product", product_id, _product_name(context, product_id), shown.campaign_id, product_id
-            ),
-            judgement=judgement,
-            value=hours,
-            threshold=lead_h,
-            clearing=lead_h * settings.page_clear_lead,
-            money_minor=money_minor,
-            figures={
-                "first_sku": shown.name,
-                "left": sum(row.on_hand or 0 for row in known),
-                "to_add": sum(row.replenish_units for row in rows),
-            },
-            extra={
-                "predicted_ms": shown.eta_ms,
-                "gmv_at_risk_minor": money_minor,
-                "horizon_end_ms": shown.horizon_end_ms,
-            },
-        )
-
-
-def _product_name(context: RuleContext, product_id: str) -> str:
-    product = context.columns.products(context.shop.shop_id).get(product_id)
-    return clean_name(product_id if product is None else product.name)
-
-
-def _demanded_text(reading: Reading, context: RuleContext) -> str:
-    figures, clock = reading.figures, context.clock
-    eta_ms, end_ms = reading.extra["predicted_ms"], reading.extra["horizon_end_ms"]
-    when = f"runs out ~{clock.time(eta_ms)}" if isinstance(eta_ms, int) else "is out of stock"
-    risk = ""
-    if reading.money_minor > 0 and isinstance(end_ms, int):
-        risk = f" At risk {compact_money(reading.money_minor, context.shop.currency)} by {clock.end(end_ms)}."
-    return (
-        f"{reading.entity.name}, among the products put into carts most often, {when}"
-        f" (first {figures['first_sku']}). {figures['left']} left, {figures['to_add']} to add.{risk}"
-    )
 
 
 def _empty_text(reading: Reading, context: RuleContext) -> str:
@@ -336,8 +289,8 @@ RULES: Final = (
         condition="the late end of the 80 % interval lies within stock.page_lead_ms, and gmv_at_risk is at least"
         " stock.page_min_share of the day's goal, else of yesterday's GMV",
         minimum="stock.page_min_sales customers who bought it in stock.page_sales_window_ms",
-        clears="the late end beyond the lead times stock.page_clear_lead, or the money below the least times"
-        " stock.page_clear_share; at once when it runs out or its campaign ends",
+        clears="the late end beyond the lead times stock.page_clear_lead and the middle beyond the lead, or the money"
+        " below the least times stock.page_clear_share; at once when it runs out or its campaign ends",
         unit="hours",
         hold_ms=MINUTE_MS,
         clear_ms=10 * MINUTE_MS,
@@ -390,29 +343,6 @@ RULES: Final = (
         sources=("S4-58", "S4-60"),
         closing=stock_closing,
         missed=missed_empty,
-    ),
-    Rule(
-        number="A-03",
-        key="oos_demand",
-        title="High demand, little stock",
-        entity="product",
-        reads=("orders", "stock"),
-        find=find_demanded,
-        condition="atc_rate_pdp in the top part of the shop (demand_flag), and its first SKU at risk runs out within"
-        " stock.demand_lead_ms",
-        minimum="the one of demand_flag",
-        clears="the first SKU beyond the lead times stock.page_clear_lead, or no longer in high demand",
-        unit="hours",
-        hold_ms=5 * MINUTE_MS,
-        clear_ms=30 * MINUTE_MS,
-        severity=Severity.WARNING,
-        owner=Owner.OPS,
-        route=AlertRoute.CHANNEL,
-        advice="add stock before it is gone",
-        text=_demanded_text,
-        runbook="stock-running-out",
-        settings=("stock.demand_lead_ms", "stock.page_clear_lead"),
-        sources=("S4-57", "S4-59"),
     ),
 )
 """A-02 after A-01: it says what A-01 had foretold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams import rule_feeds, rule_goals, rule_products, rule_sales, rule_stock
+from streams import rule_demand, rule_feeds, rule_goals, rule_products, rule_sales, rule_stock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RULES: Final[tuple[Rule, ...]] = (
     *rule_stock.RULES,
+    *rule_demand.RULES,
     *rule_goals.RULES,
     *rule_sales.RULES,
     *rule_products.RULES,

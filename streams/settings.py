@@ -194,16 +194,20 @@ class StockSettings:
         page_min_sales: and at least this many customers who bought the SKU in `page_sales_window_ms`: one who takes a
             hundred, or orders ten times, is not five who want it.
         page_quiet_ms: a product rings once: until so long after its last page has closed, its other SKUs, and its
-            running out as foretold, go to the channel; so does what has been out for longer when it becomes dear.
+            running out as foretold, go to the channel; so does what has been out for longer when it becomes dear. What
+            runs out after its page was called off rings again.
         page_louder: for so long after a page opened, another SKU of the shop (of the campaign) pages only with this
             many times the money at risk, and goes to the channel else: whoever was called has the list open. 0: each
             pages by itself.
         page_sales_window_ms: see `page_min_sales`.
-        page_clear_lead: an open page clears when the late end is further away than the lead times this.
+        page_clear_lead: an open page clears when the late end is further away than the lead times this, and the middle
+            beyond the lead.
         page_clear_share: or when the money at risk is below the page's minimum times this.
         demand_lead_ms: A-03 tells of a high-demand product whose first SKU runs out within this.
+        demand_min_share: and whose gmv_at_risk is at least this share of the day's goal, else of yesterday's GMV.
         digest_every_ms: SKUs at risk that do not page are told together this often.
         demand_top_share: products in this top part of the shop by `atc_rate_pdp` are in high demand (A-03).
+        demand_clear_share: A-03 closes once the product has fallen out of this wider top part.
         demand_min_viewers: of a product's page, within the window; with fewer its rate is not ranked.
     """
 
@@ -220,8 +224,10 @@ class StockSettings:
     page_clear_lead: float = 1.5
     page_clear_share: float = 0.5
     demand_lead_ms: int = 24 * HOUR_MS
+    demand_min_share: float = 0.005
     digest_every_ms: int = HOUR_MS
     demand_top_share: float = 0.10
+    demand_clear_share: float = 0.20
     demand_min_viewers: int = 100
 
 

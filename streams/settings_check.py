@@ -34,6 +34,8 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "fold.hot_days": (1, 36_500),
     "stock.page_min_share": (0, 1),
     "stock.demand_top_share": (0, 1),
+    "stock.demand_clear_share": (0, 1),
+    "stock.demand_min_share": (0, 1),
     "notify.alertmanager_repost_ms": (100, 600_000),
     "stock.page_clear_lead": (1, 100),
     "stock.page_clear_share": (0, 1),
@@ -80,6 +82,7 @@ MOST_GOAL: Final = 1e15
 Section = TypeVar("Section")
 
 ORDERED: Final = (
+    ("stock", "demand_top_share", "demand_clear_share"),
     ("rules", "lag_amber_ms", "lag_red_ms"),
     ("rules", "goal_red_pace", "goal_amber_pace"),
     ("rules", "goal_amber_pace", "goal_clear_pace"),

@@ -10,7 +10,7 @@ import pytest
 from streams.alerts import Alert, AlertRoute, AlertState, Resolution, SoldBy, decode_alert, encode_alert
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.events import Source
-from streams.page_facts import empty_spells, page_minimum, sold_by
+from streams.page_facts import day_yardstick, empty_spells, sold_by
 from streams.rule import Severity
 from streams.rule_context import RuleContext
 from streams.rule_stock import RULES
@@ -319,6 +319,30 @@ def test_a_forecast_closes_only_beyond_its_clearing_level() -> None:
     assert closed.resolution is Resolution.EASED
 
 
+def test_a_late_end_that_jumps_over_the_night_calls_nothing_off_that_is_expected_this_evening() -> None:
+    room = Room()
+    room.paged()
+    for _ in range(3):
+        evening = but(eta_ms=room.now_ms + CLEAR_MS + HOUR_MS, eta_high_ms=room.now_ms + 12 * HOUR_MS)
+        assert room.sees(evening, after_ms=CLEAR_MS) == []
+        assert room.sees(but(evening, eta_high_ms=None), after_ms=CLEAR_MS) == []
+    tomorrow = but(eta_ms=room.now_ms + 10 * HOUR_MS, eta_high_ms=room.now_ms + 12 * HOUR_MS)
+    assert room.sees(tomorrow, after_ms=MINUTE_MS) == []
+    (closed,) = room.sees(tomorrow, after_ms=CLEAR_MS)
+    assert closed.resolution is Resolution.EASED
+
+
+def test_who_was_called_off_is_called_again_when_it_runs_out_after_all() -> None:
+    room = Room()
+    room.paged()
+    calm = but(eta_ms=room.now_ms + 10 * HOUR_MS, eta_high_ms=room.now_ms + 12 * HOUR_MS, on_hand=30)
+    room.sees(calm, after_ms=MINUTE_MS)
+    (closed,) = room.sees(calm, after_ms=CLEAR_MS)
+    assert closed.resolution is Resolution.EASED
+    (alert,) = room.sees(OUT, after_ms=30 * MINUTE_MS)
+    assert (alert.rule, alert.route) == ("A-02", AlertRoute.PAGE)
+
+
 def test_a_forecast_that_is_averted_by_new_stock_says_so() -> None:
     room = Room()
     room.paged()
@@ -399,16 +423,24 @@ def test_two_shops_hold_apart() -> None:
     assert len(room.sees(SOON, after_ms=HOLD_MS)) == 1
 
 
-def test_the_least_value_of_a_page_is_a_share_of_todays_goal_else_of_yesterdays_gmv() -> None:
+def test_money_at_risk_is_held_against_todays_goal_else_yesterdays_gmv() -> None:
     zone = "America/Los_Angeles"
     shop = ShopSettings(SHOP, zone)
     noon = at("2024-11-29 12:00", zone)
     yesterday = order("y", noon - 24 * HOUR_MS, [line("1", "A1", 500_000)])
-    assert page_minimum(board([yesterday], zone=zone), shop, SETTINGS, as_of_ms=noon) == 5_000
+    assert day_yardstick(board([yesterday], zone=zone), shop, as_of_ms=noon) == 500_000
     # The goal of 1,000.00 less 5,000.00 sold: nothing remains; a larger one leaves 5,000.00 for two days.
     with_goal = board([yesterday, campaign(target_value=10_000.0)], zone=zone)
-    assert page_minimum(with_goal, shop, SETTINGS, as_of_ms=noon) == 2_500
-    assert page_minimum(board([], zone=zone), shop, SETTINGS, as_of_ms=noon) == 0
+    assert day_yardstick(with_goal, shop, as_of_ms=noon) == 250_000
+    assert day_yardstick(board([], zone=zone), shop, as_of_ms=noon) == 0
+
+
+def test_a_page_needs_a_hundredth_of_it() -> None:
+    noon = at("2024-11-29 12:00", "America/Los_Angeles")
+    yesterday = order("y", noon - 24 * HOUR_MS, [line("1", "A1", 500_000)])
+    columns = board([yesterday], zone="America/Los_Angeles")
+    context = RuleContext(columns, ShopSettings(SHOP, "America/Los_Angeles"), Settings(), noon)
+    assert context.page_minimum_minor == 5_000
 
 
 def _sold(*sources: tuple[Source | None, int]) -> SoldBy | None:
