@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dashboards.desk import Desk, standing
+from dashboards.own_figures import own_figures
 from streams.alerts import AlertRoute, AlertState
 from streams.board import IsJudged, ReportsLag
 from streams.catalogue import METRICS, Unit
@@ -180,6 +181,7 @@ class Overview:
                 {**today[step], **({"rate": today[rate]} if rate is not None else {})}
                 for step, rate in FUNNEL
             ],
+            "own": own_figures(board, shop_id, now_ms),
             "slices": self._slices(shop_id, now_ms),
             "chart": self._chart(shop, now_ms, reference),
             "stock": self._stock_panel(shop, now_ms),

@@ -2,7 +2,7 @@
 
 import { PulseChart } from "./chart.js";
 import { Formats } from "./format.js";
-import { say, showFunnel, showGmv, showPages, showSlices, showStock, showStrip, showTiles, showTop, slot } from "./panels.js";
+import { say, showFunnel, showGmv, showOwn, showPages, showSlices, showStock, showStrip, showTiles, showTop, slot } from "./panels.js";
 
 // Silence changes the picture too (a feed that dies sends no event), so the page also asks on its own.
 const ASK_AT_LEAST_EVERY_MS = 5000;
@@ -37,6 +37,7 @@ function draw(overview) {
   showSlices(overview, formats);
   showStock(overview, formats);
   showPages(overview, formats);
+  showOwn(overview, formats);
   showStrip(overview, formats);
   tick();
 }

@@ -28,6 +28,7 @@ export class Formats {
     });
     this.integer = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
     this.oneDigit = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
+    this.twoDigits = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 2 });
     this.percent = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 0 });
     this.finePercent = new Intl.NumberFormat(LOCALE, {
       style: "percent",
@@ -57,6 +58,8 @@ export class Formats {
         return Math.abs(figure.value) < 1000 ? this.exactMoney.format(figure.value) : this.wholeMoney.format(figure.value);
       case "ratio":
         return this.finePercent.format(figure.value);
+      case "number":
+        return this.twoDigits.format(figure.value);
       default:
         return this.integer.format(figure.value);
     }

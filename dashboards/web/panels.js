@@ -355,6 +355,22 @@ function page(row, overview, formats) {
   return node;
 }
 
+// The seller's own metrics: a line of the strip, which only those who have some see.
+export function showOwn(overview, formats) {
+  const line = slot("own");
+  line.hidden = !overview.own.length;
+  line.replaceChildren(
+    element("b", "", "Own"),
+    ...overview.own.map((figure) => {
+      const node = element("span", "figure");
+      node.dataset.metric = figure.metric;
+      node.append(element("span", "quiet", `${figure.title} `), element("span", "", figure.value === null ? "–" : formats.value(figure)));
+      if (figure.value === null) node.title = say(figure);
+      return node;
+    }),
+  );
+}
+
 export function showStrip(overview, formats) {
   const strip = overview.strip;
   put(slot("as-of"), strip.as_of_ms === null ? "–" : formats.seconds.format(strip.as_of_ms));

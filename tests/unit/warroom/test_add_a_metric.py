@@ -87,7 +87,7 @@ def test_what_the_page_says_is_refused_is_refused_and_what_it_says_works_works()
         "(gmv / orders) / (items_sold / orders)",
     ):
         assert f"`{formula}`" in PAGE.read_text(encoding="utf-8")
-        assert read_formula(formula, known)
+        assert read_formula(formula, known).up
 
 
 def test_a_formula_that_does_not_hold_ends_with_the_message_of_the_page(tmp_path: Path) -> None:
