@@ -24,6 +24,7 @@ import msgspec
 from agents import topics
 from agents.app import build_app
 from agents.client_logs import throttle_client_logs
+from agents.heap import use_one_heap
 from agents.keeper import StateKeeper
 from agents.watchdog import LoopWatch, ProgressWatch
 from streams.cubes import CUBES
@@ -163,6 +164,7 @@ class Worker:
 
 async def start(settings: Settings) -> Worker:
     """Start a worker inside the running loop, for `warroom up` and `warroom demo`."""
+    use_one_heap()
     worker = Worker(settings)
     await worker.start()
     tune_collector()
@@ -171,6 +173,7 @@ async def start(settings: Settings) -> Worker:
 
 def run(settings: Settings, *, cubes: Sequence[Cube] | None = None) -> int:
     """Run a worker in this process until it is told to end, and return the exit code."""
+    use_one_heap()
     try:
         return asyncio.run(_run(settings, cubes))
     except WarRoomError as error:
