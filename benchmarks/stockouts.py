@@ -81,7 +81,7 @@ def follow(seed: int, *, from_hour: float = 12.0, step_ms: int = 3 * MINUTE_MS) 
     return [
         _foretold(seed, alert)
         for alert in alerts
-        if alert.rule == "A-01" and alert.state is AlertState.RESOLVED and alert.actual_ms is not None
+        if alert.rule == "A-01" and alert.state is AlertState.OPEN and alert.actual_ms is not None
     ]
 
 

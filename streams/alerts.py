@@ -44,7 +44,6 @@ class Resolution(StrEnum):
     """Why an incident closed."""
 
     RESTOCKED = "restocked"
-    RAN_OUT = "ran_out"
     EASED = "eased"
     """The number is back beyond its clearing level."""
     WORSE = "worse"
@@ -221,6 +220,8 @@ def _headline(alert: Alert, clock: ShopClock) -> str:
         since = f" since {clock.time(alert.actual_ms)}" if alert.actual_ms is not None else ""
         foretold = f", predicted {_predicted(alert, clock)}" if alert.predicted_ms is not None else ""
         return f"{alert.name} is out of stock{since}{foretold}."
+    if alert.actual_ms is not None:
+        return f"{alert.name} ran out {clock.time(alert.actual_ms)}, predicted {_predicted(alert, clock)}."
     return f"{alert.name} runs out {_predicted(alert, clock)}."
 
 
@@ -237,7 +238,7 @@ def _stock_text(alert: Alert) -> str:
     speed = f"{alert.velocity_per_h:.0f}/h" if alert.velocity_per_h >= 10 else f"{alert.velocity_per_h:.1f}/h"
     if alert.on_hand is None:
         return f"Sold {speed}."
-    if alert.rule == "A-02":
+    if alert.rule == "A-02" or alert.actual_ms is not None:
         oversold = f"Oversold by {-alert.on_hand}. " if alert.on_hand < 0 else ""
         return f"{oversold}Sold {speed} before."
     return f"{alert.on_hand} left, {speed}."
@@ -247,15 +248,14 @@ def stock_closing(alert: Alert) -> str:
     """Return what a stock alert says when it closes, the real time beside the predicted one."""
     clock = ShopClock(alert.timezone, alert.updated_at_ms)
     foretold = f" Predicted {_predicted(alert, clock)}." if alert.predicted_ms is not None else ""
-    if alert.resolution is Resolution.RAN_OUT and alert.actual_ms is not None:
-        return f"{alert.name} ran out {clock.time(alert.actual_ms)}.{foretold}"
+    ran_out = f" Ran out {clock.time(alert.actual_ms)}." if alert.actual_ms is not None else ""
     left = f" {alert.on_hand} left." if alert.on_hand is not None else ""
     why = {
         Resolution.RESTOCKED: "was restocked",
         Resolution.EASED: "is selling more slowly, no longer about to run out",
         Resolution.ENDED: "is no longer watched: its campaign has ended",
     }[alert.resolution or Resolution.EASED]
-    return f"Resolved: {alert.name} {why}.{left}{foretold}"
+    return f"Resolved: {alert.name} {why}.{left}{ran_out}{foretold}"
 
 
 def listed(items: Sequence[str], more: int) -> str:

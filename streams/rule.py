@@ -65,10 +65,10 @@ class Judgement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What a rule looks at: a SKU, product, shop, campaign, topic or stream.
+    """What a rule looks at: a SKU, product, shop, campaign, topic, stream, content, account, ad, format or metric.
 
     Attributes:
-        kind: `sku`, `product`, `shop`, `campaign`, `topic` or `stream`.
+        kind: one of these.
         id: in its kind; part of the alert's id.
         name: what a person calls it; foreign text, cleaned (`alerts.clean_name`) and escaped where it is shown.
         campaign_id, product_id, sku_id: where known; alerts are grouped by campaign.
@@ -96,6 +96,7 @@ class Reading:
         figures: what the message and the receivers may want, by name; JSON scalars.
         extra: fields of `alerts.Alert` to set, for example `predicted_ms`; on CLEAR and ENDED also `resolution`, on a
             reading of `Rule.missed` when it `opened_at_ms` and `resolved_at_ms`.
+        news: what is open is published anew with these figures; receivers, who know of it, are not told again.
     """
 
     entity: Entity
@@ -110,6 +111,7 @@ class Reading:
     money_minor: int = 0
     figures: Mapping[str, int | float | str | None] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
+    news: bool = False
 
 
 @dataclass(frozen=True, slots=True)

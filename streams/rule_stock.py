@@ -39,20 +39,23 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
     lead_h, rung = settings.page_lead_ms / HOUR_MS, _rung(context, cleared=True)
     for row in context.stock:
         late_h = None if row.eta_high_ms is None else (row.eta_high_ms - now_ms) / HOUR_MS
-        extra = _extra(row)
+        extra, own = _extra(row), context.incident("A-01", row.sku_id)
         if row.status is StockStatus.UNKNOWN:
             judgement = Judgement.HELD
-        elif row.status is StockStatus.OUT_OF_STOCK:
-            judgement = Judgement.ENDED
-            extra |= {"resolution": Resolution.RAN_OUT, "actual_ms": row.out_since_ms or now_ms}
         elif row.horizon_end_ms <= now_ms:
             judgement = Judgement.ENDED
+        elif row.status is StockStatus.OUT_OF_STOCK:
+            # Whoever was called is not told "resolved" when it gets worse: it stays open until the SKU is back.
+            judgement = Judgement.BETWEEN
+            extra |= (
+                _selling(row, context) | _foretold(row, context) | {"actual_ms": row.out_since_ms or now_ms}
+            )
         elif (
             _relaxed(row, context)
             or row.gmv_at_risk_minor < context.page_minimum_minor * settings.page_clear_share
         ):
             judgement = Judgement.CLEAR
-            extra["resolution"] = _relief(row, context.incident("A-01", row.sku_id))
+            extra["resolution"] = _relief(row, own)
         elif row.recent_buyers < settings.page_min_sales:
             judgement = Judgement.THIN
         elif late_h is not None and late_h <= lead_h and row.gmv_at_risk_minor >= context.page_minimum_minor:
@@ -75,7 +78,8 @@ def find_forecasts(context: RuleContext) -> Iterator[Reading]:
             money_minor=row.gmv_at_risk_minor,
             figures=_figures(row, context),
             extra=extra,
-            **_bell(row, context.incident("A-01", row.sku_id), rung, settings),
+            news="actual_ms" in extra and own is not None and own.actual_ms is None,
+            **_bell(row, own, rung, settings),
         )
 
 
@@ -202,20 +206,20 @@ def _empty_text(reading: Reading, context: RuleContext) -> str:
         began_ms = reading.extra["opened_at_ms"]
         spell = f"{context.clock.time(int(str(began_ms)))} to {context.clock.time(ended_ms)}"
         return f"{reading.entity.name} was out of stock from {spell}, seen only afterwards."
-    return _text(reading, context)
+    return stock_opening(_as_alert("A-02", reading, context))
 
 
-def _text(reading: Reading, context: RuleContext) -> str:
-    return stock_opening(_as_alert(reading, context))
+def _forecast_text(reading: Reading, context: RuleContext) -> str:
+    return stock_opening(_as_alert("A-01", reading, context))
 
 
-def _as_alert(reading: Reading, context: RuleContext) -> Alert:
+def _as_alert(rule: str, reading: Reading, context: RuleContext) -> Alert:
     """Return the reading as the sentences about stock want it."""
     shop = context.shop
     fields: dict[str, Any] = {"name": clean_name(reading.entity.name), **reading.extra}
     return Alert(
         alert_id="",
-        rule="A-02" if "actual_ms" in reading.extra else "A-01",
+        rule=rule,
         shop_id=shop.shop_id,
         state=AlertState.OPEN,
         route=AlertRoute.PAGE,
@@ -263,7 +267,9 @@ def _selling(row: SkuStock, context: RuleContext) -> dict[str, object]:
 def _foretold(row: SkuStock, context: RuleContext) -> dict[str, object]:
     """Return what A-01 foretold of this run-out: a forecast that had closed before it began was of another one."""
     alert = context.incident("A-01", row.sku_id)
-    if alert is None or (alert.resolved_at_ms or 0) < (row.out_since_ms or 0):
+    if alert is None:
+        return {}
+    if alert.resolved_at_ms is not None and alert.resolved_at_ms < (row.out_since_ms or 0):
         return {}
     return {
         "predicted_ms": alert.predicted_ms,
@@ -298,7 +304,7 @@ RULES: Final = (
         owner=Owner.OPS,
         route=AlertRoute.PAGE,
         advice=_ADVICE,
-        text=_text,
+        text=_forecast_text,
         runbook="stock-running-out",
         settings=(
             "stock.page_lead_ms",

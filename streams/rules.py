@@ -272,7 +272,9 @@ def _judge(state: RuleState, rule: Rule, reading: Reading, context: RuleContext)
             return [] if alert is None else [_close(state, incident, reading, context, rule)]
         case Judgement.BETWEEN | Judgement.THIN | Judgement.HELD:
             state.forget(incident)
-            return []
+            return (
+                [] if alert is None or not reading.news else [_update(state, rule, reading, context, alert)]
+            )
 
 
 def _worse(rule: Rule, reading: Reading, alert: Alert) -> bool:
@@ -287,6 +289,18 @@ def _open(state: RuleState, rule: Rule, reading: Reading, context: RuleContext) 
     state.forget((context.shop.shop_id, rule.number, entity.id))
     state.keep(alert)
     return alert
+
+
+def _update(state: RuleState, rule: Rule, reading: Reading, context: RuleContext, alert: Alert) -> Alert:
+    """Publish an open incident anew: its figures and its sentence, as loud as it was."""
+    updated = dataclasses.replace(
+        incident_of(rule, reading, context, alert.alert_id),
+        opened_at_ms=alert.opened_at_ms,
+        route=alert.route,
+        severity=alert.severity,
+    )
+    state.keep(updated)
+    return updated
 
 
 _RESOLUTIONS: Final = {Judgement.FIRES: Resolution.WORSE, Judgement.CLEAR: Resolution.EASED}

@@ -347,7 +347,7 @@ function page(row, overview, formats) {
   part("paged ", when(row.at_ms), "page-at", row.at_ms);
   if (row.predicted_at_ms !== null) part("predicted ", `~${when(row.predicted_at_ms)}`, "page-predicted", row.predicted_at_ms);
   if (row.real_at_ms !== null) part("real ", `${when(row.real_at_ms)}${row.inside ? " ✓" : ""}`, "page-real", row.real_at_ms);
-  else if (row.state === "resolved") part("", CLOSED[row.resolution] ?? "resolved", "page-resolved", row.resolved_at_ms);
+  if (row.state === "resolved") part("", CLOSED[row.resolution] ?? "resolved", "page-resolved", row.resolved_at_ms);
   if (row.ack) part("", `${row.ack.by} has it`, "page-ack", row.ack.at_ms);
   if (row.muted) line.append(element("span", "", "muted"));
   if (row.may_ack) line.append(ackButton(row));

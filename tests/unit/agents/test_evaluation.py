@@ -170,7 +170,7 @@ async def test_a_restarted_board_goes_on_with_the_alerts_that_it_knows(board: Fa
     board.take(stock("A1", 0, board.clock_ms))
     await on(second, board, MINUTE_MS)
     assert [(alert.rule, alert.state) for alert in sink.said[1:]] == [
-        ("A-01", AlertState.RESOLVED),
+        ("A-01", AlertState.OPEN),
         ("A-02", AlertState.OPEN),
     ]
     assert sink.said[1].alert_id == sink.said[0].alert_id
@@ -195,7 +195,9 @@ async def test_while_catching_up_only_that_it_is_behind_is_told(sink: Kept) -> N
     ]
     board.take(
         *(
-            order(f"now-{minute}", board.clock_ms - minute * MINUTE_MS, [line("1", "A1", 1_000)])
+            order(
+                f"now-{minute}", board.clock_ms - minute * MINUTE_MS, [line("1", "A1", 1_000)], f"c{minute}"
+            )
             for minute in range(150)
         ),
         stock("A1", 30, board.clock_ms),

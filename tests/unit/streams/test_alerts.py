@@ -104,8 +104,10 @@ def test_a_sku_that_is_out_says_since_when_and_what_was_predicted() -> None:
 
 
 def test_a_closing_puts_the_real_time_beside_the_predicted_one() -> None:
-    closed = {"state": AlertState.RESOLVED, "resolution": Resolution.RAN_OUT, "actual_ms": local("21:37")}
-    assert said(**closed) == "Linen dress / M ran out 21:37. Predicted ~21:40 (21:25-22:05)."
+    closed = {"state": AlertState.RESOLVED, "resolution": Resolution.RESTOCKED, "actual_ms": local("21:37")}
+    assert said(**closed, on_hand=200) == (
+        "Resolved: Linen dress / M was restocked. 200 left. Ran out 21:37. Predicted ~21:40 (21:25-22:05)."
+    )
 
 
 def test_a_restock_says_what_there_is_now() -> None:

@@ -181,21 +181,41 @@ def test_without_a_minimum_at_least_some_money_must_be_at_risk() -> None:
     assert room.sees(but(gmv_at_risk_minor=0), after_ms=HOLD_MS, minimum=0) == []
 
 
-def test_the_real_time_is_filled_in_when_the_sku_runs_out() -> None:
+def test_the_real_time_is_filled_in_when_the_sku_runs_out_and_the_page_closes_when_it_is_back() -> None:
     room = Room()
     opened = room.paged()
-    closed, out = room.sees(OUT, after_ms=HOUR_MS - HOLD_MS - 4 * MINUTE_MS)
-    assert (closed.alert_id, closed.state, closed.resolution) == (
+    page, out = room.sees(OUT, after_ms=HOUR_MS - HOLD_MS - 4 * MINUTE_MS)
+    assert (page.alert_id, page.state, page.route, page.opened_at_ms) == (
         opened.alert_id,
-        AlertState.RESOLVED,
-        Resolution.RAN_OUT,
+        AlertState.OPEN,
+        AlertRoute.PAGE,
+        opened.opened_at_ms,
     )
-    assert (closed.predicted_ms, closed.actual_ms) == (SOON.eta_ms, OUT.out_since_ms)
-    assert closed.inside_interval is True
-    assert closed.message == "Linen dress / M ran out 20:55. Predicted ~21:00 (20:45-21:30)."
+    assert (page.predicted_ms, page.actual_ms) == (SOON.eta_ms, OUT.out_since_ms)
+    assert page.inside_interval is True
+    assert page.message.startswith("Linen dress / M ran out 20:55, predicted ~21:00 (20:45-21:30).")
     assert (out.rule, out.key, out.state) == ("A-02", "oos_now", AlertState.OPEN)
     assert out.message.startswith(
         "Linen dress / M is out of stock since 20:55, predicted ~21:00 (20:45-21:30)."
+    )
+    # The news is told once.
+    assert room.sees(OUT, after_ms=MINUTE_MS) == []
+    plenty = but(
+        on_hand=400,
+        status=StockStatus.HEALTHY,
+        eta_ms=None,
+        eta_low_ms=None,
+        eta_high_ms=None,
+        gmv_at_risk_minor=0,
+    )
+    assert room.sees(plenty, after_ms=MINUTE_MS) == []
+    closed = {alert.rule: alert for alert in room.sees(plenty, after_ms=CLEAR_MS)}
+    assert {rule: alert.resolution for rule, alert in closed.items()} == {
+        "A-01": Resolution.RESTOCKED,
+        "A-02": Resolution.RESTOCKED,
+    }
+    assert closed["A-01"].message == (
+        "Resolved: Linen dress / M was restocked. 400 left. Ran out 20:55. Predicted ~21:00 (20:45-21:30)."
     )
 
 
@@ -209,11 +229,11 @@ def test_a_stock_out_that_nobody_foretold_pages_by_its_value() -> None:
 def test_a_stock_out_rings_once_that_it_comes_is_a_page_and_that_it_came_goes_to_the_channel() -> None:
     room = Room()
     assert room.paged().route is AlertRoute.PAGE
-    ran_out, out = room.sees(OUT, after_ms=54 * MINUTE_MS)
-    assert (ran_out.rule, ran_out.resolution) == ("A-01", Resolution.RAN_OUT)
+    page, out = room.sees(OUT, after_ms=54 * MINUTE_MS)
+    assert (page.rule, page.state, page.route) == ("A-01", AlertState.OPEN, AlertRoute.PAGE)
     assert (out.rule, out.route, out.severity) == ("A-02", AlertRoute.CHANNEL, Severity.WARNING)
-    # It stays as it began, however long it lasts.
-    for _ in range(8):
+    # It stays as it began, as long as the campaign lasts.
+    for _ in range(2):
         assert room.sees(OUT, after_ms=HOUR_MS) == []
 
 

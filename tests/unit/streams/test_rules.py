@@ -145,8 +145,8 @@ def test_only_clearing_for_its_time_closes(other: Judgement) -> None:
 def test_what_is_over_closes_at_once_with_the_reason_that_the_rule_gives() -> None:
     room = Room()
     room.opened()
-    (closed,) = room.sees(reading(ENDED, extra={"resolution": Resolution.RAN_OUT, "actual_ms": 5}))
-    assert (closed.resolution, closed.actual_ms) == (Resolution.RAN_OUT, 5)
+    (closed,) = room.sees(reading(ENDED, extra={"resolution": Resolution.RESTOCKED, "actual_ms": 5}))
+    assert (closed.resolution, closed.actual_ms) == (Resolution.RESTOCKED, 5)
 
 
 def test_an_entity_that_is_no_longer_found_is_closed_and_the_others_stay() -> None:
@@ -334,3 +334,18 @@ def test_a_closing_says_for_how_long_and_what_it_is_now() -> None:
 )
 def test_a_number_is_read_with_its_unit(value: float, unit: str, text: str) -> None:
     assert measured(value, unit) == text
+
+
+def test_news_of_what_is_open_keep_its_id_and_its_loudness_and_are_told_to_nobody_anew() -> None:
+    room = Room()
+    opened = room.opened()
+    news = reading(Judgement.BETWEEN, value=7.0, news=True, route=AlertRoute.CHANNEL, extra={"actual_ms": 5})
+    (updated,) = room.sees(news, after_ms=MINUTE_MS)
+    assert (updated.alert_id, updated.state, updated.opened_at_ms, updated.route) == (
+        opened.alert_id,
+        AlertState.OPEN,
+        opened.opened_at_ms,
+        opened.route,
+    )
+    assert (updated.value, updated.actual_ms) == (7.0, 5)
+    assert Room().sees(news) == []
