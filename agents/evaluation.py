@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from streams.days import MINUTE_MS
 from streams.digest import digest
 from streams.errors import UnavailableError
-from streams.rule_context import RuleContext
+from streams.rule_context import Memo, RuleContext
 from streams.rulebook import rules_of
 from streams.rules import RuleState, evaluate
 from streams.settings import ShopSettings
@@ -90,6 +90,7 @@ class Evaluator:
         self.state: RuleState | None = None
         self._last_ms: int | None = None
         self._heads: dict[str, int] = {}
+        self._memo: Memo = {}
         self._unpublished: list[Alert] = []
         self._published_stock: dict[tuple[str, str], tuple[object, ...]] = {}
         self._published_goals: dict[tuple[str, str], tuple[object, ...]] = {}
@@ -135,7 +136,9 @@ class Evaluator:
     async def _evaluate_shop(self, state: RuleState, shop: ShopSettings, now_ms: int) -> None:
         settings = self._board.settings
         at_head = self._at_head(shop.shop_id, now_ms)
-        context = RuleContext(self._board.columns, shop, settings, now_ms, state.incidents, at_head)
+        context = RuleContext(
+            self._board.columns, shop, settings, now_ms, state.incidents, at_head, self._memo
+        )
         await self._publish_goals(context.goals)
         self._unpublished += evaluate(state, rules_of(settings), context)
         self._unpublished += digest(state, context)

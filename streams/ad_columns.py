@@ -76,10 +76,15 @@ class AdColumns:
         """Return `AD_SCHEMA` of every account."""
         return self._ads.frame()
 
+    def selection(self) -> AdAccountSelected | None:
+        """Return the newest choice of the primary account; None while none was made."""
+        return None if self._selected is None else cast("AdAccountSelected", self._selected.event)
+
     def primary_account(self) -> str | None:
         """Return the account that was selected; without a selection the only one there is, else None (X-50)."""
-        if self._selected is not None:
-            return str(cast("AdAccountSelected", self._selected.event).primary_ad_account_id)
+        selection = self.selection()
+        if selection is not None:
+            return str(selection.primary_ad_account_id)
         accounts = self._ads.frame().get_column("ad_account_id").unique().to_list()
         return accounts[0] if len(accounts) == 1 else None
 

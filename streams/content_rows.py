@@ -230,7 +230,7 @@ def by_product(contents: pl.DataFrame) -> pl.DataFrame:
         where(video & ~by_creator, "content_id").alias("seller_video"),
         where(by_creator, "creator_id").alias("poster"),
         pl.col("product_ids").alias("product_id"),
-    ).explode("product_id")
+    ).explode("product_id", empty_as_null=True)
 
 
 def by_day(contents: pl.DataFrame, calendar: BusinessCalendar) -> pl.DataFrame:

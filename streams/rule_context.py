@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from streams.errors import QueryError
 from streams.goals import GoalProgress, goal_progress
 from streams.page_facts import day_yardstick, sold_by
 from streams.query import run
+from streams.request import Request
 from streams.staleness import stale_topics
 from streams.stock import SkuStock, stock_table
 
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
     from streams.alerts import SoldBy
     from streams.columns import Columns
-    from streams.request import Request
     from streams.settings import Settings, ShopSettings
+
+Memo = dict[tuple[str, Request], tuple[int, list[dict[str, Any]]]]
+"""By shop and question, the look that asked it and what it got."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +52,27 @@ class RuleContext:
     now_ms: int
     incidents: Mapping[tuple[str, str, str], Alert] = field(default_factory=dict)
     at_head: bool = True
-    memo: dict[tuple[str, Request, int], list[dict[str, Any]]] = field(default_factory=dict)
+    memo: Memo = field(default_factory=dict)
 
     def rows(self, request: Request) -> list[dict[str, Any]]:
         """Return the rows of an answer, asked for once in `rules.band_every_ms`: bands change slowly, and cost much.
 
         A question that has no right answer here has no rows.
         """
-        bucket = self.now_ms // self.settings.rules.band_every_ms
-        key = (self.shop.shop_id, request, bucket)
-        if key not in self.memo:
-            for old in [kept for kept in self.memo if kept[0] == key[0] and kept[2] != bucket]:
-                del self.memo[old]
+        every_ms = self.settings.rules.band_every_ms
+        # Each question has its own phase: all of them in one evaluation would hold the board up.
+        phase_ms = zlib.crc32(repr(request).encode()) % every_ms
+        key = (self.shop.shop_id, request)
+        look = (self.now_ms + phase_ms) // every_ms
+        known = self.memo.get(key)
+        if known is None or known[0] != look:
             try:
                 asked = dataclasses.replace(request, shop=self.shop.shop_id)
-                self.memo[key] = run(self.columns, asked, now_ms=self.now_ms).rows
+                known = look, run(self.columns, asked, now_ms=self.now_ms).rows
             except QueryError:
-                self.memo[key] = []
-        return self.memo[key]
+                known = look, []
+            self.memo[key] = known
+        return known[1]
 
     def holds(self, reads: Collection[str]) -> bool:
         """Return whether a rule that reads these topics is held: one of them is stale, or the shop catches up.

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams import rule_demand, rule_feeds, rule_goals, rule_products, rule_sales, rule_stock
+from streams import (
+    rule_ads,
+    rule_bands,
+    rule_benchmarks,
+    rule_buyers,
+    rule_content,
+    rule_demand,
+    rule_feeds,
+    rule_goals,
+    rule_growth,
+    rule_page_views,
+    rule_products,
+    rule_sales,
+    rule_stock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,6 +32,13 @@ RULES: Final[tuple[Rule, ...]] = (
     *rule_goals.RULES,
     *rule_sales.RULES,
     *rule_products.RULES,
+    *rule_content.RULES,
+    *rule_buyers.RULES,
+    *rule_page_views.RULES,
+    *rule_bands.RULES,
+    *rule_growth.RULES,
+    *rule_benchmarks.RULES,
+    *rule_ads.RULES,
     *rule_feeds.RULES,
 )
 """By concern; inside a concern a rule that asks for another one's incident comes after it."""

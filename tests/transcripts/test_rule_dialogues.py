@@ -8,13 +8,15 @@ A dialogue is read by a seller: "sold one every two minutes, 30 left; at 20:05 a
     product   { id = "dress", name = "Linen dress", skus = ["dress-M"], price = 25.0, ... }
     stock     { sku = "dress-M", left = 38 }
     sold      { sku = "dress-M", every = "2m", from = "18:00", until = "20:00", units = 1, price = 25.0, by = "live" }
-              or { sku = "dress-M", orders = 5, at = "20:00" }; price is paid per unit
+              or { sku = "dress-M", orders = 5, at = "20:00" }; price is paid per unit; known = true: by people whose
+              user_key is known; customer = "ann": all by her
     cancelled { orders = 5 }                          the newest orders that are not cancelled yet
     seen      { what = "clicks", product = "dress", number = 100, from = "18:00", until = "20:00", by = "live" }
               what: impressions, clicks, page_views, add_to_cart; `every` in place of `number`; people = 10 for so many
               people in turn, else each is another one
     shop      { connected = false }                   the shop's own record
     send      { event_type = "...", ... }             any other event, its fields as on the wire
+    content, watched, broke, followers, ad, primary, checkouts, benchmark: see `content_steps`
     silent    ["orders"]                              from now on no heartbeat of these topics; [] ends it
     lagging   ["orders"]                              records of these topics wait to be folded; [] ends it
     until     "20:05"                                 the clock goes on; the rules look once a minute in the last hour
@@ -55,12 +57,13 @@ from streams.alerts import Alert, decode_alert, encode_alert
 from streams.columns import Columns
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.events import FACT_TYPES, TRAFFIC_TYPES, Event, OrderPaid, OrderStatusChanged, Source
-from streams.rule_context import RuleContext
+from streams.rule_context import Memo, RuleContext
 from streams.rulebook import RULES, beside, rule_of, rules_of
 from streams.rules import RuleState, evaluate
 from streams.settings import Settings, ShopSettings
 from streams.settings_check import checked_settings
 from streams.topics import TOPIC_OF_TYPE
+from tests.transcripts.content_steps import STEPS
 from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, stock, traffic
 
 FOLDER: Final = Path(__file__).parent / "rules"
@@ -155,10 +158,15 @@ class Room:
         self.lagging: set[str] = set()
         self._alive = set(required)
         self._flushes: dict[str, int] = {}
+        self._memo: Memo = {}
         self._count = 0
         self._number = 0
 
     def happens(self, kind: str, content: dict[str, Any]) -> None:
+        if kind in STEPS:
+            at_ms = self._time(content.pop("at", None))
+            self.ahead += [self._event(name, at_ms, fields) for name, fields in STEPS[kind](at_ms, **content)]
+            return
         events = getattr(self, f"_{kind}", None)
         if events is None:
             pytest.fail(f"unknown step {kind}")
@@ -173,7 +181,9 @@ class Room:
 
     def _look(self) -> None:
         self._take()
-        alerts = evaluate(self.state, self.rules, self._context())
+        # As the board does: slow answers are shared from look to look.
+        context = dataclasses.replace(self._context(), memo=self._memo)
+        alerts = evaluate(self.state, self.rules, context)
         self.published += alerts
         self.said += [alert for alert in alerts if alert.rule in self.numbers]
 
@@ -285,12 +295,14 @@ class Room:
 
     def _sold(self, sku: str, units: int = 1, price: float = 25.0, by: str = "", **words: Any) -> list[Event]:
         paid = round(price * units * 100)
+        known, customer = words.pop("known", False), words.pop("customer", "")
         return [
             order(
                 self._id("o"),
                 at_ms,
                 [line("1", sku, paid, quantity=units, product_id=product_of(sku), source=SOURCES.get(by))],
-                self._id("customer"),
+                customer or self._id("customer"),
+                user_key=self._id("buyer") if known else None,
             )
             for at_ms in self._times(words, "orders")
         ]
