@@ -12,7 +12,7 @@ import polars as pl
 
 from streams.alerts import LISTED_SKUS, Alert, AlertRoute, AlertState, DigestLine, clean_name, listed
 from streams.days import HOUR_MS, MINUTE_MS
-from streams.goals import running_campaign, sold
+from streams.goals import least_due, running_campaign, sold
 from streams.metrics_sales import gmv_minor
 from streams.money import compact_money
 from streams.rule import Severity
@@ -34,6 +34,7 @@ _AT_RISK: Final = frozenset({StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK})
 _FEEDS: Final = ("orders", "stock")
 _UNITS: Final = {"orders": "orders", "items_sold": "items"}
 _BASES: Final = {"plan": "by its plan", "straight": "by a straight line"}
+_EVEN_PLAN: Final = "by its plan, which names no hours: evenly"
 
 
 def digest(state: RuleState, context: RuleContext) -> list[Alert]:
@@ -115,13 +116,15 @@ def hourly(context: RuleContext, now_ms: int, last_hour: int) -> Alert | None:
 
 
 def _goal_text(context: RuleContext, goal: GoalProgress | None) -> str:
-    """Return `Goal $60k: 69% reached, 92% of plan (by its plan), needs $4.7k an hour until midnight.`"""
+    """Return `Goal $60k: 69% reached, 92% of what was due by now (by its plan), needs $4.7k an hour until midnight.`"""
     if goal is None or goal.target is None or goal.progress_pct is None:
         return ""
     parts = [f"{goal.progress_pct:.0f}% reached"]
     if goal.pace_pct is not None:
         basis = _BASES.get(goal.basis) or f"as {goal.reference or 'its reference'} went"
-        parts.append(f"{goal.pace_pct:.0f}% of plan ({basis})")
+        if goal.basis == "plan" and least_due(context.columns, context.shop, goal, peak=1).even:
+            basis = _EVEN_PLAN
+        parts.append(f"{goal.pace_pct:.0f}% of what was due by now ({basis})")
     if goal.needed_per_h:
         needed = _amount(goal.needed_per_h, goal.metric, context.shop.currency)
         parts.append(f"needs {needed} an hour until {context.clock.end(goal.ends_at_ms)}")

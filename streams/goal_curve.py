@@ -58,6 +58,7 @@ class Curve:
         reference: the days that shaped it, as a person reads them; empty where none did.
         days: of how many earlier days these are the mean sales, so that their level too is a forecast; 0 where they
             are none.
+        even_days: business days whose hours nothing tells, so that they are taken evenly.
     """
 
     edges_ms: Millis
@@ -65,6 +66,7 @@ class Curve:
     basis: Basis
     reference: str
     days: float
+    even_days: frozenset[int] = frozenset()
 
     def passed(self, at_ms: int) -> Floats:
         """Return what is expected of each hour up to an instant: of the hour that holds it, the part that passed."""
@@ -75,6 +77,18 @@ class Curve:
     def share(self, at_ms: int) -> float:
         """Return the share of the whole that is expected up to an instant, 0 to 1."""
         return min(float(self.passed(at_ms).sum() / self.expected.sum()), 1.0)
+
+    def least_share(self, at_ms: int, calendar: BusinessCalendar, peak: float) -> float:
+        """Return the share that is due at an instant even of a shop that sells in the evening.
+
+        On a day whose hours nothing tells, the hours that are left may sell `peak` times the day's mean. On others it
+        is `share`.
+        """
+        day = calendar.day_of(at_ms)
+        if day not in self.even_days:
+            return self.share(at_ms)
+        before, after = self.share(calendar.day_start_ms(day)), self.share(calendar.day_start_ms(day + 1))
+        return max(before, after - peak * (after - self.share(at_ms)))
 
 
 def campaign_curve(columns: Columns, shop: ShopSettings, campaign: Campaign, metric: str) -> Curve:
@@ -88,7 +102,8 @@ def campaign_curve(columns: Columns, shop: ShopSettings, campaign: Campaign, met
         return shape
     # A goal is a wish: the plan says when it sells, the reference how much, where there is one.
     planned *= shape.expected.sum() / planned.sum()
-    return Curve(shape.edges_ms, planned, "plan", shape.reference, shape.days)
+    told = {parse_day(label) for label in _plan_by_hour(campaign.plan)}
+    return Curve(shape.edges_ms, planned, "plan", shape.reference, shape.days, shape.even_days - told)
 
 
 def target_value_of(columns: Columns, shop: ShopSettings, campaign: Campaign) -> float | None:
@@ -131,7 +146,7 @@ def period_curve(
     if own is not None:
         table, label, seen = own
         return Curve(edges, _lifted(table[days % 7, hours] * whole), "reference", label, seen)
-    return Curve(edges, np.diff(edges).astype(np.float64), "straight", "", 0)
+    return Curve(edges, np.diff(edges).astype(np.float64), "straight", "", 0, frozenset(days.tolist()))
 
 
 def sold_by_quarter(

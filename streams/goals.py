@@ -7,7 +7,7 @@ X-76, X-79, X-80.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -120,6 +120,34 @@ def running_campaign(columns: Columns, shop: ShopSettings, *, as_of_ms: int) -> 
     return campaign if campaign is not None and is_running(campaign, calendar, as_of_ms) else None
 
 
+class Due(NamedTuple):
+    """What is due of a goal by any account.
+
+    Attributes:
+        share: 0 to 1; None where nothing is expected of the goal.
+        even: nothing tells the hours of the day, so that the expected share takes them evenly; `share` does not.
+    """
+
+    share: float | None
+    even: bool
+
+
+def least_due(columns: Columns, shop: ShopSettings, goal: GoalProgress, *, peak: float) -> Due:
+    """Return what is due of a goal at complete_ms by any account.
+
+    It is `expected_share`, unless nothing tells the hours of the day: then the hours that are left of it may sell
+    `peak` times its mean, since a shop that sells in the evening is behind an even line every noon.
+    """
+    if goal.reference or goal.complete_ms >= goal.ends_at_ms:
+        return Due(goal.expected_share, even=False)
+    campaign = next(
+        each for each in columns.campaigns(shop.shop_id) if str(each.campaign_id) == goal.campaign_id
+    )
+    curve, calendar = campaign_curve(columns, shop, campaign, goal.metric), columns.calendar(shop.shop_id)
+    even = calendar.day_of(goal.complete_ms) in curve.even_days
+    return Due(curve.least_share(goal.complete_ms, calendar, peak), even)
+
+
 def campaign_end_gmv(columns: Columns, shop: ShopSettings, progress: GoalProgress) -> EndValue | None:
     """Return the GMV at a campaign's end in minor units, whatever its goal counts; None while nothing tells it."""
     if progress.metric == "gmv":
@@ -207,7 +235,7 @@ def end_value(
         sold=by_hour[:begun],
         passed=passed[:begun],
         remaining=max(float(curve.expected.sum() - passed.sum()), 0.0),
-        basket=_basket(columns, shop, metric, as_of_ms),
+        basket=mean_basket(columns, shop, metric, as_of_ms),
         days=curve.days,
         shaped=curve.basis != "straight",
     )
@@ -256,7 +284,7 @@ def _at_least(value: int, end: EndValue | None) -> EndValue | None:
     return None if end is None else EndValue(*(max(each, value) for each in (end.mid, end.low, end.high)))
 
 
-def _basket(columns: Columns, shop: ShopSettings, metric: str, as_of_ms: int) -> float:
+def mean_basket(columns: Columns, shop: ShopSettings, metric: str, as_of_ms: int) -> float:
     """Return the mean squared order over the mean order of the last week: how far chance alone moves a sum."""
     if metric == "orders":
         return 1.0

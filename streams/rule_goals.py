@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scipy.special import pdtr
+
 from streams.alerts import clean_name
-from streams.days import HOUR_MS, MINUTE_MS, day_label
+from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, day_label
+from streams.goals import least_due, mean_basket
 from streams.money import compact_money
 from streams.period_goals import period_goals
 from streams.rule import AlertRoute, Entity, Judgement, Owner, Reading, Rule, Severity
@@ -30,29 +33,29 @@ _NEWS_MS: Final = HOUR_MS
 _KINDS: Final = {"week": "Week", "month": "Month"}
 _BASIS: Final = {
     "plan": "by the plan",
-    "even_plan": "by the plan, spread evenly over the day",
+    "even_plan": "at the least by the plan, which names no hours",
+    "even_line": "at the least by a straight line",
     "reference": "as earlier days sold",
     "straight": "by a straight line",
 }
+_EVEN: Final = {"plan": "even_plan", "straight": "even_line"}
+"""How it is called where the hours of the day are not told: see `goals.least_due`."""
 
 
 def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
     """Hold the pace of every campaign goal against amber and red (A-41)."""
-    numbers = context.settings.rules
-    since_ms = context.columns.source_since_ms(context.shop.shop_id, "orders")
-    by_hour = {
-        str(campaign.campaign_id)
-        for campaign in context.columns.campaigns(context.shop.shop_id)
-        if any(point.hour is not None for point in campaign.plan)
-    }
+    numbers, columns, shop = context.settings.rules, context.columns, context.shop
+    since_ms = columns.source_since_ms(shop.shop_id, "orders")
+    amber, red = numbers.goal_amber_pace * 100, numbers.goal_red_pace * 100
     for goal in context.goals:
-        if not goal.target:
+        if not goal.target or goal.progress_pct is None:
             continue
-        # A plan by day says nothing of the hours; where no earlier day does either, they are taken evenly.
-        even = goal.basis == "plan" and not goal.reference and goal.campaign_id not in by_hour
-        due, pace = goal.expected_share, goal.pace_pct
-        amber, red = numbers.goal_amber_pace * 100, numbers.goal_red_pace * 100
+        due, even = least_due(columns, shop, goal, peak=numbers.goal_even_peak)
+        even = even and numbers.goal_even_peak > 1
+        pace = goal.progress_pct / due if due else None
         elapsed_ms = context.now_ms - goal.starts_at_ms
+        # On a first day whose hours are not told, two hours after midnight say nothing.
+        early_ms = max(numbers.goal_min_elapsed_ms, DAY_MS if even else 0)
         unseen = since_ms is None or since_ms > goal.starts_at_ms + numbers.goal_min_elapsed_ms
         if context.now_ms >= goal.ends_at_ms:
             judgement = Judgement.ENDED
@@ -63,10 +66,12 @@ def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
             judgement = Judgement.THIN
         elif pace >= numbers.goal_clear_pace * 100:
             judgement = Judgement.CLEAR
-        elif due < numbers.goal_min_due and elapsed_ms < numbers.goal_min_elapsed_ms:
+        elif due < numbers.goal_min_due and elapsed_ms < early_ms:
             judgement = Judgement.THIN
+        elif pace >= amber:
+            judgement = Judgement.BETWEEN
         else:
-            judgement = Judgement.FIRES if pace < amber else Judgement.BETWEEN
+            judgement = Judgement.THIN if _by_chance(goal, due, context) else Judgement.FIRES
         is_red = pace is not None and pace < red
         yield Reading(
             entity=_campaign(goal),
@@ -77,7 +82,7 @@ def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
             volume=None if due is None else due * 100,
             minimum=numbers.goal_min_due * 100,
             severity=Severity.WARNING if is_red else Severity.NOTE,
-            money_minor=_missing_minor(goal),
+            money_minor=_missing_minor(goal, due),
             figures={
                 "level": "red" if is_red else "amber",
                 "progress_pct": goal.progress_pct,
@@ -85,7 +90,7 @@ def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
                 "value": goal.value,
                 "metric": goal.metric,
                 "expected_share": due,
-                "basis": "even_plan" if even else goal.basis,
+                "basis": _EVEN.get(goal.basis, goal.basis) if even else goal.basis,
                 "projected": goal.projected,
                 "projected_low": goal.projected_low,
                 "projected_high": goal.projected_high,
@@ -95,11 +100,18 @@ def find_goals_behind(context: RuleContext) -> Iterable[Reading]:
         )
 
 
-def _missing_minor(goal: GoalProgress) -> int:
+def _by_chance(goal: GoalProgress, due: float, context: RuleContext) -> bool:
+    """Return whether so little may be sold by chance where so much is due, in orders of the usual size."""
+    basket = mean_basket(context.columns, context.shop, goal.metric, goal.complete_ms)
+    wanted, found = (goal.target or 0.0) * due / basket, goal.value / basket
+    return bool(pdtr(found, wanted) >= context.settings.rules.goal_chance)
+
+
+def _missing_minor(goal: GoalProgress, due: float | None) -> int:
     """Return the money that was due by now and is not there; 0 for a goal in orders or items."""
-    if goal.metric != "gmv" or not goal.target or goal.expected_share is None:
+    if goal.metric != "gmv" or not goal.target or due is None:
         return 0
-    return max(0, round(goal.target * goal.expected_share) - goal.value)
+    return max(0, round(goal.target * due) - goal.value)
 
 
 def _behind_text(reading: Reading, context: RuleContext) -> str:
@@ -259,8 +271,10 @@ GOAL_BEHIND: Final = Rule(
     find=find_goals_behind,
     condition="goal_pace_pct < rules.goal_amber_pace (note), < rules.goal_red_pace (warning); it never pages",
     minimum=(
-        "rules.goal_min_due of the goal was due or rules.goal_min_elapsed_ms passed; the order feed knows the campaign "
-        "from its start"
+        "rules.goal_min_due of the goal was due or rules.goal_min_elapsed_ms passed; so little less likely than "
+        "rules.goal_chance where so much is due (Poisson, in orders of the usual size); where nothing tells the hours "
+        "of the day, those left may sell rules.goal_even_peak times its mean; the order feed knows the campaign from "
+        "its start"
     ),
     clears="pace at or above rules.goal_clear_pace, or the campaign is over",
     unit="%",
@@ -278,6 +292,8 @@ GOAL_BEHIND: Final = Rule(
         "rules.goal_clear_pace",
         "rules.goal_min_due",
         "rules.goal_min_elapsed_ms",
+        "rules.goal_chance",
+        "rules.goal_even_peak",
     ),
     sources=("S4-12", "S4-75"),
 )

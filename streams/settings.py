@@ -244,6 +244,9 @@ class RuleSettings:
         goal_clear_pace: and closes from this one on.
         goal_min_due: A-41 waits until this share of the goal was due.
         goal_min_elapsed_ms: or until the campaign has run for this long.
+        goal_chance: and so few orders where so many are due must be less likely than this (Poisson).
+        goal_even_peak: where neither plan nor earlier days tell the hours of a day, those that are left may sell so
+            many times its mean before A-41 calls the campaign behind; 1: the even line itself.
         week_min_elapsed_ms: A-43 waits until its week or quarter has run for this long.
         week_clear_margin: A-43 closes once the share reached is this far ahead of the share of the time gone.
         cancel_factor: A-63 fires when today's cancellation share is above this many times that of the days before.
@@ -299,6 +302,8 @@ class RuleSettings:
     goal_clear_pace: float = 0.95
     goal_min_due: float = 0.1
     goal_min_elapsed_ms: int = 2 * HOUR_MS
+    goal_chance: float = 0.01
+    goal_even_peak: float = 3.0
     week_min_elapsed_ms: int = 24 * HOUR_MS
     week_clear_margin: float = 0.02
     cancel_factor: float = 2.0

@@ -43,6 +43,8 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "rules.goal_red_pace": (0, 1),
     "rules.goal_clear_pace": (0, 2),
     "rules.goal_min_due": (0, 1),
+    "rules.goal_chance": (0, 1),
+    "rules.goal_even_peak": (1, 24),
     "rules.week_clear_margin": (0, 1),
     "rules.cancel_factor": (1, 100),
     "rules.cancel_clear_factor": (0, 100),

@@ -10,7 +10,7 @@ import pytest
 from streams.alerts import AlertRoute, AlertState
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.digest import digest, hourly
-from streams.events import Event
+from streams.events import Event, PlanPoint
 from streams.goals import GoalProgress
 from streams.rule_context import RuleContext
 from streams.rules import RuleState
@@ -113,19 +113,33 @@ def test_it_says_what_was_sold_where_the_goal_stands_what_moved_what_runs_out_an
     ]
     assert said(*rows) == (
         "Harbour & Pine at 20:00. GMV today $42.9k."
-        " Goal $60.0k: 69% reached, 92% of plan (by its plan), needs $4.7k an hour until midnight."
+        " Goal $60.0k: 69% reached, 92% of what was due by now (by its plan), needs $4.7k an hour until midnight."
         " Top mover: B, +$1.2k in the last hour ($1.9k after $700)."
         " Runs out: Linen dress / M ~21:00 ($4.1k), Belt out ($2.0k), Scarf at risk ($500) and 1 more."
         " Data: orders as of 19:30, stock as of 19:58."
     )
 
 
+def test_a_plan_that_names_no_hours_is_said_to_be_taken_evenly() -> None:
+    planned = campaign(
+        starts_at_ms=GOAL.starts_at_ms, ends_at_ms=MIDNIGHT, plan=[PlanPoint("2024-11-29", 60_000.0)]
+    )
+    text = said(events=[*SALES, planned], goals=[dataclasses.replace(GOAL, complete_ms=NOW)])
+    assert "92% of what was due by now (by its plan, which names no hours: evenly)" in text
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"basis": "straight"}, "92% of plan (by a straight line)"),
-        ({"basis": "reference", "reference": "2023-11-24"}, "92% of plan (as 2023-11-24 went)"),
-        ({"needed_per_h": 0.0, "progress_pct": 104.0}, "104% reached, 92% of plan (by its plan)."),
+        ({"basis": "straight"}, "92% of what was due by now (by a straight line)"),
+        (
+            {"basis": "reference", "reference": "2023-11-24"},
+            "92% of what was due by now (as 2023-11-24 went)",
+        ),
+        (
+            {"needed_per_h": 0.0, "progress_pct": 104.0},
+            "104% reached, 92% of what was due by now (by its plan).",
+        ),
         ({"metric": "orders", "target": 600.0, "needed_per_h": 12.4}, "Goal 600 orders: "),
         ({"metric": "orders", "target": 600.0, "needed_per_h": 12.4}, "needs 12 orders an hour"),
     ],

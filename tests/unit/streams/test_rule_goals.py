@@ -25,6 +25,10 @@ GOAL = {"starts_at_ms": START, "ends_at_ms": START + DAY_MS, "target_value": 2_4
 """A day of 2,400.00: without a plan and earlier days 100.00 an hour."""
 
 
+HOURLY = [PlanPoint("2024-11-29", 100.0, hour=hour) for hour in range(24)]
+"""The same, told by somebody who knows the hours."""
+
+
 def friday(**more: Any) -> Campaign:
     return campaign(**GOAL | more)
 
@@ -38,6 +42,10 @@ def context(events: list[Event], now_ms: int, **numbers: Any) -> RuleContext:
 
 def sold(minor: int, at_ms: int) -> Event:
     return order(f"o{at_ms}", at_ms, [line("1", "A1", minor)])
+
+
+def sold_by_many(minor: int, at_ms: int, orders: int = 500) -> list[Event]:
+    return [order(f"o{number}", at_ms, [line("1", "A1", minor // orders)]) for number in range(orders)]
 
 
 def one(rule: Rule, events: list[Event], now_ms: int, **numbers: Any) -> Reading:
@@ -59,7 +67,8 @@ def test_amber_is_below_90_red_below_75_clear_from_95_percent_of_the_pace(
 ) -> None:
     # At 04:30 450.00 are due.
     now_ms = START + 4 * HOUR_MS + 30 * MINUTE_MS
-    reading = one(GOAL_BEHIND, [friday(), sold(minor, START + MINUTE_MS)], now_ms)
+    events = [friday(plan=HOURLY), *sold_by_many(minor, START + MINUTE_MS)]
+    reading = one(GOAL_BEHIND, events, now_ms)
     assert reading.value == pytest.approx(minor / 450, rel=0.001)
     assert (reading.judgement, reading.severity) == (judgement, severity)
     assert reading.money_minor == pytest.approx(45_000 - minor, abs=20)
@@ -67,9 +76,41 @@ def test_amber_is_below_90_red_below_75_clear_from_95_percent_of_the_pace(
 
 @pytest.mark.parametrize("hours", [3, 12, 23])
 def test_goal_behind_never_pages(hours: int) -> None:
-    reading = one(GOAL_BEHIND, [friday(), sold(1, START + MINUTE_MS)], START + hours * HOUR_MS)
+    events = [friday(plan=HOURLY), sold(1, START + MINUTE_MS)]
+    reading = one(GOAL_BEHIND, events, START + hours * HOUR_MS)
     assert reading.judgement is Judgement.FIRES
     assert (reading.route or GOAL_BEHIND.route) is AlertRoute.CHANNEL
+
+
+@pytest.mark.parametrize(
+    ("hours", "due"),
+    [(16, None), (18, 0.25), (20, 0.5), (23, 0.875)],
+)
+def test_without_hours_what_is_left_of_the_day_may_sell_three_times_its_mean(
+    hours: int, due: float | None
+) -> None:
+    events = [friday(), *sold_by_many(60_000, START + MINUTE_MS)]
+    reading = one(GOAL_BEHIND, events, START + hours * HOUR_MS)
+    assert reading.value == (None if due is None else pytest.approx(25 / due, rel=0.001))
+    assert reading.figures["basis"] == "even_line"
+    assert reading.money_minor == pytest.approx(240_000 * max((due or 0) - 0.25, 0), abs=50)
+    strict = one(GOAL_BEHIND, events, START + hours * HOUR_MS, goal_even_peak=1.0)
+    assert strict.value == pytest.approx(2_500 / hours * 24 / 100, rel=0.001)
+
+
+def test_a_plan_with_the_hours_of_one_day_is_held_to_them_on_that_day_only() -> None:
+    two_days = {
+        "ends_at_ms": START + 2 * DAY_MS,
+        "target_value": 4_800.0,
+        "plan": [*HOURLY, PlanPoint("2024-11-30", 2_400.0)],
+    }
+    events = [friday(**two_days), *sold_by_many(240_000, START + MINUTE_MS)]
+    first, second = (one(GOAL_BEHIND, events, START + hours * HOUR_MS) for hours in (12, 36))
+    assert first.volume == pytest.approx(25, abs=0.1)
+    assert first.figures["basis"] == "plan"
+    # All of Friday, and nothing yet of a Saturday that may sell in its evening.
+    assert second.volume == pytest.approx(50)
+    assert second.figures["basis"] == "even_plan"
 
 
 def test_a_tenth_that_is_due_or_two_hours_are_enough() -> None:
