@@ -108,44 +108,53 @@ def beside(cells: Cells, metrics: Sequence[Metric], group: Group, part: Finished
     return found
 
 
-def benchmarked(scope: Scope, known: Mapping[str, Metric], column: str) -> dict[tuple[str, str], Any]:
-    """Return (metric, group) -> difference to its benchmark as a fraction (`benchmark`), or age in days.
+def benchmarked(
+    scope: Scope, known: Mapping[str, Metric], column: str
+) -> dict[tuple[str, Group], tuple[Any, str]]:
+    """Return (metric, group) -> value and the reason where it is null, of each metric that any benchmark names.
 
     Args:
-        scope: of a finished day or a campaign.
+        scope: the question's.
         known: the catalogue.
-        column: `benchmark` or `benchmark_age`.
-
-    A window that no benchmark describes has none.
+        column: `benchmark`, the difference as a fraction, or `benchmark_age` in days.
 
     Raises:
         QueryError: `benchmark_on_today`.
     """
+    shop_id = scope.shop.shop_id
+    named = {(record.metric, record.group) for record in scope.columns.totals(shop_id).benchmarks()}
+    metrics = {name: known[name] for name, _ in named if name in known and known[name].windows == "any"}
     try:
-        part = finished_part(scope)
+        part: Finished | None = finished_part(scope)
     except QueryError as error:
-        if error.reason == "benchmark_window":
-            return {}
-        raise
-    if part.scope is None:
-        return {}
-    shop_wide = dataclasses.replace(part.scope, by=(), where=())
-    named = {record.metric for record in scope.columns.totals(scope.shop.shop_id).benchmarks()}
-    metrics = [metric for name, metric in known.items() if name in named and metric.windows == "any"]
-    values: dict[tuple[str, str], Any] = {}
-    cells = Cells(shop_wide, metrics) if metrics else None
-    for group in GROUPS:
-        for metric in metrics:
-            assert cells is not None  # noqa: S101 - there are metrics; for the type checker
-            record = benchmark_for(shop_wide, metric.id, group, part)
-            if record is None:
-                continue
-            if column == "benchmark_age":
-                values[metric.id, group] = age_days(record, part)
-                continue
-            _, change = differences(cells.series(metric), Series([record.value]))
-            values[metric.id, group] = change.values[0]
+        if error.reason != "benchmark_window":
+            raise
+        part = None
+    values: dict[tuple[str, Group], tuple[Any, str]] = {}
+    for name, group in sorted(named):
+        if name not in metrics:
+            continue
+        if part is None or part.scope is None:
+            values[name, group] = (None, "no_benchmark" if part is None else "not_final")
+            continue
+        record = benchmark_for(part.scope, name, group, part)
+        own = None if record is None else _own_value(part.scope, metrics[name])
+        if record is None or own is None:
+            values[name, group] = (None, "no_benchmark")
+        elif column == "benchmark_age":
+            values[name, group] = (age_days(record, part), "")
+        else:
+            _, change = differences(own, Series([record.value]))
+            values[name, group] = (change.values[0], change.reasons.get(0, ""))
     return values
+
+
+def _own_value(scope: Scope, metric: Metric) -> Series | None:
+    """Return a metric of the whole shop; None for one that a whole shop does not have."""
+    try:
+        return Cells(dataclasses.replace(scope, by=(), where=()), [metric]).series(metric)
+    except QueryError:
+        return None
 
 
 def _is_final(scope: Scope, day: int) -> bool:

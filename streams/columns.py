@@ -17,6 +17,7 @@ import polars as pl
 from streams import cubes, sketches, theta
 from streams.cube_columns import CubeColumns
 from streams.cubes import CUBE_BY_NAME, Grain, is_former
+from streams.day_values import DayValues
 from streams.days import BusinessCalendar
 from streams.fact_columns import FactColumns
 from streams.history import FIRST_SLOT, Past
@@ -46,6 +47,7 @@ class Columns:
         settings: as given.
         version: rises with every apply and every vouch.
         vouched_ms: every topic is complete up to here: a replay's clock, or a recording read to its end.
+        day_values: what was counted of single days before.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -61,6 +63,7 @@ class Columns:
         self._lagging: frozenset[tuple[int, str]] = frozenset()
         self._past: Past | None = None
         self._heard: dict[tuple[str, str], int] = {}
+        self.day_values = DayValues()
 
     def apply(self, flush: Flush, *, history: bool = False) -> None:
         """Take one whole flush in.
@@ -215,6 +218,10 @@ class Columns:
         """Return one row per line of each paid order: `fact_columns.ORDER_LINE_SCHEMA`."""
         return self._facts_of(shop_id).order_lines()
 
+    def order_days(self, shop_id: str) -> dict[int, int]:
+        """Return each business day with order lines -> a number that changes when any of its lines do."""
+        return self._facts_of(shop_id).order_days()
+
     def refunds(self, shop_id: str) -> pl.DataFrame:
         """Return one row per refunded line, with the attribution of the order's line: `REFUND_SCHEMA`."""
         return self._facts_of(shop_id).refunds()
@@ -368,6 +375,15 @@ class Columns:
         present = None if cube is None else cube.union(label, slots[slots < FIRST_SLOT])
         crowds = [past.union(label, slots[slots >= FIRST_SLOT], lg_k)]
         return sketches.estimate(sketches.merge([*crowds, *([] if present is None else [present])], lg_k))
+
+    def cell_changes(self, name: str, shop_id: str, slots: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return for each cell of a cube, by its `slot`, a number that rises when it changes; 0 in the history."""
+        cube = self._cubes.get((name, shop_id))
+        found = np.zeros(len(slots), dtype=np.int64)
+        present = slots < FIRST_SLOT
+        if cube is not None:
+            found[present] = cube.changes(slots[present])
+        return found
 
     def cube_partitions(self, name: str, shop_id: str, slots: NDArray[np.uint32]) -> dict[int, list[int]]:
         """Return partition -> events in each cell of a cube, by its `slot` in `cube()`."""

@@ -162,6 +162,10 @@ class CubeColumns:
             self._unions.popitem(last=False)
         return union.estimate
 
+    def changes(self, slots: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return the number of the change that touched each cell last."""
+        return self._changed[slots]
+
     def union(self, label: Hashable, slots: NDArray[np.uint32]) -> hll_sketch | None:
         """Return everybody in a union of cells, kept under its label; None without any."""
         self.people(label, slots)

@@ -163,7 +163,7 @@ class _Composer:
 
     def _restated(self, formula: Restated) -> Composition:
         now = self._total(formula.of, self._scope)
-        then = self._total(formula.of, dataclasses.replace(self._scope, first_final=True))
+        then = self._total(formula.of, dataclasses.replace(self._scope, arrived="first_final"))
         then = dataclasses.replace(then, name=f"{then.name} when each day was final")
         return Composition(
             f"{now.name} - {then.name}", f"{self._text(now)} - {self._text(then)}", (now, then)

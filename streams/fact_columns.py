@@ -188,6 +188,11 @@ class FactColumns:
         """Return `ORDER_LINE_SCHEMA`, one row per line of each order."""
         return self._orders.frame()
 
+    def order_days(self) -> dict[int, int]:
+        """Return business day -> the change that touched its order lines last."""
+        self._orders.frame()
+        return self._orders.days
+
     def order_status(self) -> pl.DataFrame:
         """Return `STATUS_SCHEMA`, one row per state that an order has reached."""
         return self._statuses.frame()

@@ -13,7 +13,7 @@ from typing import Final
 from streams.measures import MEASURES, AddsOver, Counts, Frame, Measure
 
 __all__ = [
-    "FIRST_FINAL_VARIANT",
+    "LATE_VARIANT",
     "MEASURES",
     "NOW_VARIANT",
     "WHOLE_VARIANT",
@@ -186,7 +186,7 @@ _COMPARES: Final = {
     "benchmark_age": "day after the last one shown - day of the benchmark",
 }
 
-FIRST_FINAL_VARIANT: Final = "first_final"
+LATE_VARIANT: Final = "late"
 NOW_VARIANT: Final = "now"
 WHOLE_VARIANT: Final = "whole"
 """Names of scopes; see `parts_of`."""
@@ -207,7 +207,7 @@ class CompareFigure:
 
 @dataclass(frozen=True, slots=True)
 class Restated:
-    """What a sum has changed by since its days were final: now, less what had arrived when each day became final."""
+    """What sums of facts have changed by since their days were final: now, less what had arrived by then."""
 
     of: Total
 
@@ -282,7 +282,7 @@ def parts_of(formula: Formula) -> Iterator[tuple[Total, str]]:
         yield formula.of, NOW_VARIANT
     elif isinstance(formula, Restated):
         yield formula.of, ""
-        yield formula.of, FIRST_FINAL_VARIANT
+        yield formula.of, LATE_VARIANT
     elif isinstance(formula, Weighted):
         yield from ((Total((name,)), "") for _, name in (*formula.numerator, *formula.divisor))
     elif isinstance(formula, DailyMean):

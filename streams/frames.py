@@ -34,6 +34,9 @@ class LatestFacts:
     Args:
         schema: of the frame, with `slot` as UInt32.
         extract: makes the rows.
+
+    Attributes:
+        days: business day -> the change that touched it last, where rows have a `day`; of the last frame.
     """
 
     def __init__(self, schema: dict[str, pl.DataType], extract: Extract) -> None:
@@ -49,6 +52,8 @@ class LatestFacts:
         self._pending: dict[int, FactRow] = {}
         self._stored = bytearray()
         self._replaced: set[int] = set()
+        self.days: dict[int, int] = {}
+        self._changes = 0
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -86,7 +91,10 @@ class LatestFacts:
     def _store(self) -> None:
         if self._replaced:
             gone = pl.Series(SLOT, sorted(self._replaced), dtype=pl.UInt32)
-            self._chunks = [chunk.filter(~pl.col(SLOT).is_in(gone.implode())) for chunk in self._chunks]
+            is_gone = pl.col(SLOT).is_in(gone.implode())
+            for chunk in self._chunks:
+                self._touch(chunk.filter(is_gone))
+            self._chunks = [chunk.filter(~is_gone) for chunk in self._chunks]
             self._replaced.clear()
         if not self._pending:
             return
@@ -95,6 +103,12 @@ class LatestFacts:
         for slot in slots:
             self._stored[slot] = 1
         self._chunks.append(self._extract(slots, rows))
+        self._touch(self._chunks[-1])
         while len(self._chunks) > 1 and self._chunks[-2].height < 2 * self._chunks[-1].height:
             last = self._chunks.pop()
             self._chunks[-1] = pl.concat([self._chunks[-1], last], rechunk=True)
+
+    def _touch(self, rows: pl.DataFrame) -> None:
+        self._changes += 1
+        if "day" in rows.columns:
+            self.days |= dict.fromkeys(rows.get_column("day").unique().to_list(), self._changes)

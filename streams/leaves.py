@@ -11,7 +11,7 @@ import polars as pl
 
 from streams.days import MINUTE_MS
 from streams.formulas import (
-    FIRST_FINAL_VARIANT,
+    LATE_VARIANT,
     NOW_VARIANT,
     WHOLE_VARIANT,
     Frame,
@@ -19,7 +19,7 @@ from streams.formulas import (
     measures_of,
     parts_of,
 )
-from streams.query_facts import fact_values
+from streams.query_days import fact_values
 from streams.query_traffic import traffic_values
 from streams.query_viewers import viewer_values
 from streams.ready_made import fed_since_ms, ready_made_values
@@ -101,8 +101,8 @@ class Leaves:
         kind, *rest = name.split(":")
         if kind == WHOLE_VARIANT:
             return self._scope.over_all_atoms().without(rest)
-        if kind == FIRST_FINAL_VARIANT:
-            return dataclasses.replace(self._scope, first_final=True)
+        if kind == LATE_VARIANT:
+            return dataclasses.replace(self._scope, arrived="late")
         if kind == NOW_VARIANT:
             return dataclasses.replace(self._scope, window=Window("all", None, None))
         return self._recent(int(rest[0]), rest[1])

@@ -60,7 +60,7 @@ COMPARE_METRICS: Final[tuple[Metric, ...]] = (
         dims=BENCHMARK_DIMS,
         topics=("benchmarks",),
         owner="streams.benchmarks",
-        null_reasons=("no_source", "no_benchmark", "zero_divisor"),
+        null_reasons=("no_source", "no_benchmark", "not_final", "zero_divisor"),
         advice="Below: what top sellers do better; see the metric's own advice.",
     ),
     metric_of(
@@ -74,7 +74,7 @@ COMPARE_METRICS: Final[tuple[Metric, ...]] = (
         dims=BENCHMARK_DIMS,
         topics=("benchmarks",),
         owner="streams.benchmarks",
-        null_reasons=("no_source", "no_benchmark"),
+        null_reasons=("no_source", "no_benchmark", "not_final"),
     ),
     metric_of(
         "restated_amount",

@@ -189,17 +189,21 @@ def _benchmark_figure(scope: Scope, formula: CompareFigure, known: Mapping[str, 
         raise QueryError(what, reason="needs_dimension", mend="Ask by=metric, or where=metric=<id>.")
     wanted = {} if "group" in {*scope.names, *asked} else {"group": benchmarks.GROUPS[0]}
     values: dict[tuple[Any, ...], Any] = {}
-    for (metric_id, group), value in benchmarks.benchmarked(scope, known, formula.column).items():
+    why: dict[tuple[Any, ...], str] = {}
+    for (metric_id, group), (value, reason) in benchmarks.benchmarked(scope, known, formula.column).items():
         named = {"metric": metric_id, "group": group}
         if any(named[dim] != chosen for dim, chosen in (wanted | asked).items()):
             continue
         key = (0, *(named[dim] for dim in scope.names))
         # Of ages over several metrics the oldest counts.
-        values[key] = value if values.get(key) is None else max(values[key], value)
+        present = values.get(key)
+        values[key] = value if present is None else present if value is None else max(present, value)
+        why[key] = reason or "no_benchmark"
     if not scope.names and not values:
         values[0,] = None
-    why = {key: "no_benchmark" for key, value in values.items() if value is None}
-    return figure_frame(scope, values), why
+    return figure_frame(scope, values), {
+        key: why.get(key, "no_benchmark") for key, value in values.items() if value is None
+    }
 
 
 def _clock(scope: Scope) -> Clock:

@@ -9,7 +9,8 @@ import polars as pl
 
 from streams.fact_frames import FRAMES, FactFrame
 from streams.formulas import Counts, Frame, Measure
-from streams.restatement import ARRIVALS, arrived_after_final
+from streams.frames import SLOT
+from streams.restatement import ARRIVALS, late_slots
 from streams.scope import CLOSED, TIME, Scope, closed_values, expand_atoms
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ def _conditions(scope: Scope, frame: FactFrame, atoms: frozenset[int] | None) ->
         yield scope.in_window(frame.at)
     if scope.days is not None:
         yield pl.col("day").is_in(sorted(scope.days))
-    if scope.first_final and frame.at in ARRIVALS:
-        yield ~arrived_after_final(scope)
+    if scope.arrived and frame.at in ARRIVALS:
+        late = pl.col(SLOT).is_in(late_slots(scope, frame.read(scope), frame.at).implode())
+        yield late if scope.arrived == "late" else ~late
     for chosen in (scope.atoms(), atoms):
         if chosen is not None:
             yield pl.col("atom").is_in(sorted(chosen))

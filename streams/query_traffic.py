@@ -14,9 +14,9 @@ import polars as pl
 from streams.cubes import CUBES, Cube, Grain
 from streams.days import MINUTE_MS, QUARTER_MS
 from streams.errors import QueryError
-from streams.formulas import Counts, Measure
-from streams.frames import SLOT
+from streams.formulas import Measure
 from streams.grid import GRAINS
+from streams.query_people import people_values
 from streams.scope import CLOSED, TIME, Scope, expand_atoms
 
 if TYPE_CHECKING:
@@ -73,25 +73,7 @@ def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues
             expand_atoms(counted, scope.names).group_by(scope.keys).agg(pl.col("count").sum().alias("value"))
         )
         return TrafficValues(counted, since_ms=_since_ms(scope, cube))
-    per_day = ["day"] if measure.counts is Counts.DAILY_DISTINCT else []
-    groups = (
-        expand_atoms(cells, scope.names)
-        .group_by([*scope.keys, *per_day])
-        .agg(pl.col(SLOT), pl.col("count").sum(), pl.col("keyed").sum())
-    )
-    named = groups.select(*scope.keys, *per_day).rows()
-    question = (measure.name, scope.window.text, scope.by, scope.where)
-    asked = [
-        ((question, name), slots.to_numpy())
-        for name, slots in zip(named, groups.get_column(SLOT), strict=True)
-    ]
-    people = scope.columns.people(cube.name, scope.shop.shop_id, asked)
-    # Each day is rounded before days are added, so that the days of a table sum to its total.
-    values = (
-        groups.with_columns(pl.Series("value", [round(value) for value in people], dtype=pl.Int64))
-        .group_by(scope.keys)
-        .agg(pl.col("value", "count", "keyed").sum())
-    )
+    values = people_values(scope, measure, cube, cells)
     return TrafficValues(values, 1.04 / math.sqrt(2 ** (cube.lg_k or 0)), _since_ms(scope, cube))
 
 

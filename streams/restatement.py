@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from streams.days import HOUR_MS
 from streams.formulas import Frame
+from streams.frames import SLOT
 from streams.windows import day_final_ms
 
 if TYPE_CHECKING:
@@ -16,27 +18,22 @@ ARRIVALS: Final = {"paid_at_ms": Frame.ORDER_LINES, "processed_at_ms": Frame.REF
 """Facts of which it is known when they arrived, by the instant that decides on their day."""
 
 
-def arrived_after_final(scope: Scope) -> pl.Expr:
-    """Return the condition that a fact arrived after its day was final, over `day` and `received_at_ms`."""
-    window, calendar = scope.window, scope.calendar
-    hour = scope.columns.settings.board.day_final_hour
-    first_ms = window.from_ms
-    last = calendar.day_of(scope.now_ms if window.to_ms is None else min(window.to_ms - 1, scope.now_ms))
-    first = _first_day(scope) if first_ms is None else calendar.day_of(first_ms)
-    late = pl.lit(False)
-    if first > last:
-        return late
-    # A late payment of a LIVE may lie days behind its end.
-    days = list(range(first, calendar.day_of(scope.now_ms) + 1 if window.unit == "stream" else last + 1))
+def late_slots(scope: Scope, facts: pl.DataFrame, at: str) -> pl.Series:
+    """Return the slots of the facts that arrived after their day was final, of all days.
+
+    Args:
+        scope: whose calendar and final hour count.
+        facts: with `day` and `received_at_ms`.
+        at: column of the instant that decides on the day.
+    """
+    calendar, hour = scope.calendar, scope.columns.settings.board.day_final_hour
+    # A day is final at the earliest so long after its last instant; the clock may take an hour off. Few facts are
+    # that late, and only they are held against their own day.
+    least_ms = max(hour - 1, 0) * HOUR_MS
+    slow = facts.lazy().filter(pl.col("received_at_ms") - pl.col(at) > least_ms)
+    found = slow.select(SLOT, "day", "received_at_ms").collect()
+    days = found.get_column("day").unique().to_list()
     finals = [day_final_ms(calendar, day, hour) for day in days]
-    final_ms = pl.col("day").replace_strict(days, finals, default=finals[-1], return_dtype=pl.Int64())
-    # Nothing that came before the first of these days was final can have come too late.
-    return (pl.col("received_at_ms") > finals[0]) & (pl.col("received_at_ms") > final_ms)
-
-
-def _first_day(scope: Scope) -> int:
-    """Return the first day of which a fact is known."""
-    shop_id = scope.shop.shop_id
-    facts = (scope.columns.order_lines(shop_id), scope.columns.refunds(shop_id))
-    firsts = [int(frame.get_column("day").to_numpy().min()) for frame in facts if frame.height]
-    return min(firsts, default=scope.calendar.day_of(scope.now_ms))
+    final_ms = pl.col("day").replace_strict(days, finals, return_dtype=pl.Int64())
+    late = found.filter(pl.col("received_at_ms") > final_ms) if days else found
+    return late.get_column(SLOT).unique()

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -48,7 +48,7 @@ class Scope:
         week_start: first day of the shop's week, 0 is Monday.
         days: business days (ordinals) that count, within the window; None is all of them.
         recent_end_ms: where "the last minutes" end; None: with the minute that holds the topic's own as-of.
-        first_final: leave out what arrived after its day was final: the figures as they were first final.
+        arrived: `first_final` leaves out the facts that arrived after their day was final, `late` the others.
     """
 
     columns: Columns
@@ -62,7 +62,7 @@ class Scope:
     week_start: int = SUNDAY
     days: frozenset[int] | None = None
     recent_end_ms: int | None = None
-    first_final: bool = False
+    arrived: Literal["", "first_final", "late"] = ""
 
     @property
     def grain(self) -> TimeGrain | None:

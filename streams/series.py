@@ -14,7 +14,7 @@ from streams.catalogue import Metric
 from streams.errors import QueryError
 from streams.figures import FIGURES, figure_values, missing_reason
 from streams.formulas import (
-    FIRST_FINAL_VARIANT,
+    LATE_VARIANT,
     NOW_VARIANT,
     DailyMean,
     Formula,
@@ -222,8 +222,8 @@ class Cells:
         return Series(list(self._total(formula, "")))
 
     def _restated(self, formula: Restated) -> Series:
-        now, then = self._total(formula.of, ""), self._total(formula.of, FIRST_FINAL_VARIANT)
-        return Series([value - first for value, first in zip(now, then, strict=True)])
+        # What is summed has changed by the sum of what came late.
+        return Series(list(self._total(formula.of, LATE_VARIANT)))
 
     def _mean(self, formula: DailyMean) -> Series:
         if self.scope.grain == "day":

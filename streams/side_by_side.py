@@ -19,6 +19,7 @@ from streams.formulas import AdderFigure, DailyMean, Frame, Recent, measures_of
 from streams.grid import SPANS_OF_DAYS, days_of, starts
 from streams.metric import has_mean
 from streams.query_figures import REFERENCE_TOPICS
+from streams.ready_made import fed_since_ms
 from streams.scope import CLOSED, TIME, Scope
 from streams.series import Cells, Series
 
@@ -264,7 +265,7 @@ def _other_series(part: _Part, metric: Metric, comparison: Comparison) -> Series
     began = [
         since
         for topic in set(metric.topics) - REFERENCE_TOPICS
-        if (since := comparison.columns.source_since_ms(shop_id, topic)) is not None
+        if (since := fed_since_ms(comparison.columns, shop_id, topic)) is not None
     ]
     for index, (start, end) in enumerate(part.other.spans):
         if start == _NOWHERE:

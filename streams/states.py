@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from streams.formulas import Frame, measures_of
-from streams.restatement import ARRIVALS, arrived_after_final
+from streams.frames import SLOT
+from streams.restatement import ARRIVALS, late_slots
 from streams.series import Cells
 from streams.windows import day_final_ms
 
@@ -38,16 +41,9 @@ def state_of(scope: Scope, metrics: Sequence[Metric]) -> str:
     for at, frame in ARRIVALS.items():
         if frame not in frames:
             continue
-        late = (
-            facts[frame](shop_id)
-            .lazy()
-            .filter(arrived_after_final(scope))
-            .filter(scope.in_window(at))
-            .select("day")
-            .head(1)
-            .collect()
-        )
-        if late.height:
+        found = facts[frame](shop_id)
+        late = late_slots(scope, found, at)
+        if late.len() and found.filter(pl.col(SLOT).is_in(late.implode()) & scope.in_window(at)).height:
             return "restated"
     return "final"
 
@@ -64,7 +60,7 @@ def restated_by(scope: Scope, metrics: Sequence[Metric]) -> dict[str, Any]:
             chosen.append(metric)
     whole = dataclasses.replace(scope, by=())
     now = Cells(whole, chosen)
-    then = Cells(dataclasses.replace(whole, first_final=True), chosen)
+    then = Cells(dataclasses.replace(whole, arrived="first_final"), chosen)
     found: dict[str, Any] = {}
     for metric in chosen:
         (value,), (first,) = now.series(metric).values, then.series(metric).values

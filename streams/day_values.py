@@ -1,0 +1,56 @@
+"""Values of single business days, kept between questions.
+
+Most of a long window is over and changes no more: what was counted of a day is kept until one of its facts changes, and
+a window of thirty days costs what changed today. Sums, distinct orders and daily distinct customers add over days;
+what is distinct over a whole window is counted anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from typing import Final
+
+import polars as pl
+
+MAX_CELLS: Final = 4_000_000
+"""Most values kept; at some 30 bytes each that bounds them to about 120 MB, whatever is asked."""
+
+Compute = Callable[[list[int]], dict[int, dict[str, pl.DataFrame]]]
+"""Count days: day -> measure -> values; a day without any may be left out."""
+
+
+class DayValues:
+    """Remember the values of days by question, the least recently asked question forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Hashable, dict[int, tuple[Hashable, dict[str, pl.DataFrame]]]] = (
+            OrderedDict()
+        )
+        self._cells: dict[Hashable, int] = {}
+
+    def of(
+        self, question: Hashable, days: Mapping[int, Hashable], compute: Compute
+    ) -> list[dict[str, pl.DataFrame]]:
+        """Return the values of days, counting only those that are not known as they are now.
+
+        Args:
+            question: all that the values of one day depend on, besides what was counted of the day.
+            days: day -> what differs whenever one of its facts has changed.
+            compute: counts the days that are missing.
+        """
+        known = self._known.setdefault(question, {})
+        self._known.move_to_end(question)
+        missing = [day for day, change in days.items() if day not in known or known[day][0] != change]
+        if missing:
+            found = compute(missing)
+            for day in missing:
+                known[day] = (days[day], found.get(day, {}))
+            self._cells[question] = sum(
+                values.height * values.width for _, parts in known.values() for values in parts.values()
+            )
+        result = [known[day][1] for day in days]
+        while sum(self._cells.values()) > MAX_CELLS and self._known:
+            oldest, _ = self._known.popitem(last=False)
+            self._cells.pop(oldest, None)
+        return result

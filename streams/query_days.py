@@ -1,0 +1,130 @@
+"""Values of measures over facts, those of order lines put together from days that were counted before."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from streams import query_facts
+from streams.formulas import AddsOver, Frame
+from streams.scope import TIME
+from streams.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streams.formulas import Measure
+    from streams.scope import Scope
+
+_OF_A_LINE: Final = frozenset(
+    {"product", "sku", "creator", "content", "sub_campaign", "territory", "ad", "atom"}
+)
+"""Dimensions that an order line carries itself: what it is counted under changes only with the line."""
+
+_ALL_DAYS: Final = Window("days", None, None, unit="days")
+
+
+def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
+    """Return the values of measures over facts, as `query_facts.fact_values` does."""
+    days = _whole_days(scope)
+    kept = [measure for measure in measures if _is_kept(measure)] if days else []
+    rest = [measure for measure in measures if measure not in kept]
+    values = query_facts.fact_values(scope, rest) if rest else {}
+    if not kept:
+        return values
+    parts = _of_days(scope, kept, days)
+    for edge in _edges(scope):
+        found = query_facts.fact_values(dataclasses.replace(scope, window=edge), kept)
+        for measure in kept:
+            parts[measure.name].append(found[measure.name])
+    for measure in kept:
+        values[measure.name] = _together(scope, parts[measure.name])
+    return values
+
+
+def _is_kept(measure: Measure) -> bool:
+    """Return whether a measure is of order lines alone and adds over days."""
+    return (
+        measure.frame is Frame.ORDER_LINES
+        and measure.atoms is None
+        and measure.adds_over is not AddsOver.NONE
+        and not measure.only_cancelled
+    )
+
+
+def _whole_days(scope: Scope) -> dict[int, int]:
+    """Return the days that lie whole in the window, with the change that touched them last; empty: count directly."""
+    window, calendar = scope.window, scope.calendar
+    dims = {*scope.names, *(dim for dim, _ in scope.where)}
+    if scope.grain == "minute" or window.unit == "stream" or scope.arrived:
+        return {}
+    # A label of a content is no part of the line: it may change while the line does not.
+    if not scope.needs <= _OF_A_LINE or "variant" in dims:
+        return {}
+    first = last = None
+    if window.from_ms is not None:
+        first = calendar.day_of(window.from_ms)
+        first += calendar.day_start_ms(first) != window.from_ms
+    if window.to_ms is not None:
+        last = calendar.day_of(window.to_ms) - 1
+    return {
+        day: change
+        for day, change in scope.columns.order_days(scope.shop.shop_id).items()
+        if (first is None or day >= first)
+        and (last is None or day <= last)
+        and (scope.days is None or day in scope.days)
+    }
+
+
+def _edges(scope: Scope) -> list[Window]:
+    """Return the parts of days at the window's ends; there is a whole day between them or beside them."""
+    window, calendar = scope.window, scope.calendar
+    found = []
+    if window.from_ms is not None:
+        day = calendar.day_of(window.from_ms)
+        if calendar.day_start_ms(day) != window.from_ms:
+            found.append(dataclasses.replace(window, to_ms=calendar.day_start_ms(day + 1)))
+    if window.to_ms is not None:
+        start_ms = calendar.day_start_ms(calendar.day_of(window.to_ms))
+        if start_ms != window.to_ms:
+            found.append(dataclasses.replace(window, from_ms=start_ms))
+    return found
+
+
+def _of_days(
+    scope: Scope, measures: Sequence[Measure], days: dict[int, int]
+) -> dict[str, list[pl.DataFrame]]:
+    """Return the values of each whole day, by hour where the rows are hours, else by day."""
+    by = ("hour" if scope.grain == "hour" else "day", *scope.names)
+
+    def count(missing: list[int]) -> dict[int, dict[str, pl.DataFrame]]:
+        inner = dataclasses.replace(scope, by=by, window=_ALL_DAYS, days=frozenset(missing))
+        found: dict[int, dict[str, pl.DataFrame]] = {}
+        for name, values in query_facts.fact_values(inner, measures).items():
+            day = pl.Series("_day", scope.calendar.days_of(values.get_column(TIME).to_numpy()))
+            parts = values.with_columns(day).partition_by("_day", as_dict=True, include_key=False)
+            for (key,), part in parts.items():
+                found.setdefault(int(key), {})[name] = part
+        return found
+
+    question = (scope.shop, by, scope.where, tuple(measure.name for measure in measures))
+    known = scope.columns.day_values.of(question, days, count)
+    return {
+        measure.name: [parts[measure.name] for parts in known if measure.name in parts]
+        for measure in measures
+    }
+
+
+def _together(scope: Scope, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    keys = list(scope.keys)
+    if not parts:
+        schema = {TIME: pl.Int64(), **dict.fromkeys(scope.names, pl.String()), "value": pl.Int64()}
+        return pl.DataFrame(schema=schema)
+    values = pl.concat([part.select(*keys, "value") for part in parts])
+    if scope.grain in ("day", "hour"):
+        # A day is in one part alone, so its rows stand there as they are.
+        return values
+    times = pl.Series(TIME, scope.time_of(values.get_column(TIME).to_numpy()))
+    return values.with_columns(times).group_by(keys).agg(pl.col("value").sum())
