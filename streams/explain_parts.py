@@ -150,6 +150,7 @@ class _Composer:
             for side in (formula.numerator, formula.divisor)
         )
         times = f" * {formula.times:,}" if formula.times != 1 else ""
+        times += f" / {formula.per:,}" if formula.per != 1 else ""
         words = [self._bracketed(" / ".join(part.name for part in side), len(side)) for side in (up, down)]
         figures = [self._bracketed(self._over(side), len(side)) for side in (up, down)]
         return Composition(" / ".join(words) + times, " / ".join(figures) + times, (*up, *down))

@@ -241,6 +241,9 @@ def test_the_text_for_a_terminal_obeys_no_foreign_name() -> None:
     assert "gmv = goods + shipping_in_gmv = 1.00 + 0.00 = 1.00" in text
 
 
+OF_FINAL_DAYS = {"metric_vs_benchmark_pct"}
+"""Metrics without a row on a day that is not final, such as the generated one."""
+
 # --- every metric of the catalogue --------------------------------------------------------------------------------
 
 
@@ -295,7 +298,7 @@ def test_every_metric_is_explained_by_figures_that_give_its_value_again(
         _check_asked_again(columns, metric, found)
     (shop_id,) = columns.shops()
     fed = all(columns.source_since_ms(shop_id, topic) is not None for topic in metric.topics)
-    assert explained or not fed
+    assert explained or not fed or metric.id in OF_FINAL_DAYS
 
 
 def _check_recombined(found: dict[str, Any]) -> None:
