@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from streams.answers import Answer, plain, spreadsheet_cell
+from streams.answers import Answer, csv_line, plain, spreadsheet_cell
 from streams.request import Format
 
 if TYPE_CHECKING:
@@ -131,14 +129,12 @@ class ViewAnswer:
         shown = [part for part in self.parts if part.answer is not None]
         several = len(shown) > 1
         columns = list(dict.fromkeys(name for part in shown for name in part.columns))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["part", *columns] if several else columns)
+        lines = [csv_line(["part", *columns] if several else columns)]
         for part in shown:
             for row in part.answer.rows if part.answer else ():
                 cells = [spreadsheet_cell(row.get(name)) for name in columns]
-                writer.writerow([part.part.name, *cells] if several else cells)
-        return text.getvalue()
+                lines.append(csv_line([part.part.name, *cells] if several else cells))
+        return "".join(lines)
 
     def table(self) -> str:
         """Return a table per part for a terminal."""
