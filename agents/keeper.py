@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 TICK_S: Final = 0.05
 
+LET_GO_S: Final = 2.0
+"""A rebuild closes its connections; a broker that is away must not hold a rebalance up for it."""
+
 FOLDS_UNDER_WAY: Final = 2
 """Fetches that are folded or wait for the thread that folds; memory is bounded with `app.FETCHES_BUFFERED`."""
 
@@ -145,8 +148,7 @@ class StateKeeper:
             if owned.state.changed:
                 # Cubes have come or gone: boards must know, also while no record comes.
                 owned.pacer.changed(_now_ms())
-        if self._kafka.rebuild_records_per_s:
-            self._rebuilding = asyncio.create_task(self._rebuilder.run(self.assigned), name="rebuild")
+        self._rebuilding = asyncio.create_task(self._rebuilder.run(self.assigned), name="rebuild")
 
     def idle(self) -> None:
         """Say that this process has nothing to do."""
@@ -168,9 +170,10 @@ class StateKeeper:
         await self._forget()
 
     async def _forget(self) -> None:
-        if self._rebuilding is not None:
-            self._rebuilding.cancel()
-            self._rebuilding = None
+        rebuilding, self._rebuilding = self._rebuilding, None
+        if rebuilding is not None:
+            rebuilding.cancel()
+            await asyncio.wait({rebuilding}, timeout=LET_GO_S)
         owned, self._owned = self._owned, {}
         self.folded = {}
         self.assigned = frozenset()
@@ -235,6 +238,14 @@ class StateKeeper:
         """Return the cubes of a partition that lack something, and its greatest R."""
         owned = self._owned.get(partition)
         return ([], 0) if owned is None else (owned.state.unbuilt(), owned.state.newest_ms)
+
+    async def rebuild_anew(self, epoch: int, name: str, asked_ms: int) -> None:
+        """Let a cube of every partition begin anew, unless that was done for this request; return when it has."""
+        for owned in list(self._owned.values()):
+            if epoch == self.epoch:
+                await self._in_executor(owned.state.rebuild_anew, name, asked_ms)
+            while epoch == self.epoch and owned.state.deleting:
+                await asyncio.shield(self._begin_flush(owned))
 
     async def hand_over(self, epoch: int, partition: int, piece: Piece) -> bool:
         """Take a piece of a rebuilt cube into the state and return when it is durable; False when it was let go."""

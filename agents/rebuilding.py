@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from agents.batches import batch_of
 from agents.clients import client_options
+from agents.rebuild_requests import RebuildRequests
 from agents.restore import STALLED_AFTER_S
 from streams.cubes import CUBE_BY_NAME
 from streams.errors import UnavailableError
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_S: Final = 5.0
+LOOK_EVERY_S: Final = 5.0
+ASKED_RECORDS_PER_S: Final = 20_000
+"""The rate of a rebuild that a person asked for where `kafka.rebuild_records_per_s` is 0."""
+
 FETCH_BYTES: Final = 1 << 20
 
 
@@ -45,6 +50,10 @@ class Host(Protocol):
 
     def unbuilt(self, partition: int) -> tuple[list[CubeRow], int]:
         """Return the cubes of a partition that lack something, and its greatest R."""
+        ...
+
+    async def rebuild_anew(self, epoch: int, name: str, asked_ms: int) -> None:
+        """Let a cube of every partition begin anew, unless that was done for this request; return when it has."""
         ...
 
     async def hand_over(self, epoch: int, partition: int, piece: Piece) -> bool:
@@ -66,23 +75,35 @@ class Rebuilder:
         self._kafka = settings.kafka
         self._host = host
         self._fail = fail
+        self._requests = RebuildRequests(settings.kafka)
 
     async def run(self, partitions: Iterable[int]) -> None:
-        """Rebuild what the partitions lack, until all is there or they are let go; never raises."""
+        """Rebuild what the partitions lack, and what is asked for, until they are let go."""
         epoch = self._host.epoch
-        for partition in sorted(partitions):
+        try:
             while self._host.epoch == epoch:
-                rows, newest_ms = self._host.unbuilt(partition)
-                if not rows:
-                    break
                 try:
-                    await self._rebuild(epoch, partition, rows[0], newest_ms)
+                    for name, asked_ms in (await self._requests.newest()).items():
+                        await self._host.rebuild_anew(epoch, name, asked_ms)
+                    for partition in sorted(partitions):
+                        await self._rebuild_all(epoch, partition)
                 except (KafkaError, OSError, UnavailableError) as error:
-                    logger.warning("Cube %s of partition %d waits: %r.", rows[0].cube, partition, error)
+                    logger.warning("Rebuilding waits: %r.", error)
                     await asyncio.sleep(RETRY_S)
-                except Exception as error:
-                    self._fail(error)
-                    raise
+                await asyncio.sleep(LOOK_EVERY_S)
+        except Exception as error:
+            self._fail(error)
+            raise
+        finally:
+            await self._requests.close()
+
+    async def _rebuild_all(self, epoch: int, partition: int) -> None:
+        while self._host.epoch == epoch:
+            rows, newest_ms = self._host.unbuilt(partition)
+            wanted = [row for row in rows if row.asked_ms or self._kafka.rebuild_records_per_s]
+            if not wanted:
+                return
+            await self._rebuild(epoch, partition, wanted[0], newest_ms)
 
     async def _rebuild(self, epoch: int, partition: int, row: CubeRow, newest_ms: int) -> None:
         settings = self._settings
@@ -164,7 +185,7 @@ class Rebuilder:
                 topic = short_name(self._kafka.prefix, tp.topic) or tp.topic
                 await asyncio.to_thread(side.fold, batch_of(topic, tp.partition, records))
                 read += len(records)
-                rate = self._kafka.rebuild_records_per_s or 1
+                rate = self._kafka.rebuild_records_per_s or ASKED_RECORDS_PER_S
                 await asyncio.sleep(len(records) / rate - (loop.time() - began_s))
                 began_s = loop.time()
             waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from dashboards.alerts_api import AlertsApi
 from dashboards.api import Api
+from dashboards.cubes_api import CubesApi
 from dashboards.events_stream import ChangeStream
 from dashboards.explain_api import ExplainApi
 from dashboards.exporter import Exporter
@@ -113,6 +114,7 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     rules = RulesApi(board, extras.rule_state)
     app.router.add_get("/api/v1/rules", rules.rules)
     app.router.add_get("/api/v1/rules/explain", rules.explain)
+    app.router.add_get("/api/v1/cubes", CubesApi(board).cubes)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
     app.router.add_get("/metrics", exporter.handle)

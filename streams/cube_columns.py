@@ -95,6 +95,8 @@ class CubeColumns:
             self._images[partition].pop(slot, None)
             self._large[partition].pop(slot, None)
             self._forgotten.add(slot)
+            # Should the cell come back, it is with fewer people: the cube was rebuilt.
+            self._unions.clear()
         else:
             self._forgotten.discard(slot)
             if row.sketch is not None:

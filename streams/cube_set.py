@@ -54,6 +54,7 @@ class CubeSet:
         self._coding = coding
         self._admission = admission
         self._settings = settings
+        self._idle: set[str] = set()
         self._newest_ms = 0
         self._coded_names = 0
         self._cutoffs: dict[tuple[str, str], int] = {}
@@ -67,6 +68,8 @@ class CubeSet:
         rows = None if taken.all() else np.flatnonzero(taken)
         scopes = {grain: self._scopes(traffic, rows, grain) for grain in self._grains}
         for cells in self._cells:
+            if cells.cube.name in self._idle:
+                continue
             distinct, inverse = scopes[cells.cube.grain]
             codes = np.array(
                 [self._scope_code(cells, number) for number in distinct.tolist()], dtype=np.int64
@@ -126,6 +129,20 @@ class CubeSet:
                     what, mend="Start with a new prefix and app, or delete this prefix's state topics."
                 )
             cells.restore(cube_rows, people, self._coding)
+
+    def stop(self, name: str) -> tuple[list[StateRow], list[PeopleRow]]:
+        """Forget all cells of a cube and count nothing in it; return the rows that tell of that."""
+        self._idle.add(name)
+        cells = next(cells for cells in self._cells if cells.cube.name == name)
+        cells.expire(lambda _: True)
+        rows: list[StateRow] = []
+        people: list[PeopleRow] = []
+        cells.take_rows(rows, people)
+        return rows, people
+
+    def begin(self, name: str) -> None:
+        """Count what comes in a cube that was stopped."""
+        self._idle.discard(name)
 
     def absorb(self, name: str, rows: Iterable[StateRow]) -> None:
         """Add cells of one cube that were counted elsewhere, from other records; those no longer kept are left out.

@@ -21,7 +21,7 @@ from streams.decoding import Refusal
 from streams.events import Fact
 from streams.facts import Arrival, FactIndex
 from streams.intake import read
-from streams.kept_cubes import KeptCubes
+from streams.kept_cubes import EMPTYING, KeptCubes
 from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter, RecordBatch
 from streams.repeats import RepeatWindow, hash_ids
@@ -126,6 +126,8 @@ class PartitionState:
             former_rows, former_people = self._kept.take_forgotten()
             rows += former_rows
             people += former_people
+            for name in self._kept.begin_emptied(self._offsets(), self._whole_from_ms()):
+                self._cubes.begin(name)
         cubes = self._kept.take_rows()
         self._changed = self._kept.pending
         return Flush(
@@ -155,12 +157,34 @@ class PartitionState:
             ValueError: the piece was handed over before, or is of another rebuild.
         """
         known = self._kept.row(row.cube)
-        if row.begins != known.begins or row.handed <= known.handed or row.asked_ms != known.asked_ms:
-            msg = f"a piece of cube {row.cube} up to {row.handed} does not follow {known.handed}"
+        if (
+            known is None
+            or row.begins != known.begins
+            or row.handed <= known.handed
+            or row.asked_ms != known.asked_ms
+        ):
+            msg = f"a piece of cube {row.cube} up to {row.handed} does not follow {known}"
             raise ValueError(msg)
         self._cubes.absorb(row.cube, cells)
         self._kept.put(row)
         self._changed = True
+
+    def rebuild_anew(self, name: str, asked_ms: int) -> bool:
+        """Delete all cells of a cube over the next flushes and let it begin anew; return False if that was done before.
+
+        Args:
+            name: of the cube.
+            asked_ms: when that was asked for; what is not later than the last time is left alone.
+        """
+        known = self._kept.row(name)
+        if known is None or asked_ms <= known.asked_ms:
+            return False
+        self._kept.forget(*self._cubes.stop(name))
+        self._kept.put(
+            known._replace(begins={}, since_ms=self._whole_from_ms(), handed=EMPTYING, asked_ms=asked_ms)
+        )
+        self._changed = True
+        return True
 
     def restore(self, records: Iterable[StateRecord]) -> None:
         """Take over the state that a former owner of the partition has flushed; before the first `fold`.
@@ -204,19 +228,32 @@ class PartitionState:
     def _restore_cubes(
         self, rows: Sequence[StateRow], people: Mapping[RowKey, PeopleRow], cubes: Iterable[CubeRow]
     ) -> None:
-        former = {row.key for row in rows if is_former(row.key.cube, row.key.definition)}
+        cubes = list(cubes)
+        emptying = {row.cube for row in cubes if row.handed == EMPTYING and row.begins is not None}
+        former = {
+            row.key for row in rows if row.key.cube in emptying or is_former(row.key.cube, row.key.definition)
+        }
         if former:
             self._kept.forget(
                 (row for row in rows if row.key in former),
                 (row for key, row in people.items() if key in former and row.image is not None),
             )
             rows = [row for row in rows if row.key not in former]
-        offsets = {name: tally.next_offset for name, tally in self._tallies.items() if tally.next_offset}
-        whole_from_ms = self.newest_ms + self._settings.future_tolerance_ms
-        is_new = self._kept.restore(cubes, {row.key.cube for row in rows}, offsets, whole_from_ms)
+        filled = {row.key.cube for row in rows}
+        is_new = self._kept.restore(cubes, filled, self._offsets(), self._whole_from_ms())
+        for name in self._kept.emptying():
+            self._cubes.stop(name)
         # A board must learn of both, also while no record comes.
         self._changed = is_new or self._kept.pending
         self._cubes.restore(rows, people)
+
+    def _offsets(self) -> dict[str, int]:
+        """Return the first offset that is not folded of every topic that was read."""
+        return {name: tally.next_offset for name, tally in self._tallies.items() if tally.next_offset}
+
+    def _whole_from_ms(self) -> int:
+        """Return the event time from which a cube that begins now holds everything."""
+        return self.newest_ms + self._settings.future_tolerance_ms
 
     def _fold_traffic(
         self, batch: RecordBatch, columns: TrafficColumns, received_ms: NDArray[np.int64]

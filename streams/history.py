@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from streams import sketches
+from streams.cube_set import ARCHIVE_DAYS
 from streams.cubes import CUBE_BY_NAME, CUBES, Cube, Grain
 from streams.frames import SLOT
 
@@ -79,10 +80,14 @@ class Past:
     Args:
         store: what was written down.
         calendar_of: gives a shop's calendar.
+        hot_days: of the settings.
     """
 
-    def __init__(self, store: DayStore, calendar_of: Callable[[str], BusinessCalendar]) -> None:
+    def __init__(
+        self, store: DayStore, calendar_of: Callable[[str], BusinessCalendar], hot_days: int
+    ) -> None:
         self.store = store
+        self._hot_days = hot_days
         self._calendar_of = calendar_of
         self._boundaries: dict[str, int] = {}
         self._days: OrderedDict[tuple[str, str, int], _Day] = OrderedDict()
@@ -111,15 +116,21 @@ class Past:
             day for day in range(self._calendar_of(shop_id).day_of(since_ms), boundary) if day not in kept
         ]
 
-    def holds_back(self, name: str, shop_id: str, bucket: int) -> bool:
-        """Return whether a cell that the state forgets is still needed: its day is not written down yet."""
-        boundary = self.boundary(shop_id)
-        cube = CUBE_BY_NAME[name]
-        return (
-            boundary is not None
-            and cube.keep == "hot_days"
-            and bucket >= self._first(shop_id, cube, boundary)
-        )
+    def holds_back(self, name: str, shop_id: str, bucket: int, newest_ms: int) -> bool:
+        """Return whether a cell that a partition forgets is still needed: its day is over and not written down yet.
+
+        Args:
+            name: of the cube.
+            shop_id: whose.
+            bucket: of the cell.
+            newest_ms: the greatest R of the partition; a cell of a later day was deleted to be counted anew.
+        """
+        boundary, cube = self.boundary(shop_id), CUBE_BY_NAME[name]
+        if boundary is None or cube.keep != "hot_days":
+            return False
+        kept = self._calendar_of(shop_id).day_of(newest_ms) - self._hot_days - ARCHIVE_DAYS
+        first, end = (self._first(shop_id, cube, day) for day in (boundary, max(boundary, kept)))
+        return first <= bucket < end
 
     def with_present(
         self, present: pl.DataFrame, name: str, shop_id: str, from_ms: int | None, to_ms: int | None

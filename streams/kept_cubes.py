@@ -19,6 +19,10 @@ PIECES: Final = 1_024
 """What a rebuild hands over is cut into so many pieces by the hash of the cell: the same cells after a crash. Part of
 the state's format."""
 
+EMPTYING: Final = -1
+"""`CubeRow.handed` while the cells of a cube that is to be rebuilt anew are deleted: until then it has none, and counts
+nothing, so that a crash on the way leaves nothing that could be taken for its new cells."""
+
 DELETED_AT_ONCE: Final = 20_000
 """Rows of a former cube that one flush deletes, so that an upgrade holds no flush up: 2 MB."""
 
@@ -39,16 +43,30 @@ class KeptCubes:
 
     @property
     def pending(self) -> bool:
-        """Whether rows of former cubes are still to be deleted."""
-        return bool(self._former_rows or self._former_people or self._former_cubes)
+        """Whether rows are still to be deleted, or emptied cubes to begin."""
+        return bool(self._former_rows or self._former_people or self._former_cubes or self.emptying())
 
-    def row(self, name: str) -> CubeRow:
-        """Return since when a cube is kept."""
-        return self._rows[name]
+    def row(self, name: str) -> CubeRow | None:
+        """Return since when a cube is kept; None: it is not."""
+        return self._rows.get(name)
 
     def unbuilt(self) -> list[CubeRow]:
         """Return the cubes of which something that came before is not rebuilt."""
-        return [row for row in self._rows.values() if row.handed < PIECES]
+        return [row for row in self._rows.values() if EMPTYING < row.handed < PIECES]
+
+    def emptying(self) -> frozenset[str]:
+        """Return the cubes whose cells are being deleted."""
+        return frozenset(name for name, row in self._rows.items() if row.handed == EMPTYING)
+
+    def begin_emptied(self, offsets: Mapping[str, int], whole_from_ms: int) -> list[str]:
+        """Let emptied cubes begin at these offsets, once nothing of them is left; return their names."""
+        if self._former_rows or self._former_people:
+            return []
+        emptied = sorted(self.emptying())
+        for name in emptied:
+            row = self._rows[name]
+            self.put(row._replace(begins=dict(offsets), since_ms=whole_from_ms, handed=0))
+        return emptied
 
     def put(self, row: CubeRow) -> None:
         """Set a cube's row; the next flush has it."""
@@ -95,10 +113,9 @@ class KeptCubes:
         return is_new
 
     def forget(self, rows: Iterable[StateRow], people: Iterable[PeopleRow]) -> None:
-        """Delete rows of former cubes, a part with each flush."""
+        """Delete rows of cubes that are former, or to be rebuilt anew, a part with each flush."""
         self._former_rows += (row._replace(events=None, keyed=0, sketch=None) for row in rows)
         self._former_people += (row._replace(image=None) for row in people)
-        self._former_cubes |= {(row.key.cube, row.key.definition) for row in self._former_rows}
 
     def take_rows(self) -> list[CubeRow]:
         """Return what changed since the last call; call it after `take_forgotten`."""

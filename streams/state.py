@@ -75,6 +75,7 @@ class CubeRow(NamedTuple):
             first record on. None: the cube is gone, and the row is to be forgotten.
         since_ms: event time from which the cube holds everything; 0: from the first record on.
         handed: pieces of `streams.kept_cubes.PIECES` that were rebuilt and handed over; all of them: nothing is left.
+            Negative: the cube is being emptied to begin anew, and counts nothing.
         asked_ms: when the rebuild was asked for by a person, 0 when it was not.
     """
 

@@ -82,6 +82,8 @@ GOAL_PROGRESS: Final = Topic(
     "goal_progress", Role.OUTPUT, key="shop_id/campaign_id", compacted=True, co_partitioned=False
 )
 ALERTS: Final = Topic("alerts", Role.OUTPUT, key="alert id", compacted=True, co_partitioned=False)
+REBUILDS: Final = Topic("rebuilds", Role.STATE, key="cube", compacted=True, co_partitioned=False)
+"""Cubes that a person has asked workers to rebuild anew, with when (`warroom rebuild`)."""
 CLOCK: Final = Topic("clock", Role.CLOCK, key="replay id", co_partitioned=False)
 """Only a replay has it: the player's recorded time, the board's "now" (design, decision 12)."""
 
@@ -95,6 +97,7 @@ TOPICS: Final[dict[str, Topic]] = {
         STOCK_PROJECTIONS,
         GOAL_PROGRESS,
         ALERTS,
+        REBUILDS,
         CLOCK,
     )
 }

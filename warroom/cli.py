@@ -27,6 +27,7 @@ from warroom.export_command import export
 from warroom.goal_command import goal
 from warroom.init_command import init, send_references
 from warroom.preflight_command import preflight
+from warroom.rebuild_command import rebuild
 from warroom.rehearse_command import rehearse
 from warroom.rules_command import rules
 from warroom.view_command import view
@@ -87,7 +88,7 @@ def echo_json(document: object) -> None:
 @click.option("--against", type=folder, help="The recording that --compare recording:... means.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
-@click.option("--sort", help="Metric to sort by, descending; ties by name.")
+@click.option("--sort", help="Metric to sort by, descending, such as gmv, or gmv_pct with --compare.")
 @click.option("--limit", type=click.IntRange(min=1), help="Most rows.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
@@ -283,6 +284,7 @@ main.add_command(rehearse)
 main.add_command(send_references)
 main.add_command(view)
 main.add_command(what_if)
+main.add_command(rebuild)
 
 if __name__ == "__main__":
     main()

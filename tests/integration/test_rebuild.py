@@ -13,6 +13,7 @@ import pytest
 
 from agents import topics
 from agents.board import KafkaBoard
+from agents.rebuild_requests import ask_rebuild
 from streams.cubes import CUBES
 from streams.kept_cubes import PIECES
 from streams.query import parse_request, run
@@ -57,6 +58,8 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
                 answer = run(board.columns, QUESTION, now_ms=NOW_MS)
                 assert answer.since_ms == {}
                 assert "since" not in answer.table()
+                await ask_rebuild(settings.kafka, ("creator_day",), asked_at_ms=1)
+                await rebuilt(board, "creator_day", asked_ms=1)
         finally:
             await rebuilding.stop()
     merged = await world.stored(settings)
@@ -98,8 +101,12 @@ async def reading(settings: Settings) -> AsyncIterator[KafkaBoard]:
         await board.stop()
 
 
-async def rebuilt(board: KafkaBoard) -> None:
+async def rebuilt(board: KafkaBoard, name: str = "", asked_ms: int = 0) -> None:
+    """Wait until all cubes are whole, and one of them since it was asked for."""
     async with asyncio.timeout(60):
         version = 0
-        while any(row.handed < PIECES for _, row in board.columns.cubes_kept()):
+        while any(
+            row.handed < PIECES or (row.cube == name and row.asked_ms < asked_ms)
+            for _, row in board.columns.cubes_kept()
+        ):
             version = await board.changed(version)

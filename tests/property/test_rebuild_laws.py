@@ -15,7 +15,7 @@ from streams.fold import PartitionState
 from streams.kept_cubes import PIECES
 from streams.records import RecordBatch
 from streams.settings import FoldSettings
-from streams.state import CubeRow
+from streams.state import CubeRow, Flush
 from tests.core_oracle import Sent
 from tests.core_worlds import (
     SETTINGS,
@@ -42,14 +42,21 @@ class Partition:
 
     def flush(self, state: PartitionState) -> None:
         while (flush := state.take_flush()) is not None:
-            self.log += through_the_wire(flush)
-            self.board.apply(flush)
-            self.cubes |= {row.cube: row for row in flush.cubes}
+            self.take(flush)
+
+    def take(self, flush: Flush) -> None:
+        self.log += through_the_wire(flush)
+        self.board.apply(flush)
+        self.cubes |= {row.cube: row for row in flush.cubes}
 
     def take_over(self, kept: Sequence[Cube], keeping: FoldSettings = SETTINGS) -> PartitionState:
+        state = self.restored(kept, keeping)
+        self.flush(state)
+        return state
+
+    def restored(self, kept: Sequence[Cube], keeping: FoldSettings) -> PartitionState:
         state = PartitionState(0, shops=SHOPS, settings=keeping, cubes=kept)
         state.restore(self.log)
-        self.flush(state)
         return state
 
 
@@ -131,6 +138,57 @@ def test_an_upgrade_and_a_rebuild_that_crashes_anywhere_come_to_a_fold_from_scra
     if every[:upgrade_at]:
         assert {partition.cubes[name].handed for name in new} == {PIECES}
         assert {partition.cubes[name].since_ms for name in new} == {0}
+
+
+@EXAMPLES
+@given(
+    records=worlds(),
+    cuts=CUTS,
+    name=st.sampled_from([c.name for c in CUBES]),
+    asked_at=st.integers(0, 8),
+    at_once=st.integers(1, 4),
+    crash_after=st.integers(0, 6),
+    keeping=st.sampled_from((SETTINGS, FoldSettings(hot_days=1, minute_hours=5))),
+)
+def test_a_cube_that_is_rebuilt_anew_under_load_comes_to_a_fold_from_scratch(
+    records: list[Sent],
+    cuts: list[int],
+    name: str,
+    asked_at: int,
+    at_once: int,
+    crash_after: int,
+    keeping: FoldSettings,
+) -> None:
+    every = batches(records, cuts)
+    whole, partition = Partition(), Partition()
+    scratch = PartitionState(0, shops=SHOPS, settings=keeping)
+    state = PartitionState(0, shops=SHOPS, settings=keeping)
+    for batch in every:
+        scratch.fold(batch)
+    whole.flush(scratch)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kept_cubes, "DELETED_AT_ONCE", at_once)
+        for batch in every[:asked_at]:
+            state.fold(batch)
+            partition.flush(state)
+        assert state.rebuild_anew(name, 7)
+        coming = every[asked_at:]
+        number = 0
+        while (flush := state.take_flush()) is not None:
+            partition.take(flush)
+            if coming:
+                state.fold(coming.pop(0))
+            if number == crash_after:
+                state = partition.restored(CUBES, keeping)
+                coming = [batch for batch in every if batch.offsets[-1] >= state.next_offset(batch.topic)]
+            number += 1
+        assert not state.rebuild_anew(name, 7)
+        assert handed_over(partition, state, every, coming, None, keeping)
+        for batch in every:
+            state.fold(batch)
+        partition.flush(state)
+    assert_equal(partition.board, whole.board)
+    assert not state.unbuilt()
 
 
 @EXAMPLES

@@ -15,6 +15,8 @@ from agents.keeper import StateKeeper
 from agents.restore import Stored
 from agents.transport import Fetch
 from streams.errors import FlushError, StateError
+from streams.kept_cubes import PIECES
+from streams.rebuild import Piece
 from streams.settings import KafkaSettings, Settings, ShopSettings
 from streams.topics import SOURCE_TOPICS
 
@@ -106,9 +108,15 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
             for topic, offset in offsets.items()
         }
 
+    class NoRebuilder:
+        def __init__(self, *_: object) -> None: ...
+
+        async def run(self, _partitions: object) -> None: ...
+
     monkeypatch.setattr(module, "FlushWriter", FakeWriter)
     monkeypatch.setattr(module, "read_stored", read_stored)
     monkeypatch.setattr(module, "source_offsets", source_offsets)
+    monkeypatch.setattr(module, "Rebuilder", NoRebuilder)
     failures: list[BaseException] = []
     keeper = StateKeeper(SETTINGS, failures.append)
     epoch = keeper.epoch
@@ -124,6 +132,27 @@ async def test_what_is_folded_is_flushed_with_the_position_behind_it(rig: Rig) -
     await rig.keeper.flush_all()
     assert [offsets["impressions"] for offsets in rig.writer.written] == [3]
     assert rig.keeper.folded[TP("cm.impressions", 0)] == 3
+
+
+async def test_a_piece_of_a_rebuild_is_durable_when_it_is_taken_and_not_taken_after_letting_go(
+    rig: Rig,
+) -> None:
+    await rig.take(0, 1, 2)
+    await rig.keeper.rebuild_anew(rig.keeper.epoch, "product_day", 7)
+    (row,), newest_ms = rig.keeper.unbuilt(0)
+    assert (row.cube, row.begins, row.asked_ms, newest_ms) == (
+        "product_day",
+        {"impressions": 3},
+        7,
+        AT_MS,
+    )
+    written = len(rig.writer.written)
+    piece = Piece(row._replace(handed=PIECES), [])
+    assert await rig.keeper.hand_over(rig.keeper.epoch, 0, piece)
+    assert len(rig.writer.written) == written + 1
+    assert rig.keeper.unbuilt(0)[0] == []
+    await rig.keeper.revoke()
+    assert not await rig.keeper.hand_over(rig.keeper.epoch - 1, 0, piece)
 
 
 async def test_nothing_changed_nothing_written(rig: Rig) -> None:
