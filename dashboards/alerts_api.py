@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 import msgspec
 from aiohttp import web
 
+from dashboards.desk import ACK_NOTE, MUTE_NOTE, told_elsewhere
 from dashboards.problems import problem
 from dashboards.store import StoreError
 from streams.alerts import AlertState, clean_name
@@ -103,6 +104,7 @@ class AlertsApi:
                 "alerts": [self._told(each, now_ms) for each in known if each.alert_id in shown],
                 "more": max(0, len(known) - len(shown)),
                 "mutes": [msgspec.to_builtins(each) for each in mutes],
+                "notes": [ACK_NOTE, MUTE_NOTE] if told_elsewhere(self._board) else [],
             }
         )
 
@@ -125,7 +127,8 @@ class AlertsApi:
             if alert.state is not AlertState.OPEN:
                 _refuse(409, "not_open", "The alert is not open: nobody need take it on.")
             await desk.acknowledge([alert_id], Ack(by, self._board.now_ms(), _remark(given.why)))
-        return _json({"alert_id": alert_id, "ack": msgspec.to_builtins(desk.acks[alert_id])})
+        note = ACK_NOTE if told_elsewhere(self._board) else ""
+        return _json({"alert_id": alert_id, "ack": msgspec.to_builtins(desk.acks[alert_id]), "note": note})
 
     async def mute(self, request: web.Request) -> web.StreamResponse:
         """Answer `POST /api/v1/mutes`."""
@@ -151,7 +154,8 @@ class AlertsApi:
             shop_id=given.shop,
         )
         await desk.mute(mute)
-        return _json(msgspec.to_builtins(mute), status=201)
+        note = MUTE_NOTE if told_elsewhere(self._board) else ""
+        return _json({**msgspec.to_builtins(mute), "note": note}, status=201)
 
     async def unmute(self, request: web.Request) -> web.StreamResponse:
         """Answer `DELETE /api/v1/mutes/<mute_id>`."""

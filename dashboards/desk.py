@@ -15,6 +15,7 @@ from streams.incidents import Ack, Mute
 
 if TYPE_CHECKING:
     from streams.alerts import Alert
+    from streams.board import Board
 
 logger = logging.getLogger(__name__)
 
@@ -123,13 +124,35 @@ class Desk:
         await self._store.close()
 
 
-def standing(desk: Desk | None, alert: Alert, now_ms: int) -> dict[str, Any]:
-    """Return who has an alert, whether it is muted, and whether somebody may still take it on, for the page."""
+ACK_NOTE: Final = (
+    "Noted on the board only: Alertmanager tells Slack and PagerDuty. Acknowledge the page in PagerDuty, too, or it"
+    " goes on to the next person."
+)
+MUTE_NOTE: Final = (
+    "What Alertmanager has been told of already goes on there until it closes: silence it there, too."
+)
+
+
+def told_elsewhere(board: Board) -> bool:
+    """Return whether Alertmanager tells Slack and PagerDuty, so that an acknowledgement given here stays here."""
+    return bool(board.settings.notify.alertmanager_url) and not board.replay_id
+
+
+def standing(desk: Desk | None, alert: Alert, now_ms: int, *, elsewhere: bool) -> dict[str, Any]:
+    """Return who has an alert, whether it is muted, and whether somebody may still take it on, for the page.
+
+    Args:
+        desk: None where nobody delivers.
+        alert: which one.
+        now_ms: on the board's clock.
+        elsewhere: `told_elsewhere`; then `ack_note` says what an acknowledgement does not do.
+    """
     if desk is None:
-        return {"ack": None, "muted": False, "may_ack": False}
+        return {"ack": None, "muted": False, "may_ack": False, "ack_note": ""}
     ack = desk.acks.get(alert.alert_id)
     return {
         "ack": None if ack is None else {"by": ack.by, "at_ms": ack.at_ms},
         "muted": desk.muted(alert, now_ms) is not None,
         "may_ack": ack is None and alert.state is AlertState.OPEN,
+        "ack_note": ACK_NOTE if elsewhere else "",
     }

@@ -60,9 +60,7 @@ class GoalsApi:
         try:
             asked = msgspec.json.decode(await request.read(), type=GoalRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return problem(
-                400, "bad_request", f"That is no goal: {error}.", mend="See docs/GOALS.md."
-            )
+            return problem(400, "bad_request", f"That is no goal: {error}.", mend="See docs/GOALS.md.")
         campaign = self._newest(shop.shop_id, request.match_info["campaign_id"])
         if campaign is None:
             return problem(

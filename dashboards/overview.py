@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from dashboards.desk import Desk, standing
+from dashboards.desk import Desk, standing, told_elsewhere
 from dashboards.own_figures import own_figures
 from streams.alerts import AlertRoute, AlertState
 from streams.board import IsJudged, ReportsLag
@@ -318,7 +318,11 @@ class Overview:
         ]
         # What eased by itself gives way to what ran out or still may; among equals the newest comes first.
         pages.sort(key=lambda alert: (_eased(alert), -alert.opened_at_ms, alert.alert_id))
-        return [_page(each) | standing(self._desk, each, self._board.now_ms()) for each in pages[:PAGE_ROWS]]
+        now_ms, elsewhere = self._board.now_ms(), told_elsewhere(self._board)
+        return [
+            _page(each) | standing(self._desk, each, now_ms, elsewhere=elsewhere)
+            for each in pages[:PAGE_ROWS]
+        ]
 
     def _strip(self, shop: ShopSettings, now_ms: int) -> Document:
         columns = self._board.columns

@@ -54,6 +54,8 @@ def list_alerts(config: Path | None, url: str, *, closed: bool, as_json: bool) -
         click.echo(plain(f"mute {mute['mute_id']}  {what}  {left_min} min left, by {mute['by']}{why}"))
     if not found["alerts"]:
         click.echo("no alerts" if closed else "nothing is open")
+    for note in found["notes"]:
+        click.echo(f"note: {plain(note)}")
 
 
 @alerts.command("log")
@@ -86,7 +88,10 @@ def log(config: Path | None, url: str, limit: int, *, as_json: bool) -> None:
 def acknowledge(
     config: Path | None, alert_id: str, url: str, by: str | None, why: str, *, as_json: bool
 ) -> None:
-    """Take an alert on: it is not escalated any more, and PagerDuty knows; ALERT_ID as `alerts list` shows it."""
+    """Take an alert on: it is not escalated any more, and PagerDuty knows; ALERT_ID as `alerts list` shows it.
+
+    Where Alertmanager tells PagerDuty, it is noted on the board only: acknowledge there, too.
+    """
     body = {"by": by or getpass.getuser(), "why": why}
     path = f"/api/v1/alerts/{quote(alert_id, safe='')}/ack"
     answer = _call(config, url, path, body)
@@ -94,6 +99,7 @@ def acknowledge(
         _echo(answer)
     else:
         click.echo(plain(f"{answer['ack']['by']} has {answer['alert_id']}"))
+        _note(answer)
 
 
 @alerts.command("mute")
@@ -109,13 +115,17 @@ def acknowledge(
 def mute(
     config: Path | None, /, url: str, duration: str, by: str | None, *, as_json: bool, **words: str
 ) -> None:
-    """Do not tell anybody of what is named; what is still open at the end is told then."""
+    """Do not tell anybody of what is named; what is still open at the end is told then.
+
+    What was told before goes on, and is closed, at its receivers.
+    """
     body = {**words, "by": by or getpass.getuser(), "for_ms": _milliseconds(duration)}
     made = _call(config, url, "/api/v1/mutes", body)
     if as_json:
         _echo(made)
     else:
         click.echo(f"mute {made['mute_id']}")
+        _note(made)
 
 
 @alerts.command("unmute")
@@ -149,6 +159,11 @@ def _line(alert: dict[str, Any]) -> str:
     head = f"{opened:%a %H:%M}  {alert['rule']} {alert['route']} {alert['state']}  {alert['alert_id']}"
     said = [f"    {plain(line)}" for line in alert["message"].splitlines()]
     return "\n".join([plain(f"{head}{who}{muted}"), *said])
+
+
+def _note(answer: dict[str, Any]) -> None:
+    if answer["note"]:
+        click.echo(f"note: {plain(answer['note'])}")
 
 
 def _milliseconds(text: str) -> int:

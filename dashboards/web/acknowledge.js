@@ -19,8 +19,9 @@ function remember(name) {
   }
 }
 
-async function takeOn(alertId, button) {
-  const by = window.prompt("Who takes this on?", remembered())?.trim();
+async function takeOn(alertId, note, button) {
+  const question = note ? `Who takes this on?\n\n${note}` : "Who takes this on?";
+  const by = window.prompt(question, remembered())?.trim();
   if (!by) return;
   remember(by);
   button.disabled = true;
@@ -44,8 +45,10 @@ export function ackButton(row) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "ack";
-  button.textContent = "ack";
-  button.setAttribute("aria-label", `Acknowledge: ${row.name}`);
-  button.addEventListener("click", () => takeOn(row.id, button));
+  // Where Alertmanager tells PagerDuty, an ack given here stops nobody from being called.
+  button.textContent = row.ack_note ? "note here" : "ack";
+  button.title = row.ack_note;
+  button.setAttribute("aria-label", `${row.ack_note ? "Note who has" : "Acknowledge"}: ${row.name}`);
+  button.addEventListener("click", () => takeOn(row.id, row.ack_note, button));
   return button;
 }

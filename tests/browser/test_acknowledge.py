@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from aiohttp import web
 from dashboards.desk import Desk
 from dashboards.server import Extras, build_app
 from dashboards.store import SqliteStore
+from streams.settings import NotifySettings
 from tests.browser.devtools import chromium
 from tests.browser.wall import until
 from tests.unit.dashboards.shops import full_board, opened
@@ -39,6 +41,31 @@ async def test_a_press_and_a_name_take_a_page_on_and_the_wall_says_who_has_it(tm
             assert await page.evaluate("localStorage.getItem('warroom-name')") == "<b>Ann</b>"
             assert page.faults == []
         assert {alert_id: ack.by for alert_id, ack in desk.acks.items()} == {opened().alert_id: "<b>Ann</b>"}
+    finally:
+        await runner.cleanup()
+        await desk.close()
+
+
+async def test_where_alertmanager_calls_people_the_button_says_that_it_only_notes(tmp_path: Path) -> None:
+    board = full_board()
+    notify = NotifySettings(alertmanager_url="http://127.0.0.1:9093")
+    board.settings = dataclasses.replace(board.settings, notify=notify)
+    desk = Desk(SqliteStore(tmp_path / "outbox.sqlite3", "desk"))
+    runner = web.AppRunner(build_app(board, Extras(desk=desk)), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with chromium(tmp_path) as page:
+            await page.open(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+            await until(
+                page, "document.querySelector('.page .ack')?.textContent === 'note here'", within_s=20
+            )
+            asked = await page.evaluate(
+                "(() => { let said; window.prompt = (text) => { said = text; return null; };"
+                " document.querySelector('.ack').click(); return said; })()"
+            )
+            assert "Acknowledge the page in PagerDuty, too" in asked
+            assert page.faults == []
     finally:
         await runner.cleanup()
         await desk.close()

@@ -261,3 +261,38 @@ async def test_the_page_offers_to_take_on_what_is_open_and_then_says_who_has_it(
     board.move()
     after = (await pages())[opened().alert_id]
     assert (after["may_ack"], after["ack"]) == (False, {"by": "Ann", "at_ms": NOW_MS})
+
+
+# --- Alertmanager delivers ----------------------------------------------------------------------------------------
+
+
+def told_by_alertmanager(replay_id: str = "") -> FixedBoard:
+    board = full_board()
+    notify = NotifySettings(alertmanager_url="http://127.0.0.1:9093")
+    board.settings = replace(board.settings, notify=notify)
+    board.replay_id = replay_id
+    return board
+
+
+async def test_where_alertmanager_tells_people_an_ack_and_a_mute_say_what_they_do_not_do(
+    connect: Connect,
+) -> None:
+    client = await connect(told_by_alertmanager())
+    document = await (await client.get("/api/v1/overview")).json()
+    notes = {page["id"]: page["ack_note"] for page in document["pages"]["rows"]}
+    assert "PagerDuty" in notes[opened().alert_id]
+    assert "board only" in (await (await ack(client)).json())["note"]
+    assert "silence it there" in (await (await mute(client)).json())["note"]
+    assert len((await (await client.get("/api/v1/alerts")).json())["notes"]) == 2
+
+
+@pytest.mark.parametrize("board", [full_board(), told_by_alertmanager("friday")], ids=["outbox", "replay"])
+async def test_where_the_outbox_tells_people_or_nobody_there_is_nothing_to_add(
+    connect: Connect, board: FixedBoard
+) -> None:
+    client = await connect(board)
+    document = await (await client.get("/api/v1/overview")).json()
+    assert {page["ack_note"] for page in document["pages"]["rows"]} == {""}
+    assert (await (await ack(client)).json())["note"] == ""
+    assert (await (await mute(client)).json())["note"] == ""
+    assert (await (await client.get("/api/v1/alerts")).json())["notes"] == []

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from dashboards.desk import Desk
 from dashboards.server import Extras, build_app
 from dashboards.store import SqliteStore
+from streams.settings import NotifySettings
 from tests.unit.dashboards.shops import full_board, opened
 from warroom.cli import main
 
@@ -31,9 +32,16 @@ def settings_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(tmp_path: Path, settings_file: Path) -> Iterator[str]:
+def notify() -> NotifySettings:
+    """How the board delivers."""
+    return NotifySettings()
+
+
+@pytest.fixture
+def url(tmp_path: Path, settings_file: Path, notify: NotifySettings) -> Iterator[str]:
     """A board behind a token, in a loop of its own: the commands run one, too."""
     board = full_board(token_file=str(tmp_path / "token"))
+    board.settings = dataclasses.replace(board.settings, notify=notify)
     board.told = [
         dataclasses.replace(opened(), name="\x1b[2Jdress", message="\x1b[2J runs out"),
         *board.told[:1],
@@ -74,6 +82,17 @@ def test_an_alert_is_listed_taken_on_and_listed_with_who_has_it(url: str, settin
     taken = run(settings_file, "ack", opened().alert_id, "--by", "Ann", "--url", url)
     assert (taken.exit_code, taken.output) == (0, f"Ann has {opened().alert_id}\n")
     assert "[Ann has it]" in run(settings_file, "list", "--url", url).output
+
+
+@pytest.mark.parametrize("notify", [NotifySettings(alertmanager_url="http://127.0.0.1:9093")])
+def test_beside_alertmanager_the_commands_say_what_they_do_not_do(url: str, settings_file: Path) -> None:
+    listed = run(settings_file, "list", "--url", url).output
+    assert "note: Noted on the board only: Alertmanager tells Slack and PagerDuty." in listed
+    assert "note: What Alertmanager has been told of already goes on there" in listed
+    taken = run(settings_file, "ack", opened().alert_id, "--by", "Ann", "--url", url)
+    assert "note: Noted on the board only" in taken.output
+    muted = run(settings_file, "mute", "--rule", "A-01", "--by", "Ann", "--url", url)
+    assert "silence it there, too" in muted.output
 
 
 def test_what_is_muted_is_listed_until_it_is_unmuted(url: str, settings_file: Path) -> None:
