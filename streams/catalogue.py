@@ -56,6 +56,7 @@ DIMENSIONS: Final = {
     "owner": "own for the shop's accounts, affiliate for creators; what is of neither is in no row",
     "creator": "creator id; what no creator brought is in no row",
     "content": "id of a LIVE or video; what no content brought is in no row",
+    "variant": "A/B label of a LIVE or video; what has none is in no row",
     "sub_campaign": "sub-campaign id; what is in none is in no row",
     "territory": "region code of the viewer or of the order's address",
     "account": "id of the account that posts",

@@ -40,9 +40,24 @@ _SOLD: Final = {
     "territory": "territory",
     "ad": "ad_id",
     "status": "status",
+    "variant": "variant",
 }
 _ALWAYS_SOLD: Final = frozenset({"product", "sku", "status"})
-_POSTED: Final = {"content": "content_id", "creator": "creator_id", "account": "account_id"}
+_POSTED: Final = {
+    "content": "content_id",
+    "creator": "creator_id",
+    "account": "account_id",
+    "variant": "variant",
+}
+
+
+def with_variants(scope: Scope, frame: pl.DataFrame, content: str = "content_id") -> pl.DataFrame:
+    """Put the A/B label of each row's content beside it, where it is asked for."""
+    if not scope.by_variant or "variant" in frame.columns:
+        return frame
+    contents = scope.columns.content(scope.shop.shop_id).contents()
+    known = contents.select(pl.col("content_id").alias(content), "variant")
+    return frame.join(known, on=content, how="left", maintain_order="left")
 
 
 def _ads(scope: Scope) -> pl.DataFrame:
@@ -67,21 +82,29 @@ def _ad_refunds(scope: Scope) -> pl.DataFrame:
 
 FRAMES: Final[dict[Frame, FactFrame]] = {
     Frame.ORDER_LINES: FactFrame(
-        lambda scope: scope.columns.order_lines(scope.shop.shop_id), "paid_at_ms", _SOLD, _ALWAYS_SOLD
+        lambda scope: with_variants(scope, scope.columns.order_lines(scope.shop.shop_id)),
+        "paid_at_ms",
+        _SOLD,
+        _ALWAYS_SOLD,
     ),
     Frame.REFUNDS: FactFrame(
-        lambda scope: scope.columns.refunds(scope.shop.shop_id), "processed_at_ms", _SOLD, _ALWAYS_SOLD
+        lambda scope: with_variants(scope, scope.columns.refunds(scope.shop.shop_id)),
+        "processed_at_ms",
+        _SOLD,
+        _ALWAYS_SOLD,
     ),
     Frame.CONTENT: FactFrame(
-        lambda scope: scope.columns.content(scope.shop.shop_id).content_products(),
+        lambda scope: with_variants(scope, scope.columns.content(scope.shop.shop_id).content_products()),
         "new_at_ms",
         {**_POSTED, "product": "product_id", "sub_campaign": "sub_campaign_id"},
     ),
     Frame.CONTENT_DAYS: FactFrame(
-        lambda scope: scope.columns.content(scope.shop.shop_id).content_days(), "at_ms", _POSTED
+        lambda scope: with_variants(scope, scope.columns.content(scope.shop.shop_id).content_days()),
+        "at_ms",
+        _POSTED,
     ),
     Frame.ENGAGEMENT: FactFrame(
-        lambda scope: scope.columns.content(scope.shop.shop_id).engagement(),
+        lambda scope: with_variants(scope, scope.columns.content(scope.shop.shop_id).engagement()),
         "at_ms",
         {
             **_POSTED,
@@ -92,7 +115,9 @@ FRAMES: Final[dict[Frame, FactFrame]] = {
         },
     ),
     Frame.VIOLATIONS: FactFrame(
-        lambda scope: scope.columns.content(scope.shop.shop_id).violations(), "opened_at_ms", _POSTED
+        lambda scope: with_variants(scope, scope.columns.content(scope.shop.shop_id).violations()),
+        "opened_at_ms",
+        _POSTED,
     ),
     Frame.CHECKOUTS: FactFrame(
         lambda scope: scope.columns.totals(scope.shop.shop_id).checkouts(),
@@ -123,13 +148,14 @@ FRAMES: Final[dict[Frame, FactFrame]] = {
 """Every frame that is not of cubes."""
 
 READY_MADE: Final = FactFrame(
-    lambda scope: scope.columns.totals(scope.shop.shop_id).traffic(),
+    lambda scope: with_variants(scope, scope.columns.totals(scope.shop.shop_id).traffic()),
     "at_ms",
     {
         "product": "product_id",
         "content": "content_id",
         "creator": "creator_id",
         "sub_campaign": "sub_campaign_id",
+        "variant": "variant",
     },
 )
 """Ready-made counts of traffic, which stand beside what the cubes add up."""

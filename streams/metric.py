@@ -94,6 +94,7 @@ FACT_DIMS: Final = (
     "owner",
     "creator",
     "content",
+    "variant",
     "sub_campaign",
     "territory",
     "status",
@@ -106,6 +107,7 @@ TRAFFIC_DIMS: Final = (
     "owner",
     "creator",
     "content",
+    "variant",
     "sub_campaign",
     "territory",
 )

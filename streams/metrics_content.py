@@ -24,10 +24,12 @@ from streams.metrics_sales import GMV, ORDERS
 GMV_LIVE: Final = Total(("goods_live", "shipping_live"))
 GMV_VIDEO: Final = Total(("goods_video", "shipping_video"))
 
-NEW_DIMS: Final = (*TIME_DIMS, *SOURCE_DIMS, "product", "creator", "account", "content", "sub_campaign")
+NEW_DIMS: Final = (
+    *(*TIME_DIMS, *SOURCE_DIMS, "product", "creator", "account", "content", "variant", "sub_campaign"),
+)
 """Of what is published."""
 
-BY_CONTENT: Final = (*TIME_DIMS, *SOURCE_DIMS, "content", "creator", "sub_campaign")
+BY_CONTENT: Final = (*TIME_DIMS, *SOURCE_DIMS, "content", "variant", "creator", "sub_campaign")
 """What orders and traffic share with engagement."""
 
 ONCE: Final = (

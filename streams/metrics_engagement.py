@@ -20,7 +20,7 @@ DAY_DIMS: Final = ("month", "week", "day")
 ENGAGED_DIMS: Final = (
     *TIME_DIMS,
     *SOURCE_DIMS,
-    *("content", "creator", "account", "sub_campaign", "territory", "age_band", "gender"),
+    *("content", "variant", "creator", "account", "sub_campaign", "territory", "age_band", "gender"),
 )
 
 BUCKETS: Final = "What a source does not report; buckets count by their start."

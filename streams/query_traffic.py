@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import polars as pl
 from streams.cubes import CUBES, Cube, Grain
 from streams.days import MINUTE_MS, QUARTER_MS
 from streams.errors import QueryError
+from streams.fact_frames import with_variants
 from streams.formulas import Measure
 from streams.grid import GRAINS
 from streams.query_people import people_values
@@ -193,7 +195,10 @@ def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
     """Return slot, count, keyed, day, time and dimensions of the cells in scope."""
     window = scope.window
     cells = scope.columns.cells(cube.name, scope.shop.shop_id, window.from_ms, window.to_ms)
+    cells = with_variants(scope, cells, "content")
     condition = pl.col("event_type") == measure.column
+    if "variant" in scope.names:
+        condition &= pl.col("variant").is_not_null()
     calendar = scope.calendar
     if cube.grain is Grain.DAY:
         if window.from_ms is not None:
@@ -253,7 +258,7 @@ def _nearer(by: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def _answers(scope: Scope, by: tuple[str, ...], measure: Measure) -> bool:
     dims = {*by, *(dim for dim, _ in scope.where)} - set(GRAINS)
     grain: TimeGrain | None = "minute" if "minute" in by else "hour" if "hour" in by else None
-    needs = frozenset("atom" if dim in CLOSED else dim for dim in dims)
+    needs = dataclasses.replace(scope, by=(), where=tuple((dim, "") for dim in dims)).needs
     if measure.atoms is not None and "content" not in needs:
         needs |= {"atom"}
     return next(_able(needs, grain, measure), None) is not None

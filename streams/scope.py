@@ -32,6 +32,9 @@ _ATOMS_OF: Final = {"slice": SLICES, "leaf": LEAVES, "owner": OWNERS}
 CLOSED: Final = {dim: tuple(atoms) for dim, atoms in _ATOMS_OF.items()}
 """Dimensions whose values are a closed list: every one has its row, also without anything counted."""
 
+_CARRIED_BY: Final = {"variant": "content"}
+"""A dimension that is read off another one's record: whoever knows the content knows its label."""
+
 SLICES_OF_FORMATS: Final = tuple(name for name in SLICES if name not in {"all", "affiliate"})
 """Slices that are one format each: neither all of them nor a union of two."""
 
@@ -81,9 +84,14 @@ class Scope:
 
     @property
     def needs(self) -> frozenset[str]:
-        """Dimensions that rows or filters need, the atom for slices and leaves."""
+        """Dimensions that rows or filters need: the atom for slices and leaves, the content for its A/B label."""
         dims = {*self.names, *(dim for dim, _ in self.where)}
-        return frozenset("atom" if dim in CLOSED else dim for dim in dims)
+        return frozenset("atom" if dim in CLOSED else _CARRIED_BY.get(dim, dim) for dim in dims)
+
+    @property
+    def by_variant(self) -> bool:
+        """Whether rows or filters name the A/B label of a content."""
+        return "variant" in self.names or any(dim == "variant" for dim, _ in self.where)
 
     @property
     def by_atom(self) -> bool:
