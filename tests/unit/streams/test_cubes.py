@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Final
 
-from streams.cubes import CUBES, PRODUCT_DAY, Grain
+from streams.cubes import CUBES, FORMER, PRODUCT_DAY, Grain
 
 DEFINITIONS = {
     "shop_quarter": "54b09b8a",
@@ -18,7 +19,28 @@ DEFINITIONS = {
     "territory_day": "c0e1ef5b",
     "product_theta": "3f3fe2a5",
 }
-"""Golden: a change here refuses the state of every running worker, and belongs into the changelog as breaking."""
+"""Golden: what changes or leaves here goes into `cubes.FORMER` as it was, or every running worker's state is refused."""
+
+RELEASED: Final = frozenset(
+    {
+        ("shop_quarter", "54b09b8a"),
+        ("shop_minute", "07abdd22"),
+        ("product_day", "5783462c"),
+        ("product_quarter", "184f92da"),
+        ("content_day", "77546908"),
+        ("creator_day", "caa0ea38"),
+        ("sub_campaign_day", "0b75fc61"),
+        ("territory_day", "c0e1ef5b"),
+        ("product_theta", "3f3fe2a5"),
+    }
+)
+"""Every definition that some version has written; only ever longer."""
+
+
+def test_a_definition_that_was_ever_written_is_ours_or_declared_former() -> None:
+    assert set(DEFINITIONS.items()) <= RELEASED
+    assert RELEASED <= set(DEFINITIONS.items()) | FORMER
+    assert not FORMER & set(DEFINITIONS.items())
 
 
 def test_definitions_are_the_ones_that_stored_state_carries() -> None:
