@@ -24,7 +24,7 @@ PARAMETERS: Final = {
     "window": ", ".join(FORMS),
     "compare": ", ".join(COMPARISONS),
     "where": "dimension=value; several are joined by comma or repeated, and all must hold",
-    "sort": "a metric, descending; ties by name",
+    "sort": "a metric, in a comparison also one of its columns, descending; ties by name",
     "limit": "most rows, after sorting",
     "format": "json, table or csv",
 }

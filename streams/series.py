@@ -1,4 +1,4 @@
-"""The cells of an answer: which rows there are, and what every metric is in each of them."""
+"""The cells of an answer: what every metric is in each of its rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, Final
 import polars as pl
 
 from streams.catalogue import Metric
-from streams.errors import QueryError
 from streams.figures import FIGURES, figure_values, missing_reason
 from streams.formulas import (
     LATE_VARIANT,
@@ -32,14 +31,15 @@ from streams.formulas import (
     recent_variant,
     whole_variant,
 )
-from streams.grid import SPANS_OF_DAYS, end_of, starts
+from streams.grid import SPANS_OF_DAYS, end_of
 from streams.leaves import Leaf, Leaves
 from streams.own_values import weighted_values
 from streams.query_figures import REFERENCE_TOPICS, Figures
-from streams.query_spans import first_and_last_of
+from streams.ranking import places
 from streams.ready_made import TOPIC as READY_MADE_TOPIC
 from streams.ready_made import fed_since_ms, told_since_ms
-from streams.scope import CLOSED, TIME, Scope
+from streams.rows import rows_of
+from streams.scope import TIME, Scope
 
 _NO_ROWS: Final = "no_finished_day"
 
@@ -84,7 +84,8 @@ class Cells:
         self.coverage = figures.coverage
         self.relative_error = figures.relative_error
         self._figures = figures.values | dict(given or {})
-        self._index = self._rows()
+        counted = [frame for leaf, frame in self._leaves.values.items() if not leaf.is_whole]
+        self._index = rows_of(scope, metrics, [*counted, *(frame for frame, _ in self._figures.values())])
 
     @property
     def height(self) -> int:
@@ -148,47 +149,6 @@ class Cells:
         if any(measure.frame is Frame.ADS for measure in measures):
             self._mark_no_primary(series)
         return series
-
-    # -- rows -------------------------------------------------------------------------------------------------------
-
-    def _rows(self) -> pl.DataFrame:
-        """Return the key columns of every row, in the order time, then names.
-
-        Without an open dimension time is continuous from the first to the last record in the window; with one, rows
-        are what anything was counted in. Slices and leaves always have all their values.
-        """
-        scope = self.scope
-        open_dims = [dim for dim in scope.names if dim not in CLOSED]
-        if open_dims:
-            frames = [
-                frame.select(TIME, *open_dims)
-                for leaf, frame in self._leaves.values.items()
-                if not leaf.is_whole
-            ]
-            frames += [frame.select(TIME, *open_dims) for frame, _ in self._figures.values()]
-            index = pl.concat(frames).unique()
-        elif scope.grain is not None:
-            index = pl.DataFrame({TIME: self._grid()}, schema={TIME: pl.Int64()})
-        else:
-            index = pl.DataFrame({TIME: [0]}, schema={TIME: pl.Int64()})
-        for dim in (dim for dim in scope.names if dim in CLOSED):
-            index = index.join(pl.DataFrame({dim: CLOSED[dim]}), how="cross")
-        return index.select(scope.keys).sort(scope.keys)
-
-    def _grid(self) -> list[int]:
-        """Return every day, hour or minute from the first to the last record of the topics read in the window."""
-        scope = self.scope
-        assert scope.grain is not None  # noqa: S101 - the caller has asked; for the type checker
-        ends = [span for topic in self._topics() if (span := first_and_last_of(scope, topic)) is not None]
-        if not ends:
-            return []
-        first, last = min(low for low, _ in ends), max(high for _, high in ends)
-        grid = starts(scope.calendar, scope.grain, first, last, week_start=scope.week_start)
-        found: list[int] = grid.tolist()
-        return found
-
-    def _topics(self) -> list[str]:
-        return list(dict.fromkeys(topic for metric in self._metrics for topic in metric.topics))
 
     # -- values -----------------------------------------------------------------------------------------------------
 
@@ -275,25 +235,11 @@ class Cells:
         return Series(values, reasons, up.partial | down.partial)
 
     def _rank(self, metric: Metric, formula: Rank) -> Series:
-        """Return places, 1 first, among rows that differ in the ranked dimension alone."""
-        ranked = [dim for dim in self.scope.names if dim in formula.among]
-        if not ranked:
-            what = f"{metric.id} ranks rows, and the question names none to rank."
-            raise QueryError(what, reason="needs_dimension", mend=f"Ask by={' or by='.join(formula.among)}.")
         figures = [self._part(part).values for part in formula.by]
-        names = list(zip(*(self.names[dim] for dim in self.scope.names), strict=True))
-        apart = [index for index, dim in enumerate(self.scope.names) if dim not in formula.among]
-        rows: dict[tuple[Any, ...], list[int]] = {}
-        for index, values in enumerate(zip(*figures, strict=True)):
-            if values[0] and "all" not in names[index]:
-                group = (self.row_times[index], *(names[index][at] for at in apart))
-                rows.setdefault(group, []).append(index)
-        places: dict[int, int] = {}
-        for group_rows in rows.values():
-            group_rows.sort(key=lambda index: (*(-(column[index] or 0) for column in figures), names[index]))
-            places |= {index: place for place, index in enumerate(group_rows, start=1)}
-        found = [places.get(index) for index in range(self.height)]
-        return Series(found, {index: "not_ranked" for index, place in enumerate(found) if place is None})
+        found = places(metric.id, formula, self.names, self.row_times, figures)
+        return Series(
+            list(found), {index: "not_ranked" for index, place in enumerate(found) if place is None}
+        )
 
     def _part(self, formula: Total | Ratio) -> Series:
         return self._ratio(formula) if isinstance(formula, Ratio) else self._sum(formula)

@@ -64,7 +64,7 @@ A question names metrics, and optionally dimensions, a window, filters, an order
   to its total.
 - **Per-day people** (person-days) are distinct within each shop-day and then summed over days. They add over
   time and over nothing else: a person who saw two products is one person of the shop and one of each product.
-  A `..._distinct` form is distinct over the whole window.
+  A `..._distinct` form is distinct over the whole window; that of `est_customers` is `unique_customers`.
 - **A repeated traffic event** (the same `event_id`) within the repeat window, 10 minutes of record time,
   counts once; later it counts again. A fact (order, refund, state, stock) counts once for ever, however often
   and late it comes.
@@ -121,7 +121,7 @@ def documents(_root: Path) -> dict[str, str]:
 
 def _windows() -> str:
     lines = ["## Windows\n", "| window | means |", "| --- | --- |"]
-    lines += [f"| `{form}` | {_cell(text)} |" for form, text in FORMS.items()]
+    lines += [f"| `{form}` | {text} |" for form, text in FORMS.items()]
     lines += [
         """
 "Now" is the wall clock on a live board, the replay's own clock on a replay, the last record's time of a
@@ -136,7 +136,7 @@ after that; `restated` then says by how much, per metric (X-63, X-77).
 
 def _comparisons() -> str:
     lines = ["## Comparison\n", "| compare | with |", "| --- | --- |"]
-    lines += [f"| `{form}` | {_cell(text)} |" for form, text in COMPARISONS.items()]
+    lines += [f"| `{form}` | {text} |" for form, text in COMPARISONS.items()]
     lines += [_SIDES]
     return "\n".join(lines)
 

@@ -1,0 +1,47 @@
+"""Places of rows by figures, greatest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from streams.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from streams.formulas import Rank
+
+
+def places(
+    metric_id: str,
+    formula: Rank,
+    names: Mapping[str, Sequence[Any]],
+    times: Sequence[int],
+    figures: Sequence[Sequence[Any]],
+) -> list[int | None]:
+    """Return places, 1 first, among rows that differ in the ranked dimension alone; None for a row without a place.
+
+    Args:
+        metric_id: for the message of a refusal.
+        formula: what is ranked among what.
+        names: by dimension of the rows, its value in each of them.
+        times: start of each row's time.
+        figures: what is ranked by, one after the other, in each row.
+
+    Raises:
+        QueryError: `needs_dimension` when the rows have nothing to rank.
+    """
+    if not any(dim in formula.among for dim in names):
+        what = f"{metric_id} ranks rows, and the question names none to rank."
+        raise QueryError(what, reason="needs_dimension", mend=f"Ask by={' or by='.join(formula.among)}.")
+    keys = list(zip(*names.values(), strict=True))
+    apart = [index for index, dim in enumerate(names) if dim not in formula.among]
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for index, values in enumerate(zip(*figures, strict=True)):
+        if values[0] and "all" not in keys[index]:
+            rows.setdefault((times[index], *(keys[index][at] for at in apart)), []).append(index)
+    found: dict[int, int] = {}
+    for group in rows.values():
+        group.sort(key=lambda index: (*(-(column[index] or 0) for column in figures), keys[index]))
+        found |= {index: place for place, index in enumerate(group, start=1)}
+    return [found.get(index) for index in range(len(times))]

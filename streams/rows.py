@@ -1,0 +1,52 @@
+"""The rows of an answer: what was counted, every slice, every hour between the first and the last record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from streams.grid import starts
+from streams.query_spans import first_and_last_of
+from streams.scope import CLOSED, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streams.metric import Metric
+    from streams.scope import Scope
+
+
+def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the key columns of every row, in the order time, then names.
+
+    Without an open dimension time is continuous from the first to the last record in the window; with one, rows are
+    what anything was counted in. Slices and leaves always have all their values.
+
+    Args:
+        scope: the question.
+        metrics: whose topics span the time.
+        counted: values with key columns: what has a row where a dimension is open.
+    """
+    open_dims = [dim for dim in scope.names if dim not in CLOSED]
+    if open_dims:
+        index = pl.concat([frame.select(TIME, *open_dims) for frame in counted]).unique()
+    elif scope.grain is not None:
+        index = pl.DataFrame({TIME: _grid(scope, metrics)}, schema={TIME: pl.Int64()})
+    else:
+        index = pl.DataFrame({TIME: [0]}, schema={TIME: pl.Int64()})
+    for dim in (dim for dim in scope.names if dim in CLOSED):
+        index = index.join(pl.DataFrame({dim: CLOSED[dim]}), how="cross")
+    return index.select(scope.keys).sort(scope.keys)
+
+
+def _grid(scope: Scope, metrics: Sequence[Metric]) -> list[int]:
+    """Return every row's start from the first to the last record of the topics read in the window."""
+    assert scope.grain is not None  # noqa: S101 - the caller has asked; for the type checker
+    topics = dict.fromkeys(topic for metric in metrics for topic in metric.topics)
+    ends = [span for topic in topics if (span := first_and_last_of(scope, topic)) is not None]
+    if not ends:
+        return []
+    first, last = min(low for low, _ in ends), max(high for _, high in ends)
+    grid: list[int] = starts(scope.calendar, scope.grain, first, last, week_start=scope.week_start).tolist()
+    return grid
