@@ -19,7 +19,7 @@ DEFINITIONS = {
     "territory_day": "c0e1ef5b",
     "product_theta": "3f3fe2a5",
 }
-"""Golden: what changes or leaves here goes into `cubes.FORMER` as it was, or every running worker's state is refused."""
+"""Golden: what changes or leaves goes into `cubes.FORMER` as it was, or the state of running workers is refused."""
 
 RELEASED: Final = frozenset(
     {
@@ -39,7 +39,7 @@ RELEASED: Final = frozenset(
 
 def test_a_definition_that_was_ever_written_is_ours_or_declared_former() -> None:
     assert set(DEFINITIONS.items()) <= RELEASED
-    assert RELEASED <= set(DEFINITIONS.items()) | FORMER
+    assert set(DEFINITIONS.items()) | FORMER >= RELEASED
     assert not FORMER & set(DEFINITIONS.items())
 
 
