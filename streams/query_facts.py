@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from streams.fact_frames import FRAMES, FactFrame
@@ -154,6 +155,9 @@ def _distinct(scope: Scope, facts: pl.DataFrame, measure: Measure) -> pl.DataFra
     daily = measure.counts is Counts.DAILY_DISTINCT
 
     def distinct(found: pl.DataFrame) -> pl.DataFrame:
+        if names == [TIME] and scope.grain is None and not daily and found.height:
+            schema = {TIME: pl.Int64(), "value": pl.Int64()}
+            return pl.DataFrame({TIME: [0], "value": [_different(found.get_column(column))]}, schema=schema)
         # n_unique within groups is ten times faster here than unique() followed by a count.
         counted = found.group_by([*names, "day"] if daily else names).agg(
             pl.col(column).n_unique().cast(pl.Int64).alias("value")
@@ -170,3 +174,16 @@ def _distinct(scope: Scope, facts: pl.DataFrame, measure: Measure) -> pl.DataFra
         for values, atoms in closed_values(scope.names)
     ]
     return pl.concat(parts).select(*scope.keys, "value")
+
+
+def _different(column: pl.Series) -> int:
+    """Return how many different values a column without nulls has.
+
+    Orders and customers are numbered from 0 without gaps: marking a number is ten times quicker than hashing it.
+    """
+    if column.dtype != pl.UInt32():
+        return column.n_unique()
+    numbers = column.to_numpy()
+    seen = np.zeros(int(numbers.max()) + 1, dtype=np.bool_)
+    seen[numbers] = True
+    return int(np.count_nonzero(seen))
