@@ -186,7 +186,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_records=None,
             max_partition_fetch_bytes=kafka.fetch_bytes,
             fetch_max_bytes=max(FETCH_BYTES_ALL, kafka.fetch_bytes),
-            fetch_min_bytes=FETCH_LEAST_BYTES,
+            # A partition that may send less would never fill it: each fetch would wait its whole time.
+            fetch_min_bytes=min(FETCH_LEAST_BYTES, kafka.fetch_bytes),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             session_timeout_ms=kafka.session_timeout_ms,
             heartbeat_interval_ms=min(3_000, kafka.session_timeout_ms // 3),
