@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from streams.grid import starts
+from streams.past_totals import past_span
 from streams.query_spans import first_and_last_of
 from streams.scope import CLOSED, TIME
 
@@ -45,6 +46,9 @@ def _grid(scope: Scope, metrics: Sequence[Metric]) -> list[int]:
     assert scope.grain is not None  # noqa: S101 - the caller has asked; for the type checker
     topics = dict.fromkeys(topic for metric in metrics for topic in metric.topics)
     ends = [span for topic in topics if (span := first_and_last_of(scope, topic)) is not None]
+    past = past_span(scope, metrics)
+    if past is not None:
+        ends.append(past)
     if not ends:
         return []
     first, last = min(low for low, _ in ends), max(high for _, high in ends)

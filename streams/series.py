@@ -34,6 +34,7 @@ from streams.formulas import (
 from streams.grid import SPANS_OF_DAYS, end_of
 from streams.leaves import Leaf, Leaves
 from streams.own_values import weighted_values
+from streams.past_totals import Row, filled_in, on_day
 from streams.query_figures import REFERENCE_TOPICS, Figures
 from streams.ranking import places
 from streams.ready_made import TOPIC as READY_MADE_TOPIC
@@ -144,10 +145,12 @@ class Cells:
             self._mark_catching_up(metric, series)
         if not isinstance(formula, FreshnessFigure):
             self._mark_no_source(metric, series)
-        if any(measure.frame is Frame.TRAFFIC for measure in measures):
+        frames = {measure.frame for measure in measures}
+        if Frame.TRAFFIC in frames:
             self._mark_gone(metric, series)
-        if any(measure.frame is Frame.ADS for measure in measures):
+        if Frame.ADS in frames:
             self._mark_no_primary(series)
+        self._fill_in(metric, series)
         return series
 
     # -- values -----------------------------------------------------------------------------------------------------
@@ -161,6 +164,10 @@ class Cells:
         joined = self._index.join(frame.select(*keys, name), on=keys, how="left", maintain_order="left")
         values: list[int] = joined.get_column(name).fill_null(0).to_list()
         return values
+
+    def sums(self, formula: Total) -> list[int]:
+        """Return a sum of base measures in every row, of the own records."""
+        return self._total(formula, "")
 
     def _total(self, formula: Total, variant: str) -> list[int]:
         parts = [self._column(Leaf(measure, variant)) for measure in measures_of(formula)]
@@ -285,6 +292,26 @@ class Cells:
         scope = self.scope
         assert scope.grain is not None  # noqa: S101 - rows have a start only then; for the type checker
         return {at: end_of(scope.calendar, scope.grain, at, week_start=scope.week_start) for at in self.times}
+
+    def _fill_in(self, metric: Metric, series: Series) -> None:
+        """Take days that the own records do not have from the totals of the past."""
+        scope = self.scope
+        if scope.days is not None or not scope.columns.totals(scope.shop.shop_id).history().height:
+            return
+        chosen = next((value for dim, value in scope.where if dim == "slice"), "all")
+        slices = self.names.get("slice") or [chosen] * self.height
+
+        def own(formula: Total, day: int | None) -> list[int]:
+            cells = self if day is None else Cells(on_day(scope, day), [metric])
+            cells.show(self._index)
+            return cells.sums(formula)
+
+        rows = [Row(*span, name) for span, name in zip(self.spans, slices, strict=True)]
+        for index, value in filled_in(scope, metric, rows, own).items():
+            series.values[index] = None if isinstance(value, str) else value
+            series.reasons.pop(index, None)
+            if isinstance(value, str):
+                series.reasons[index] = value
 
     def _mark_gone(self, metric: Metric, series: Series) -> None:
         """Traffic of days that have left the state without being written down is not zero, it is not known."""
