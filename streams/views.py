@@ -99,7 +99,7 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
         shop.timezone,
         chosen.shown(),
         tuple(answered),
-        form=chosen["format"] or "json",  # type: ignore[arg-type] # `choose` has checked it
+        form=chosen["format"] or "json",  # type: ignore[arg-type]  # checked by `choose`
     )
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from streams.cubes import CUBES
 from streams.errors import SettingsError
-from streams.settings import SECTIONS, GoalSettings, OwnMetricSettings, ShopSettings
+from streams.settings import SECTIONS, GoalSettings, OwnMetricSettings, Settings, ShopSettings
 from streams.topics import TOPICS
 from tools import generate, generate_docs
 from warroom.cli import main
@@ -153,7 +153,7 @@ def test_settings_shown_in_pages_are_accepted(tmp_path: Path) -> None:
     for number, block in enumerate(shown):
         path = tmp_path / f"{number}.toml"
         path.write_text(block, encoding="utf-8")
-        assert load(path, environment={}).shops
+        assert load(path, environment={}) != Settings()
 
 
 def test_a_setting_that_does_not_exist_would_have_been_noticed(tmp_path: Path) -> None:

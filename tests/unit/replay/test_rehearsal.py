@@ -15,7 +15,8 @@ from replay.simulated_stock import SimulatedStock
 from streams.alerts import AlertRoute
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.errors import RecordingError, SettingsError
-from streams.settings import RuleSettings, Settings
+from streams.rule_settings import RuleSettings
+from streams.settings import Settings
 from streams.settings_check import changed_settings
 from streams.setup import Answers, parse_references, reference_lines
 from tests.unit.replay.days import BEGIN_MS, ENDS_MS, RUNS_OUT_MS, SELLS_FROM_MS, SHOP_ID, STOCK, selling_day

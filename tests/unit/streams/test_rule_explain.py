@@ -9,9 +9,10 @@ from streams.days import HOUR_MS, MINUTE_MS
 from streams.rule import Judgement, Reading, Rule
 from streams.rule_context import RuleContext
 from streams.rule_explain import Explanation, explain, rule_document, settings_of
+from streams.rule_settings import RuleSettings
 from streams.rulebook import rule_of
 from streams.rules import RuleState, evaluate
-from streams.settings import RuleSettings, Settings, ShopSettings
+from streams.settings import Settings, ShopSettings
 from tests.unit.streams.boards import SHOP, board
 from tests.unit.streams.test_rules import NOW, reading
 

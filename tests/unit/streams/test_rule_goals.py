@@ -15,8 +15,9 @@ from streams.events import Campaign, Event, PeriodGoal, PlanPoint
 from streams.rule import AlertRoute, Judgement, Reading, Rule, Severity
 from streams.rule_context import RuleContext
 from streams.rule_goals import GOAL_BEHIND, GOAL_HIT, RULES, WEEK_GOAL
+from streams.rule_settings import RuleSettings
 from streams.rules import incident_of
-from streams.settings import RuleSettings, Settings
+from streams.settings import Settings
 from tests.unit.streams.boards import SHOP, at, flush_of, heartbeat, line, order, settings
 from tests.unit.streams.test_goals import campaign
 

@@ -16,7 +16,8 @@ from streams.events import Event
 from streams.rule import Judgement, Reading, Rule
 from streams.rule_context import RuleContext
 from streams.rule_products import PUSH_ON_EMPTY, SLOW_SELLER
-from streams.settings import RuleSettings, Settings
+from streams.rule_settings import RuleSettings
+from streams.settings import Settings
 from tests.unit.streams.boards import (
     LIVE,
     SHOP,

@@ -19,7 +19,8 @@ from streams.rule import Judgement, Reading, Rule
 from streams.rule_context import RuleContext
 from streams.rule_price import PRICE_SLIP
 from streams.rule_sales import CANCEL_SPIKE, SALES_STOP
-from streams.settings import RuleSettings, Settings
+from streams.rule_settings import RuleSettings
+from streams.settings import Settings
 from tests.unit.streams.boards import SHOP, at, flush_of, heartbeat, line, order, settings, status, traffic
 
 NOW = at("2024-11-29 20:00")

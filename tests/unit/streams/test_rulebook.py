@@ -11,8 +11,9 @@ import pytest
 from streams.alerts import DELIVERED_ROUTES
 from streams.rule import AlertRoute, Rule
 from streams.rule_explain import settings_of
+from streams.rule_settings import RuleSettings
 from streams.rulebook import RULES, beside, rule_of, rules_of
-from streams.settings import RuleSettings, Settings
+from streams.settings import Settings
 from streams.topics import SOURCE_TOPICS
 
 ROOT: Final = Path(__file__).parents[3]

@@ -12,8 +12,9 @@ from streams.alerts import Alert, AlertRoute, AlertState, Resolution, decode_ale
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.rule import Entity, Judgement, Owner, Reading, Rule, Severity
 from streams.rule_context import RuleContext
+from streams.rule_settings import RuleSettings
 from streams.rules import RuleState, closing_text, evaluate, measured
-from streams.settings import RuleSettings, Settings, ShopSettings
+from streams.settings import Settings, ShopSettings
 from tests.unit.streams.boards import SHOP, at, board
 
 NOW = at("2024-11-29 20:00")
