@@ -9,7 +9,7 @@ from replay.looking_back import columns_at
 from replay.recording import Recording
 from streams.days import HOUR_MS, MINUTE_MS, BusinessCalendar
 from streams.errors import QueryError
-from streams.rule_context import RuleContext
+from streams.rule_context import Memo, RuleContext
 from streams.rule_explain import Explanation, explain
 from streams.rulebook import RULES, beside, rule_of, rules_of
 from streams.rules import RuleState, evaluate
@@ -54,8 +54,9 @@ def explain_recording(
     state = RuleState()
     rules = beside((rule.number,), rules_of(known))
     context = None
+    memo: Memo = {}
     for now_ms, columns in columns_at(recording, known, _instants(at_ms, shop)):
-        context = RuleContext(columns, shop, known, now_ms, state.incidents)
+        context = RuleContext(columns, shop, known, now_ms, state.incidents, memo=memo)
         evaluate(state, rules, context)
     assert context is not None  # noqa: S101 # `_instants` ends in at_ms
     return explain(rule, entity, context, state)

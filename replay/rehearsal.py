@@ -24,7 +24,7 @@ from streams.digest import digest
 from streams.errors import RecordingError
 from streams.names import sku_name
 from streams.rule import Reading, Rule
-from streams.rule_context import RuleContext
+from streams.rule_context import Memo, RuleContext
 from streams.rulebook import rules_of
 from streams.rules import RuleState, evaluate
 from streams.topics import SOURCE_TOPICS
@@ -101,6 +101,7 @@ class _Run:
     state: RuleState = field(default_factory=RuleState)
     tallies: dict[str, RuleTally] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    memo: Memo = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rules = tuple(self._counted(rule) for rule in rules_of(self.settings))
@@ -125,7 +126,7 @@ class _Run:
         """Look at the rules once; return what opened."""
         # What several answers ask the columns for are the settings of this run.
         columns.settings = self.settings
-        context = RuleContext(columns, shop, self.settings, now_ms, self.state.incidents)
+        context = RuleContext(columns, shop, self.settings, now_ms, self.state.incidents, memo=self.memo)
         for rule in self.rules:
             tally = self.tallies[rule.number]
             tally.looks += 1

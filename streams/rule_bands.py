@@ -207,7 +207,7 @@ def band_rule(
         severity=severity,
         owner=owner,
         route=route,
-        advice=advice or METRICS[metric].advice.rstrip(".").lower(),
+        advice=advice or _uncapped(METRICS[metric].advice),
         text=_says,
         runbook="" if route is AlertRoute.PANEL else "bands",
         settings=settings
@@ -215,6 +215,11 @@ def band_rule(
         else tuple(name for name in settings if name != "rules.rate_min_divisor"),
         sources=tuple(sources),
     )
+
+
+def _uncapped(sentence: str) -> str:
+    """Return a sentence as it stands after a colon."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
 _STREAM_SETTINGS: Final = ("rules.stream_told_ms", "rules.rate_min_divisor")
