@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 SESSION_COOKIE: Final = "warroom_session"
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PAGE_PATH: Final = "/"
+VIEWS_PATH: Final = "/views"
+PAGES: Final = frozenset({PAGE_PATH, VIEWS_PATH})
+"""What a person opens in a browser: without a session they lead to the login form."""
 LOGIN_PATH: Final = "/login"
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN_PATH})
 """What an orchestrator and a person without a session need; they tell no numbers."""
@@ -125,7 +128,7 @@ class Guard:
                 mend="Use http://127.0.0.1 or http://localhost.",
             )
         if self._token and request.path not in OPEN_PATHS and not self._is_known(request):
-            if request.path == PAGE_PATH:
+            if request.path in PAGES:
                 raise web.HTTPSeeOther(LOGIN_PATH)
             # Static files hold no numbers, and the login form needs its style.
             if not request.path.startswith("/static/"):

@@ -1,0 +1,145 @@
+// Views: which there are, what one takes, and its answer as tables. The query layer computes; foreign text is only ever text.
+
+import { Formats } from "./format.js";
+
+const slot = (id) => document.getElementById(id);
+const STATES = {
+  provisional: "may still change",
+  final: "final",
+  restated: "restated after it was final",
+  empty: "nothing here",
+  no_source: "no source",
+  refused: "no answer",
+};
+const COMMON = ["window", "compare"];
+
+function made(tag, text, className) {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  if (className) element.className = className;
+  return element;
+}
+
+async function asked(path) {
+  const response = await fetch(path, { headers: { Accept: "application/json" } });
+  const document = await response.json();
+  if (!response.ok) throw new Error([document.detail, document.mend].filter(Boolean).join(" "));
+  return document;
+}
+
+function field(name, meaning, values, value) {
+  const label = made("label", name);
+  label.title = meaning;
+  const input = document.createElement(values.length ? "select" : "input");
+  input.name = name;
+  for (const each of values) input.append(new Option(each, each));
+  input.value = value;
+  label.append(input);
+  return label;
+}
+
+function form(view, words) {
+  const fields = view.parameters.map((one) => {
+    const values = one.values.length && !one.default ? ["", ...one.values] : one.values;
+    return field(one.parameter, one.meaning, values, words.get(one.parameter) ?? one.default);
+  });
+  fields.push(...COMMON.map((name) => field(name, `${name}, as for a query`, [], words.get(name) ?? "")));
+  fields[view.parameters.length].querySelector("input").placeholder = view.window;
+  slot("words").replaceChildren(...fields, made("button", "Show"));
+}
+
+function shown(value, unit, formats) {
+  if (typeof value !== "number") return String(value);
+  if (unit === "fraction") return formats.finePercent.format(value);
+  if (unit === "money") return formats.value({ unit: "money", value });
+  if (unit?.startsWith("ms since")) return formats.dated.format(value);
+  return formats.twoDigits.format(value);
+}
+
+function table(part, formats) {
+  const units = Object.fromEntries(part.metrics.map((one) => [one.metric, one]));
+  const rows = part.rows;
+  const labels = part.labels.filter((name) => rows.some((row) => row[name] !== null));
+  const named = new Set([...part.by, ...part.labels]);
+  const names = [...part.by, ...labels, ...Object.keys(rows[0]).filter((name) => !named.has(name))];
+  const found = made("table");
+  const head = found.createTHead().insertRow();
+  const isNumber = (name) => name in units;
+  for (const name of names) head.append(made("th", units[name]?.title ?? name, isNumber(name) ? "number" : ""));
+  const body = found.createTBody();
+  const why = (name, index) => Object.entries(part.nulls[name] ?? {}).find(([, at]) => at.includes(index))?.[0];
+  rows.forEach((row, index) => {
+    const line = body.insertRow();
+    for (const name of names) {
+      const cell = line.insertCell();
+      if (row[name] === null) {
+        cell.textContent = "-";
+        cell.className = isNumber(name) ? "number missing" : "missing";
+        cell.title = why(name, index) ?? "";
+      } else {
+        cell.textContent = shown(row[name], units[name]?.unit, formats);
+        if (isNumber(name)) cell.className = "number";
+      }
+    }
+  });
+  return found;
+}
+
+function section(part, formats) {
+  const found = made("section");
+  const title = made("h2", part.title);
+  title.append(" ", made("small", STATES[part.state] ?? part.state));
+  found.append(title);
+  if (part.refused) found.append(made("p", part.refused, "note"));
+  else if (!part.rows.length) found.append(made("p", part.says, "note"));
+  else found.append(table(part, formats));
+  const needs = [...new Set(Object.values(part.needs ?? {}).map((topics) => topics.join(" and ")))];
+  for (const topics of needs) found.append(made("p", `A dash needs records of ${topics}.`, "note"));
+  for (const [name, why] of Object.entries(part.left_out ?? {})) found.append(made("p", `${name} is left out: ${why}.`, "note"));
+  return found;
+}
+
+let latest = 0;
+
+async function show(views) {
+  const turn = (latest += 1);
+  const words = new URLSearchParams(location.hash.slice(1));
+  const view = views.find((one) => one.view === words.get("view")) ?? views[0];
+  words.delete("view");
+  slot("title").textContent = view.title;
+  slot("answers").textContent = view.answers;
+  for (const link of slot("list").children) link.toggleAttribute("aria-current", link.dataset.view === view.view);
+  form(view, words);
+  slot("words").onsubmit = (event) => {
+    event.preventDefault();
+    const given = [...new FormData(event.target)].filter(([, value]) => value !== "");
+    location.hash = new URLSearchParams([["view", view.view], ...given]);
+  };
+  slot("said").textContent = "";
+  try {
+    const answer = await asked(`/api/v1/views/${encodeURIComponent(view.view)}?${words}`);
+    // A slow answer to an earlier choice must not take the place of this one's.
+    if (turn !== latest) return;
+    const formats = new Formats({ timezone: answer.timezone, currency: answer.currency });
+    slot("replay").hidden = !answer.replay_id;
+    slot("replay").textContent = answer.replay_id ? `REPLAY ${answer.replay_id}: these are not live numbers` : "";
+    slot("parts").replaceChildren(...answer.parts.map((part) => section(part, formats)));
+  } catch (error) {
+    if (turn !== latest) return;
+    slot("parts").replaceChildren();
+    slot("said").textContent = error.message;
+  }
+}
+
+const { views } = await asked("/api/v1/views");
+slot("list").replaceChildren(
+  ...views.map((view) => {
+    const link = made("a", view.title);
+    link.href = `#view=${view.view}`;
+    link.dataset.view = view.view;
+    link.title = view.answers;
+    return link;
+  }),
+);
+window.addEventListener("hashchange", () => show(views));
+await show(views);
