@@ -105,7 +105,7 @@ class RuleSettings:
     slip_min_history: int = 10
     slip_flash_word: str = "flash"
     band_window: str = "last7"
-    band_every_ms: int = 5 * MINUTE_MS
+    band_every_ms: int = 15 * MINUTE_MS
     rate_min_divisor: int = 100
     cpp_min_purchases: int = 10
     live_most_ms: int = 24 * HOUR_MS
