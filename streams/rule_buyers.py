@@ -37,13 +37,16 @@ def find_checkout_friction(context: RuleContext) -> Iterable[Reading]:
     rows.sort(key=lambda row: (-row["product_page_views"], row["product"]))
     top = max(1, int(len(rows) * numbers.friction_top_share))
     median = statistics.median(row["pdp_to_checkout_rate"] for row in rows)
+    threshold = median * numbers.friction_rate_share
     cards = context.columns.products(context.shop.shop_id)
     for place, row in enumerate(rows):
         rate, card = row["pdp_to_checkout_rate"], cards.get(row["product"])
         if len(rows) < numbers.friction_min_products:
             judgement = Judgement.THIN
+        elif place >= top or rate >= median:
+            judgement = Judgement.CLEAR
         else:
-            judgement = Judgement.FIRES if place < top and rate < median else Judgement.CLEAR
+            judgement = Judgement.FIRES if rate < threshold else Judgement.BETWEEN
         yield Reading(
             entity=Entity(
                 "product",
@@ -53,7 +56,7 @@ def find_checkout_friction(context: RuleContext) -> Iterable[Reading]:
             ),
             judgement=judgement,
             value=rate * 100,
-            threshold=median * 100,
+            threshold=threshold * 100,
             clearing=median * 100,
             volume=row["product_page_views"],
             minimum=numbers.rate_min_divisor,
@@ -115,8 +118,8 @@ CHECKOUT_FRICTION: Final = Rule(
     reads=("page_views", "checkouts"),
     find=find_checkout_friction,
     condition=(
-        "product_page_views in the top rules.friction_top_share of products, and pdp_to_checkout_rate below their "
-        "median; in rules.band_window"
+        "product_page_views in the top rules.friction_top_share of products, and pdp_to_checkout_rate below "
+        "rules.friction_rate_share of their median; in rules.band_window"
     ),
     minimum="rules.rate_min_divisor page views of the product; rules.friction_min_products such products",
     clears="at the median or above, or no longer among those viewed most",
@@ -129,11 +132,12 @@ CHECKOUT_FRICTION: Final = Rule(
     advice="look at text, pictures and the checkout on a phone",
     text=lambda reading, _: (
         f"{reading.entity.name}: {reading.figures['page_views']:,} page views, and {reading.value or 0:.1f}% of them "
-        f"began a checkout; {reading.threshold or 0:.1f}% is the middle of the shop."
+        f"began a checkout; {reading.clearing or 0:.1f}% is the middle of the shop."
     ),
     runbook="checkout-friction",
     settings=(
         "rules.friction_top_share",
+        "rules.friction_rate_share",
         "rules.friction_min_products",
         "rules.rate_min_divisor",
         "rules.band_window",

@@ -59,6 +59,7 @@ class RuleSettings:
         spike_min_units: least units of the day.
         spike_repeats: customers who came back for the product make a spike proven from this number on.
         friction_top_share: A-34 looks at this share of products by page views.
+        friction_rate_share: and fires below this part of the shop's median; it clears at the median.
         friction_min_products: with fewer of them there is no median to speak of.
         month_min_days: A-35, A-36 and A-39 wait until so many days are known.
         benchmark_margin: A-46 and A-49 fire below the benchmark by more than this part.
@@ -117,6 +118,7 @@ class RuleSettings:
     spike_min_units: int = 20
     spike_repeats: int = 1
     friction_top_share: float = 0.5
+    friction_rate_share: float = 0.75
     friction_min_products: int = 4
     month_min_days: int = 7
     benchmark_margin: float = 0.0

@@ -70,6 +70,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "rules.spike_days": (3, 366),
     "rules.spike_repeats": (1, 1_000_000),
     "rules.friction_top_share": (0, 1),
+    "rules.friction_rate_share": (0, 1),
     "rules.month_min_days": (1, 28),
     "rules.benchmark_margin": (0, 1),
     "rules.push_min_shown": (1, 1_000_000_000),
