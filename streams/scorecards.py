@@ -55,8 +55,8 @@ def scorecard(answer: Answer, known: Mapping[str, Metric], profile: Shop | None)
     """Turn an answer of one row into rows by metric: one for each band that holds, one without where none does.
 
     Columns are `COLUMNS`: `why` is the reason of a null value; `kpi` whether the seller marks it or the shop's goal
-    names it; `place` is below, in or above the band; `off` asks for something to be done, `micro_goal` is the nearest figure
-    that does not, `advice` is then the metric's own.
+    names it; `place` is below, in or above the band; `off` asks for something to be done, `micro_goal` is the nearest
+    figure that does not, `advice` is then the metric's own.
     """
     goal = profile.goal if profile is not None and profile.goal else ""
     marked = {*(profile.kpis if profile is not None else ()), *GOALS.get(goal, ())}
