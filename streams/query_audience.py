@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from streams.days import HOUR_MS, QUARTER_MS
@@ -18,6 +19,8 @@ from streams.scope import Scope
 from streams.windows import Window
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from streams.metric import Metric
 
 Key = tuple[Any, ...]
@@ -39,67 +42,64 @@ def audience_values(scope: Scope, metric: Metric, column: str) -> Figures:
 
 def _followers(scope: Scope, _metric: Metric) -> tuple[Values, Reasons]:
     """Return the latest count of each account by the row's end; the shop's is the sum."""
+    rows, _, ends = _spans(scope)
     values: Values = {}
-    for at_ms, _, end_ms in _spans(scope):
-        for key, latest in _latest(scope, at_ms, end_ms).items():
-            values[key] = sum(latest.values())
+    for account, times, counts in _told(scope):
+        known = np.searchsorted(times, ends) - 1
+        for row, place in zip(rows, known.tolist(), strict=True):
+            if place >= 0:
+                key = (row, account) if "account" in scope.names else (row,)
+                values[key] = values.get(key, 0) + int(counts[place])
     return values, {}
 
 
 def _growth(scope: Scope, _metric: Metric) -> tuple[Values, Reasons]:
     """Return (followers at the end - at the start) / at the start, over accounts that are known at both."""
-    values: Values = {}
-    reasons: Reasons = {}
-    for at_ms, start_ms, end_ms in _spans(scope):
-        ends = _latest(scope, at_ms, end_ms)
-        begins = _latest(scope, at_ms, start_ms + 1, first_after=True)
-        for key, latest in ends.items():
-            before = begins.get(key, {})
-            base = sum(before.values())
-            now = sum(count for account, count in latest.items() if account in before)
-            values[key] = (now - base) / base if base else None
-            if not base:
-                reasons[key] = "zero_divisor"
-    return values, reasons
+    rows, begins, ends = _spans(scope)
+    sums: dict[Key, tuple[int, int]] = {}
+    for account, times, counts in _told(scope):
+        last = np.searchsorted(times, ends) - 1
+        # Of an account that was first heard of later, from then on.
+        first = np.maximum(np.searchsorted(times, begins, side="right") - 1, 0)
+        for row, start, end in zip(rows, first.tolist(), last.tolist(), strict=True):
+            if end >= 0:
+                key = (row, account) if "account" in scope.names else (row,)
+                base, now = sums.get(key, (0, 0))
+                sums[key] = (base + int(counts[start]), now + int(counts[end]))
+    values: Values = {key: (now - base) / base if base else None for key, (base, now) in sums.items()}
+    return values, {key: "zero_divisor" for key, value in values.items() if value is None}
 
 
-def _latest(
-    scope: Scope, at_ms: int, before_ms: int, *, first_after: bool = False
-) -> dict[Key, dict[str, int]]:
-    """Return, by row, each account's newest count before an instant; else its first one at all, if asked for."""
-    followers = scope.columns.content(scope.shop.shop_id).followers().sort("at_ms")
-    for dim, value in scope.where:
-        if dim == "account":
-            followers = followers.filter(pl.col("account_id") == value)
-    known = followers.filter(pl.col("at_ms") < before_ms).unique(
-        "account_id", keep="last", maintain_order=True
-    )
-    if first_after:
-        first = followers.unique("account_id", keep="first", maintain_order=True)
-        known = pl.concat([known, first]).unique("account_id", keep="first", maintain_order=True)
-    found: dict[Key, dict[str, int]] = {}
-    for account, count in known.select("account_id", "followers").rows():
-        key = (at_ms, account) if "account" in scope.names else (at_ms,)
-        found.setdefault(key, {})[account] = count
-    return found
+def _told(scope: Scope) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield each account with the times at which its followers were told, rising, and how many there were."""
+    followers = scope.columns.content(scope.shop.shop_id).followers().sort("account_id", "at_ms")
+    for account_id in (value for dim, value in scope.where if dim == "account"):
+        followers = followers.filter(pl.col("account_id") == account_id)
+    for own in followers.partition_by("account_id", maintain_order=True):
+        yield (
+            str(own.item(0, "account_id")),
+            own.get_column("at_ms").to_numpy(),
+            own.get_column("followers").to_numpy(),
+        )
 
 
-def _spans(scope: Scope) -> list[tuple[int, int, int]]:
-    """Return row time, start and end of each row of time; one row of the whole window without a time dimension."""
+def _spans(scope: Scope) -> tuple[list[int], list[int], list[int]]:
+    """Return time, start and end of each row of time; one row of the whole window without a time dimension."""
     followers = scope.columns.content(scope.shop.shop_id).followers()
     if not followers.height:
-        return []
+        return [], [], []
     first = min(followers.get_column("at_ms").to_list())
     start = first if scope.window.from_ms is None else scope.window.from_ms
     end = scope.now_ms + 1 if scope.window.to_ms is None else min(scope.window.to_ms, scope.now_ms + 1)
     if scope.grain is None:
-        return [(0, start, end)]
-    first_row = max(start, first)
-    if first_row >= end:
-        return []
-    grid = starts(scope.calendar, scope.grain, first_row, end - 1, week_start=scope.week_start).tolist()
-    ends = [end_of(scope.calendar, scope.grain, at, week_start=scope.week_start) for at in grid]
-    return [(at, max(at, start), min(stop, end)) for at, stop in zip(grid, ends, strict=True)]
+        return [0], [start], [end]
+    if max(start, first) >= end:
+        return [], [], []
+    grid = starts(
+        scope.calendar, scope.grain, max(start, first), end - 1, week_start=scope.week_start
+    ).tolist()
+    ends = [min(end, end_of(scope.calendar, scope.grain, at, week_start=scope.week_start)) for at in grid]
+    return grid, [max(at, start) for at in grid], ends
 
 
 # -- viewers now
