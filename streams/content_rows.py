@@ -198,12 +198,16 @@ def contents_of(states: pl.DataFrame, calendar: BusinessCalendar) -> pl.DataFram
         elif ended is not None:
             # The record of its start is not known, but that it started is.
             new_at_ms, new = ended["started_at_ms"], ended
+        ended_at_ms = None if ended is None else ended["ended_at_ms"]
+        if ended_at_ms is not None and new_at_ms is not None and ended_at_ms < new_at_ms:
+            # Of an earlier broadcast under the same id: this one goes on.
+            ended_at_ms = None
         rows.append(
             {name: latest[name] for name in CONTENT_SCHEMA if name in latest}
             | {
                 "product_ids": sorted(products),
                 "new_at_ms": new_at_ms,
-                "ended_at_ms": None if ended is None else ended["ended_at_ms"],
+                "ended_at_ms": ended_at_ms,
                 "removed_at_ms": of_state.get("removed", {}).get("occurred_at_ms"),
                 "received_at_ms": (new or latest)["received_at_ms"],
                 "day": None if new_at_ms is None else calendar.day_of(new_at_ms),

@@ -119,6 +119,11 @@ def test_only_lives_with_an_open_violation_or_of_a_key_session_or_on_air_are_kep
     assert ids(columns, "video_ranking", "ranking", only="violations") == []
 
 
+def test_a_live_that_begins_again_under_its_id_is_on_air() -> None:
+    columns = known(content("mias", "live_started", NOON + HOUR_MS, "A", creator="mia", title="Mia again"))
+    assert ids(columns, "live_ranking", "ranking", only="on_air") == ["mias", "friday"]
+
+
 def test_metrics_of_a_ranking_are_chosen_and_may_decide_the_order() -> None:
     """S4-45, S4-49, X-75."""
     found = part(known(), "video_ranking", "ranking", metrics="likes,content_views", sort="content_views")
