@@ -138,21 +138,29 @@ async def day_of(
             raise
 
 
-async def replay_a_stock_out(folder: Path, kafka: KafkaBroker, day: Day) -> None:
-    """Let a SKU run out and come back on a replay that has every receiver of a live day set."""
+async def replay_a_stock_out(folder: Path, kafka: KafkaBroker, day: Day, webhook: Slack) -> None:
+    """Let a SKU run out and come back on a replay that has every receiver of a live day set.
+
+    Of another shop than the live one: what it told would be an incident of its own, not lost among the live ones.
+    """
     replay_id, port = f"friday{next(NUMBERS)}", free_port()
     notify = notify_of("outbox", folder, [], day.slack, day.pagerduty)
     notify |= notify_of("alertmanager", folder, [day.alertmanager.url], day.slack, day.pagerduty)
-    config = written_config(folder, kafka, "cm.", port, ["s1"], notify, 500)
+    # Beside Alertmanager the outbox itself tells the webhook only; what else it would tell: test_delivery.py.
+    (folder / "webhook").write_text(webhook.url, encoding="utf-8")
+    notify["webhook_url_file"] = str(folder / "webhook")
+    config = written_config(folder, kafka, "cm.", port, ["recorded"], notify, 500)
     await topics.ensure(for_replay(load(config), replay_id))
     async with (
         Warroom(config, "up", "--replay", replay_id, port=port) as board,
-        Selling(kafka.bootstrap, replay_prefix(replay_id), ["s1"], replay_id=replay_id) as selling,
+        Selling(kafka.bootstrap, replay_prefix(replay_id), ["recorded"], replay_id=replay_id) as selling,
     ):
         await board.ready()
         await selling.sells("A1")
         await selling.level(0, "A1")
         await board.until("/api/v1/alerts", lambda said: [one["state"] for one in said["alerts"]] == ["open"])
+        # Alertmanager would tell nobody of what ends within its wait.
+        await asyncio.sleep(float(PACES["page"].wait.removesuffix("s")) + SETTLED_S)
         await selling.level(500, "A1")
         await board.until(
             "/api/v1/alerts", lambda said: [one["state"] for one in said["alerts"]] == ["resolved"]
@@ -201,11 +209,12 @@ async def test_a_stock_out_pages_within_a_minute_and_ends_once_and_a_replay_besi
     async with (
         day_of(tmp_path, kafka, "alertmanager", shops=["s1"], paces=paces, evaluate_every_ms=5_000) as day,
         prometheus_of(tmp_path, day),
+        Slack() as webhook,
     ):
         await day.selling.sells("A1")
         await day.board.until("/api/v1/query?metrics=orders", lambda said: said["rows"][0]["orders"] == 20)
         (tmp_path / "replay").mkdir()
-        replay = asyncio.create_task(replay_a_stock_out(tmp_path / "replay", kafka, day))
+        replay = asyncio.create_task(replay_a_stock_out(tmp_path / "replay", kafka, day, webhook))
         caused_s = time.monotonic()
         await day.selling.level(0, "A1")
         await day.pagerduty.until(lambda: day.pagerduty.opened() == 1, within_s=PAGE_WITHIN_S)
@@ -218,6 +227,7 @@ async def test_a_stock_out_pages_within_a_minute_and_ends_once_and_a_replay_besi
         await asyncio.sleep(SETTLED_S)
         assert [one.events for one in day.pagerduty.incidents().values()] == [["trigger", "resolve"]]
         assert len(day.slack.texts()) == 2
+        assert webhook.requests == []
         assert "A1 is out of stock" in day.slack.texts()[0]
         assert "Resolved: A1 was restocked" in day.slack.texts()[1]
 
