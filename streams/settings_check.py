@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from streams.errors import SettingsError
+from streams.days import EARLIEST_MS, BusinessCalendar
+from streams.errors import QueryError, SettingsError
 from streams.rule import Owner
+from streams.rule_settings import RuleSettings
 from streams.settings import (
     SECTIONS,
     GoalSettings,
@@ -288,6 +290,7 @@ def _check_together(settings: Settings, place: str) -> None:
                 f"{section}.{high} = {getattr(values, high)}."
             )
             raise SettingsError(msg, mend="Lower the first or raise the second.")
+    _check_views(settings, place)
     _check_notify(settings.notify, place)
     if board.host not in LOOPBACK and not board.token_file:
         msg = f"{place}: board.host = {board.host!r} is reachable from outside without a token."
@@ -295,6 +298,27 @@ def _check_together(settings: Settings, place: str) -> None:
             msg,
             mend="Set board.token_file to a file that holds a token, or bind 127.0.0.1.",
         )
+
+
+def _check_views(settings: Settings, place: str) -> None:
+    """Check that views and windows are known by name: one that is not would do nothing, in silence."""
+    # Imported here: a process that sets neither pays for no query layer at its start.
+    if settings.views.unbound:
+        from streams.views import VIEWS
+
+        for name in settings.views.unbound:
+            if name not in VIEWS:
+                what = f"{place}: views.unbound: {name!r} is no view."
+                raise SettingsError(what, mend=f"Known: {', '.join(VIEWS)}.{_near(name, set(VIEWS))}")
+    window = settings.rules.band_window
+    if window != RuleSettings().band_window:
+        from streams.windows import Clock, resolve
+
+        try:
+            resolve(window, Clock(BusinessCalendar("UTC"), EARLIEST_MS, EARLIEST_MS))
+        except QueryError as error:
+            what = f"{place}: rules.band_window: {error.what}"
+            raise SettingsError(what, mend=error.mend) from error
 
 
 def _check_notify(notify: NotifySettings, place: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streams.errors import SettingsError
@@ -36,3 +38,21 @@ def test_a_number_that_would_make_a_rule_fire_always_or_never_is_out_of_bounds(
 ) -> None:
     with pytest.raises(SettingsError, match=rf"rules\.{key} = .* is out of bounds"):
         checked_settings({"rules": {key: value}}, place="warroom.toml")
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"views": {"unbound": ["product_detail"]}}, "product_details"),
+        ({"rules": {"band_window": "last 7"}}, "last7"),
+    ],
+)
+def test_a_view_or_window_that_is_none_is_refused_with_near_ones(document: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        checked_settings(document, place="warroom.toml")
+
+
+def test_views_and_windows_that_are_there_are_taken() -> None:
+    document = {"views": {"unbound": ["product_details"]}, "rules": {"band_window": "weeks:2"}}
+    checked = checked_settings(document, place="warroom.toml")
+    assert (checked.views.unbound, checked.rules.band_window) == (("product_details",), "weeks:2")

@@ -305,6 +305,32 @@ def test_by_the_hour_only_what_the_vendor_gives_by_the_hour() -> None:
     assert run_view(columns, view, {"grain": "day"}, now_ms=NOW_MS).parts[0].state == "provisional"
 
 
+def test_a_day_is_compared_with_an_own_earlier_day_at_most_six_months_back() -> None:
+    """A-45, S4-13 to S4-16: it binds Daily; elsewhere any own time is compared with (X-80)."""
+    earlier = at("2024-11-22 12:00")
+    known = [*sales(), order("before", at("2024-11-20 12:00"), [line("1", "A", 1)])]
+    columns = board(*known, order("o9", earlier, [line("1", "A", 4000)], "c9"))
+    (row,) = rows(part(columns, "daily", "headline", window="day:2024-11-29", compare="baseline:2024-11-22"))
+    assert (row["gmv"], row["gmv_compared"], row["gmv_pct"]) == (80.0, 40.0, 1.0)
+    with pytest.raises(QueryError) as refused:
+        part(columns, "daily", "headline", window="day:2024-11-29", compare="baseline:2024-05-28")
+    assert refused.value.reason == "baseline_range"
+    with pytest.raises(QueryError) as refused:
+        part(columns, "daily", "headline", window="day:2024-11-29", compare="reference:2024-11-22")
+    assert refused.value.reason == "baseline_range"
+    (row,) = rows(part(columns, "overview", "headline", window="today", compare="reference:2024-11-22"))
+    assert row["gmv_compared"] == 40.0
+
+
+def test_a_comparison_follows_its_rows_through_search_and_choice() -> None:
+    earlier = at("2024-11-28 12:00")
+    columns = board(*sales(), order("o9", earlier, [line("1", "B", 1000, source=CREATOR)], "c9"))
+    words = {"window": "today", "compare": "yesterday", "search": "shirt", "metrics": "gmv"}
+    (row,) = rows(part(columns, "product_list", "list", **words))
+    assert (row["product"], row["gmv"], row["gmv_compared"], row["gmv_difference"]) == ("B", 40.0, 10.0, 30.0)
+    assert "orders_compared" not in row
+
+
 @pytest.mark.parametrize(
     ("window", "fits"),
     [
