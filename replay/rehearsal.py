@@ -132,8 +132,14 @@ class _Run:
             tally.looks += 1
             tally.held += context.holds(rule.reads)
         alerts = [*evaluate(self.state, self.rules, context), *digest(self.state, context)]
+        # What is open is published anew with newer figures; nobody is told again.
+        known = self.result.newest.keys()
+        opened = [
+            alert
+            for alert in alerts
+            if alert.state is not AlertState.RESOLVED and alert.alert_id not in known
+        ]
         self.result.newest |= {alert.alert_id: alert for alert in alerts}
-        opened = [alert for alert in alerts if alert.state is not AlertState.RESOLVED]
         self.result.opened += opened
         return opened
 

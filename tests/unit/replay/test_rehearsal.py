@@ -144,7 +144,9 @@ def test_without_heartbeats_silence_is_no_events(tmp_path: Path) -> None:
 
 
 def test_a_goal_gives_the_goal_rules_something_to_look_at(day: Recording) -> None:
-    (behind,) = rehearse(day, [Settings()], Wishes(every_ms=EVERY_MS, goal=10_000_000))
+    # A third of a day whose hours nothing tells: by default A-41 waits for its evening.
+    strict = Settings(rules=RuleSettings(goal_even_peak=1))
+    (behind,) = rehearse(day, [strict], Wishes(every_ms=EVERY_MS, goal=10_000_000))
     assert "A-41" in {alert.rule for alert in behind.opened}
     # 240 dresses of 50.00 are 12,000.00.
     (reached,) = rehearse(day, [Settings()], Wishes(every_ms=EVERY_MS, goal=11_000))
