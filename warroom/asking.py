@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from replay.clock import local_instant_ms
 from replay.direct import load_columns
 from replay.recording import Recording
 from streams.columns import Columns
@@ -63,6 +64,24 @@ def opened(
         what = f"There is no shop {shop_id!r}." if shop_id else "There are several shops."
         raise QueryError(what, reason="unknown_shop", mend=f"Name one with --shop: {', '.join(shops)}.")
     return columns, columns.shop(shop_id)
+
+
+def instant_of(path: Path, settings: Settings, at: str | None, *, shop: str | None) -> int | None:
+    """Return an instant of a recording from ms, or from shop time such as 2011-11-25T20:00; None stays None.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+        QueryError: it is no time.
+    """
+    if at is None:
+        return None
+    shops = settings.with_shops(Recording.open(path).shops).shops
+    known = shops.get(shop or "") or next(iter(shops.values()), None)
+    try:
+        return local_instant_ms(at, known.timezone if known else "UTC")
+    except ValueError as error:
+        what = f"{error}."
+        raise QueryError(what, reason="bad_request", mend="Write 2011-11-25T20:00, or ms.") from error
 
 
 async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form: str) -> str:

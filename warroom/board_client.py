@@ -20,6 +20,11 @@ TIMEOUT_S = 60
 PIECE_BYTES = 256 << 10
 
 
+def address_of(settings: Settings, url: str | None) -> str:
+    """Return the address of the board that is asked: the one named, else that of the settings."""
+    return url or f"http://{settings.board.host}:{settings.board.port}"
+
+
 async def call_board(
     url: str,
     path: str,

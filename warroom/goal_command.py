@@ -6,17 +6,14 @@ import asyncio
 import getpass
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
 from streams.errors import QueryError
-from warroom.board_client import call_board
+from warroom.board_client import address_of, call_board
 from warroom.configuration import load
-
-if TYPE_CHECKING:
-    from streams.settings import Settings
 
 _url = click.option("--url", help="Address of a running board; default that of the settings.")
 _shop = click.option("--shop", help="Shop id; needed where there are several.")
@@ -24,7 +21,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for pro
 _recording = click.option(
     "--recording", type=click.Path(path_type=Path, file_okay=False), help="Answer from a recording."
 )
-_at = click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
+_at = click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
 
 
 @click.group()
@@ -115,13 +112,13 @@ def set_goal(
         body["plan"] = _plan(plan)
     settings = load(config)
     path = f"/api/v1/goals/{quote(campaign, safe='')}{_query(shop)}"
-    told = asyncio.run(call_board(_address(settings, url), path, settings, method="PUT", body=body))
+    told = asyncio.run(call_board(address_of(settings, url), path, settings, method="PUT", body=body))
     said = "none" if told["target"] is None else f"{told['target']:g} in {told['metric']}"
     click.echo(json.dumps(told) if as_json else f"{campaign}: goal {said}, version {told['version']}.")
 
 
 def _document(
-    config: Path | None, *, url: str | None, recording: Path | None, at: int | None, shop: str | None
+    config: Path | None, *, url: str | None, recording: Path | None, at: str | None, shop: str | None
 ) -> Any:
     settings = load(config)
     if recording is None:
@@ -129,16 +126,13 @@ def _document(
             what = "--at looks back in a recording; a board answers as of now."
             raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
         path = f"/api/v1/goals{_query(shop)}"
-        return asyncio.run(call_board(_address(settings, url), path, settings))
+        return asyncio.run(call_board(address_of(settings, url), path, settings))
     from streams.goal_report import goals_document
-    from warroom.asking import opened
+    from warroom.asking import instant_of, opened
 
-    columns, found = opened(recording, settings, at=at, shop=shop)
-    return goals_document(columns, found, columns.settings, now_ms=at or columns.vouched_ms)
-
-
-def _address(settings: Settings, url: str | None) -> str:
-    return url or f"http://{settings.board.host}:{settings.board.port}"
+    at_ms = instant_of(recording, settings, at, shop=shop)
+    columns, found = opened(recording, settings, at=at_ms, shop=shop)
+    return goals_document(columns, found, columns.settings, now_ms=at_ms or columns.vouched_ms)
 
 
 def _query(shop: str | None) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from streams.errors import QueryError
 from streams.findings import NOT_READY, Finding, Level, may_go
+from warroom.board_client import address_of, call_board
 from warroom.configuration import load
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LOOK_EVERY_S = 0.5
 
 
 @click.command()
-@click.option("--url", help="A running board, such as http://127.0.0.1:8321.")
+@click.option("--url", help="A running board; default that of the settings.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="Default: board.token_file.")
 @click.option(
     "--recording", type=click.Path(path_type=Path, file_okay=False), help="Rehearse it on a recording."
@@ -64,7 +65,7 @@ def preflight(
     """
     from streams.preflight import check_page
 
-    if (recording is None) == (url is None):
+    if recording is not None and url is not None:
         what = "Name one of --recording and --url."
         raise QueryError(what, reason="bad_request", mend="See warroom preflight --help.")
     settings = load(config)
@@ -77,10 +78,11 @@ def preflight(
         if at is not None:
             what = "--at looks back in a recording; a board answers as of now."
             raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
-        findings, starts = asyncio.run(_of_board(str(url), settings, token_file))
+        board = address_of(settings, url)
+        findings, starts = asyncio.run(_of_board(board, settings, token_file))
         acknowledged, tested = None, page
         if page:
-            acknowledged = asyncio.run(_paged(str(url), settings, token_file, shop))
+            acknowledged = asyncio.run(_paged(board, settings, token_file, shop))
     findings.append(check_page(acknowledged_by=acknowledged, accepted_by=accept_untested, tested=tested))
     _end(findings, starts, as_json=as_json)
 
@@ -89,7 +91,6 @@ async def _of_board(
     url: str, settings: Settings, token_file: Path | None
 ) -> tuple[list[Finding], list[CampaignStart]]:
     from streams.preflight import CampaignStart
-    from warroom.board_client import call_board
 
     document = await call_board(url, "/api/v1/preflight", settings, token_file=token_file)
     try:
@@ -104,8 +105,6 @@ async def _of_board(
 
 async def _paged(url: str, settings: Settings, token_file: Path | None, shop: str) -> str | None:
     """Send a test page; return who acknowledged it, None when nobody did in time."""
-    from warroom.board_client import call_board
-
     body = {"by": getpass.getuser(), "shop": shop}
     sent = await call_board(url, "/api/v1/preflight/page", settings, body=body, token_file=token_file)
     alert_id = sent["alert_id"]

@@ -7,21 +7,17 @@ import datetime as dt
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import aiohttp
 import click
 
 from streams.answers import plain
-from streams.errors import QueryError, UnavailableError
+from streams.errors import QueryError
 from streams.money import compact_money
-from warroom.configuration import load, secret_from
-
-if TYPE_CHECKING:
-    from streams.settings import Settings
-
-TIMEOUT_S = 60
+from warroom.board_client import address_of, call_board
+from warroom.configuration import load
 
 
 @click.group()
@@ -50,7 +46,7 @@ def list_rules(config: Path | None, *, as_json: bool) -> None:
 @click.argument("rule")
 @click.argument("entity")
 @click.option("--recording", type=click.Path(path_type=Path, file_okay=False), help="By the direct engine.")
-@click.option("--url", help="As of now, from a running board, such as http://127.0.0.1:8321.")
+@click.option("--url", help="As of now, from a running board; default that of the settings.")
 @click.option("--at", help="With --recording: shop time, 2011-11-25T20:00, or ms; default its end.")
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -68,7 +64,7 @@ def explain_rule(
     as_json: bool,
 ) -> None:
     """Say why RULE (A-01 or oos_forecast) fired on ENTITY (a SKU, product, campaign, topic or shop), or why not."""
-    if (recording is None) == (url is None):
+    if recording is not None and url is not None:
         what = "Name one of --recording and --url."
         raise QueryError(what, reason="bad_request", mend="See warroom rules explain --help.")
     settings = load(config)
@@ -81,34 +77,9 @@ def explain_rule(
             what = "--at looks back in a recording; a board answers as of now."
             raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
         words = {"rule": rule, "entity": entity} | ({"shop": shop} if shop else {})
-        document = asyncio.run(_from_board(str(url), settings, words))
+        path = f"/api/v1/rules/explain?{urlencode(words)}"
+        document = asyncio.run(call_board(address_of(settings, url), path, settings))
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else _explanation_text(document))
-
-
-async def _from_board(url: str, settings: Settings, words: dict[str, str]) -> dict[str, Any]:
-    token = secret_from(settings.board.token_file, key="board.token_file")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), headers=headers) as session,
-            session.get(f"{url.rstrip('/')}/api/v1/rules/explain", params=words) as response,
-        ):
-            document: dict[str, Any] = await response.json(content_type=None)
-            if response.status in (404, 422):
-                raise QueryError(
-                    document.get("detail", "The board refuses."),
-                    reason=document.get("reason", ""),
-                    mend=document.get("mend", ""),
-                )
-            if response.status != 200:
-                what = f"{url} answers {response.status}."
-                raise UnavailableError(
-                    what, mend="Is it a board, is it ready (/readyz), does it want a token?"
-                )
-            return document
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        what = f"{url} does not answer: {error}."
-        raise UnavailableError(what, mend="Start one with `warroom up`, or name its address.") from error
 
 
 def _rule_text(rule: dict[str, Any]) -> str:

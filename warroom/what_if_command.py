@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import click
 
 from streams.errors import QueryError
-from warroom.board_client import call_board
+from warroom.board_client import address_of, call_board
 from warroom.configuration import load
 
 
@@ -18,8 +18,8 @@ from warroom.configuration import load
 @click.option(
     "--recording", type=click.Path(path_type=Path, file_okay=False), help="Start from a recording, with --at."
 )
-@click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
-@click.option("--url", help="Start from a running board, such as http://127.0.0.1:8321.")
+@click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
+@click.option("--url", help="Address of a running board; default that of the settings.")
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option(
     "--add-stock",
@@ -42,7 +42,7 @@ def what_if(
     config: Path | None,
     /,
     recording: Path | None,
-    at: int | None,
+    at: str | None,
     url: str | None,
     shop: str | None,
     add_stock: tuple[str, ...],
@@ -57,15 +57,19 @@ def what_if(
     """
     from streams import what_if as worlds
     from streams.what_if_words import parse_scenario, what_if_document, what_if_text
-    from warroom.asking import opened
+    from warroom.asking import instant_of, opened
 
-    if (recording is None) == (url is None):
+    if recording is not None and url is not None:
         what = "Name one of --recording and --url."
         raise QueryError(what, reason="bad_request", mend="See warroom what-if --help.")
+    if recording is None and at is not None:
+        what = "--at looks back in a recording; a board answers as of now."
+        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
     settings = load(config)
     if recording is not None:
-        columns, found = opened(recording, settings, at=at, shop=shop)
-        now_ms = at or columns.vouched_ms
+        at_ms = instant_of(recording, settings, at, shop=shop)
+        columns, found = opened(recording, settings, at=at_ms, shop=shop)
+        now_ms = at_ms or columns.vouched_ms
         scenario = parse_scenario(add_stock, flash_sale, goal, timezone=found.timezone, now_ms=now_ms)
         answer = worlds.what_if(columns, found, columns.settings, scenario, as_of_ms=now_ms)
         document = what_if_document(answer, found)
@@ -73,5 +77,7 @@ def what_if(
         asked = [("add_stock", each) for each in add_stock] + [("flash_sale", each) for each in flash_sale]
         asked += [("goal", f"{goal!r}")] if goal is not None else []
         asked += [("shop", shop)] if shop else []
-        document = asyncio.run(call_board(str(url), f"/api/v1/what-if?{urlencode(asked)}", settings))
+        document = asyncio.run(
+            call_board(address_of(settings, url), f"/api/v1/what-if?{urlencode(asked)}", settings)
+        )
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else what_if_text(document))

@@ -124,7 +124,7 @@ def inhibitions() -> list[Json]:
 
     Alertmanager does not tell of the end of what is muted, and forgets it: an incident that PagerDuty has open would
     stay open. So a page is muted only by what ends together with it (the board says a closing for a quarter hour).
-    The forecast of a SKU that has run out is closed by the board itself, and is muted only where it is no page. A
+    The forecast of a SKU that has run out stays open until it is back, and is muted only where it is no page. A
     stale feed mutes no rule that reads it: the board holds these, nothing of them opens or closes meanwhile.
     """
     no_page = f'severity!="{Severity.PAGE.value}"'

@@ -77,7 +77,12 @@ def test_what_if_starts_from_a_recording_and_leaves_it(day: str) -> None:
         (("goal", "set", "black-friday", "5", "--url", "http://127.0.0.1:9"), 69, "does not answer"),
         (("goal", "show", "--at", "5"), 2, "--at looks back"),
         (("goal", "show", "--recording", "nowhere"), 3, "nowhere"),
-        (("what-if", "--goal", "5"), 2, "Name one of --recording and --url."),
+        (
+            ("what-if", "--recording", "x", "--url", "http://127.0.0.1:9"),
+            2,
+            "Name one of --recording and --url.",
+        ),
+        (("what-if", "--at", "5"), 2, "--at looks back"),
         (("what-if", "--goal", "5", "--url", "http://127.0.0.1:9"), 69, "does not answer"),
     ],
 )
@@ -86,6 +91,25 @@ def test_wrong_use_is_told_in_one_line(arguments: tuple[str, ...], code: int, sa
     assert result.exit_code == code, result.output
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("what-if",), ("goal", "show"), ("preflight",), ("rules", "explain", "A-01", "x")]
+)
+def test_without_an_address_the_board_of_the_settings_is_asked(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WARROOM_BOARD_PORT", "9")
+    result = run(*words)
+    assert result.exit_code == 69
+    assert "http://127.0.0.1:9 does not answer" in result.stderr
+
+
+def test_an_instant_is_named_in_shop_time_or_in_ms(day: str) -> None:
+    asked = ("what-if", "--recording", day, "--goal", "1", "--json", "--at")
+    assert run(*asked, f"{DAY}T20:00").stdout == run(*asked, str(EVENING_MS)).stdout != ""
+    refused = run(*asked, "eight")
+    assert (refused.exit_code, "Write 2011-11-25T20:00, or ms." in refused.stderr) == (2, True)
 
 
 def test_an_unknown_campaign_names_those_that_are_known(day: str) -> None:

@@ -46,7 +46,6 @@ def test_a_recording_answers_why_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("A-01", "x"),
         ("A-01", "x", "--url", "http://127.0.0.1:1", "--recording", "r"),
         ("A-01", "x", "--url", "http://127.0.0.1:1", "--at", "2024-11-29T20:00"),
     ],
