@@ -296,7 +296,7 @@ RULES: Final = (
         " stock.page_min_share of the day's goal, else of yesterday's GMV",
         minimum="stock.page_min_sales customers who bought it in stock.page_sales_window_ms",
         clears="the late end beyond the lead times stock.page_clear_lead and the middle beyond the lead, or the money"
-        " below the least times stock.page_clear_share; at once when it runs out or its campaign ends",
+        " below the least times stock.page_clear_share; not while it is out; at once when its campaign ends",
         unit="hours",
         hold_ms=MINUTE_MS,
         clear_ms=10 * MINUTE_MS,
