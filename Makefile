@@ -7,6 +7,9 @@ BIN := .venv/bin
 # The stamp changes only when what is installed has to change, so that a second run starts at once.
 INSTALLED := .venv/.installed
 
+# Pure tests share the cores, a file at a time. Integration tests start servers and look at the clock: one after another.
+SPREAD := --numprocesses auto --dist loadfile
+
 .PHONY: help setup tools demo test unit check format generate soak bench lock clean
 
 help: ## list the targets
@@ -25,10 +28,15 @@ demo: setup ## play a campaign day on http://127.0.0.1 (DAY=real plays real orde
 	@exec $(BIN)/warroom demo $(if $(DAY),--day $(DAY))
 
 test: setup tools check ## every check and every test, integration included
+ifdef PYTEST_ARGS
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m "not integration" $(SPREAD)
+	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration
+endif
 
 unit: setup ## the tests that need no tool beyond Python
-	$(BIN)/python -m pytest -m "not integration" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not integration" $(SPREAD) $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, the import rule, drift of generated files
 	$(BIN)/ruff format --check .

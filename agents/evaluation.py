@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 
 LEAST_PAUSE_S: Final = 0.5
 PAUSE_OF_COST: Final = 4
-"""A pause is at least this many times the last evaluation's cost: at most a fifth of the board's time is spent here,
-also when a replay's clock runs at 600 times."""
+"""A pause is at least this many times what an evaluation costs, the less of the last two: at most a fifth of the
+board's time is spent here, also when a replay's clock runs at 600 times. One that took long by itself, as the first of
+cold caches does, is not paid off: a replay's hours would pass unseen."""
 
 _ETA_STEP_MS: Final = 5 * MINUTE_MS
 
@@ -97,6 +98,7 @@ class Evaluator:
 
     async def run(self) -> None:
         """Evaluate until cancelled; an unavailable sink is tried again, any other fault ends the board."""
+        before_s = 0.0
         while True:
             began = time.perf_counter()
             try:
@@ -105,7 +107,8 @@ class Evaluator:
             except UnavailableError as error:
                 logger.warning("Evaluation could not be published, will try again: %s", error)
             cost_s = time.perf_counter() - began
-            await self._sleep(max(LEAST_PAUSE_S, PAUSE_OF_COST * cost_s))
+            await self._sleep(max(LEAST_PAUSE_S, PAUSE_OF_COST * min(cost_s, before_s)))
+            before_s = cost_s
 
     async def step(self) -> bool:
         """Evaluate every shop if the board is ready and the next evaluation is due; return whether it was."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from streams.days import DAY_MS, HOUR_MS, day_label
+from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, day_label
 from streams.goal_curve import (
     Basis,
     Curve,
@@ -36,6 +36,10 @@ BASKET_MS: Final = 7 * DAY_MS
 """Orders of the last week say how large an order is."""
 
 
+RATE_LEFT_MS: Final = 5 * MINUTE_MS
+"""With less left until the end, what is needed an hour runs off to billions, and helps nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class GoalProgress:
     """A campaign's goal against what was sold from its first day on.
@@ -55,7 +59,7 @@ class GoalProgress:
         projected, projected_low, projected_high: the value at the campaign's end with its 80 % interval, in the
             target's unit; None while nothing is known from which to project; the value itself after the end.
         needed_per_h: per hour until the end to reach the target, in its unit; 0 when it is reached; None without a
-            target and after the end.
+            target, after the end, and in the last `RATE_LEFT_MS` before it.
     """
 
     shop_id: str
@@ -255,7 +259,6 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
         curve = campaign_curve(columns, shop, campaign, metric)
         share, basis, reference = curve.share(complete_ms), curve.basis, curve.reference
         end = _at_least(value, end_value(columns, shop, metric, curve, as_of_ms=complete_ms))
-    hours_left = (end_ms - as_of_ms) / HOUR_MS
     return GoalProgress(
         shop_id=shop.shop_id,
         campaign_id=str(campaign.campaign_id),
@@ -273,10 +276,17 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
         projected=None if end is None else end.mid,
         projected_low=None if end is None else end.low,
         projected_high=None if end is None else end.high,
-        needed_per_h=max(target - value, 0) / hours_left if target and hours_left > 0 else None,
+        needed_per_h=needed_per_h(target, value, end_ms - as_of_ms),
         complete_ms=complete_ms,
         reference=reference,
     )
+
+
+def needed_per_h(target: float | None, value: float, left_ms: int) -> float | None:
+    """Return what must be sold per hour until the end; None without a target or with less than RATE_LEFT_MS left."""
+    if not target or left_ms < RATE_LEFT_MS:
+        return None
+    return max(target - value, 0.0) / (left_ms / HOUR_MS)
 
 
 def _at_least(value: int, end: EndValue | None) -> EndValue | None:

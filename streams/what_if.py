@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from streams.days import DAY_MS, HOUR_MS
-from streams.goals import GoalProgress, goal_progress, running_campaign, sold
+from streams.days import DAY_MS
+from streams.goals import GoalProgress, goal_progress, needed_per_h, running_campaign, sold
 from streams.money import to_minor
 from streams.projection import Projector, gamma_poisson
 from streams.stock import stock_table
@@ -197,13 +197,12 @@ def _outlook(
         end = Range(mid, min(low, mid), max(high, mid))
     share = progress.value / target if target else None
     due = progress.expected_share
-    hours = (end_ms - progress.as_of_ms) / HOUR_MS
     return GoalOutlook(
         target=target,
         value=progress.value,
         progress_pct=None if share is None else share * 100,
         pace_pct=share / due * 100 if share is not None and due else None,
-        needed_per_h=max(target - progress.value, 0.0) / hours if target and hours > 0 else None,
+        needed_per_h=needed_per_h(target, progress.value, end_ms - progress.as_of_ms),
         end=end,
     )
 

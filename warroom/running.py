@@ -131,6 +131,9 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
         except OSError as error:
             what = f"{settings.board.host}:{settings.board.port} cannot be bound: {error.strerror}."
             raise UnavailableError(what, mend="Set board.port to a free port, or 0 for any.") from error
+        with contextlib.suppress(UnavailableError):  # tried again below
+            # The first look, of cold caches, takes seconds, in which the clock of a demo would run away.
+            await evaluator.step()
         for name, work in (
             ("evaluation", evaluator.run()),
             ("outbox", outbox.run(board, may=may)),

@@ -42,6 +42,8 @@ def test_a_skip_fails_a_run_that_allows_none(tmp_path: Path) -> None:
     strict = _pytest(file, **{NO_SKIPS_VARIABLE: "1"})
     assert strict.returncode == 1, strict.stdout + strict.stderr
     assert "1 skipped" in strict.stdout
+    spread = _pytest(file, "--numprocesses", "2", **{NO_SKIPS_VARIABLE: "1"})
+    assert spread.returncode == 1, spread.stdout + spread.stderr
     assert _pytest(file).returncode == 0
 
 

@@ -259,6 +259,36 @@ async def test_running_tries_an_unavailable_sink_again_and_pauses_between(
     assert min(pauses) >= LEAST_PAUSE_S
 
 
+@pytest.mark.parametrize(
+    ("costs_s", "pauses_s"),
+    [
+        ((3.0, 0.2, 0.2, 0.3), [0.5, 0.8, 0.8, 0.8]),
+        ((0.5, 0.5, 0.5, 0.5), [0.5, 2.0, 2.0, 2.0]),
+        ((0.1, 4.0, 0.1, 0.1), [0.5, 0.5, 0.5, 0.5]),
+    ],
+)
+async def test_a_pause_follows_what_looks_cost_but_not_what_one_of_them_did(
+    board: FakeBoard, costs_s: tuple[float, ...], pauses_s: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s, costs, pauses = 0.0, list(costs_s), []
+
+    async def step(_: Evaluator) -> bool:
+        nonlocal clock_s
+        clock_s += costs.pop(0)
+        return True
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(round(seconds, 3))
+        if not costs:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(Evaluator, "step", step)
+    monkeypatch.setattr("agents.evaluation.time.perf_counter", lambda: clock_s)
+    with pytest.raises(asyncio.CancelledError):
+        await Evaluator(board, Kept(), sleep=sleep).run()
+    assert pauses == pauses_s
+
+
 async def test_shops_are_evaluated_under_their_own_id(board: FakeBoard, sink: Kept) -> None:
     await Evaluator(board, sink).step()
     assert {row.shop_id for row in sink.stocks} == {SHOP}

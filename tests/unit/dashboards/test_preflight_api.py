@@ -259,11 +259,18 @@ def test_a_board_that_does_not_answer_is_named() -> None:
 
 
 @pytest.mark.usefixtures("apart")
-@pytest.mark.parametrize("sources", [(), ("--url", "http://127.0.0.1:9", "--recording", ".")])
-def test_one_of_board_and_recording_is_asked(sources: tuple[str, ...]) -> None:
-    done = run(*sources)
+def test_board_and_recording_together_are_refused() -> None:
+    done = run("--url", "http://127.0.0.1:9", "--recording", ".")
     assert done.exit_code == 2
     assert "--recording" in done.stderr
+
+
+@pytest.mark.usefixtures("apart")
+def test_without_an_address_the_board_of_the_settings_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WARROOM_BOARD_PORT", "9")
+    done = run()
+    assert done.exit_code == 69
+    assert "http://127.0.0.1:9" in done.stderr
 
 
 @pytest.mark.usefixtures("apart")

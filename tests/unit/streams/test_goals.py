@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.days import DAY_MS, HOUR_MS
+from streams.days import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.events import Campaign, Fact, PeriodGoal, PlanPoint
 from streams.goals import DayGoal, GoalProgress, day_goal, gmv_of_day, goal_progress, running_campaign
 from streams.query import parse_request, run
@@ -215,6 +215,12 @@ def test_needed_per_hour_is_what_is_missing_over_the_hours_left() -> None:
     assert progress([campaign()])[0].needed_per_h == pytest.approx(65_000 / 36)
     assert progress([campaign(target_value=300.0)])[0].needed_per_h == 0
     assert progress([campaign(target_value=None)])[0].needed_per_h is None
+
+
+def test_in_the_last_five_minutes_no_rate_an_hour_is_told() -> None:
+    last = NOW + 5 * MINUTE_MS - 1  # a campaign's end is its last millisecond
+    assert progress([campaign(ends_at_ms=last)])[0].needed_per_h == pytest.approx(65_000 * 12)
+    assert progress([campaign(ends_at_ms=last - 1)])[0].needed_per_h is None
 
 
 def test_the_projected_end_of_a_straight_line_goes_on_as_before() -> None:
