@@ -220,7 +220,7 @@ def test_needed_per_hour_is_what_is_missing_over_the_hours_left() -> None:
 def test_in_the_last_five_minutes_no_rate_an_hour_is_told() -> None:
     last = NOW + 5 * MINUTE_MS - 1  # a campaign's end is its last millisecond
     assert progress([campaign(ends_at_ms=last)])[0].needed_per_h == pytest.approx(65_000 * 12)
-    assert progress([campaign(ends_at_ms=last - 1)])[0].needed_per_h is None
+    assert progress([campaign(ends_at_ms=last - MINUTE_MS)])[0].needed_per_h is None
 
 
 def test_the_projected_end_of_a_straight_line_goes_on_as_before() -> None:
