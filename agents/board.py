@@ -139,7 +139,8 @@ class KafkaBoard:
             self._changed.clear()
             try:
                 # Not for ever: whoever joins the rooms may load history into the columns beside this reader.
-                await asyncio.wait_for(self._changed.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
         return self.columns.version

@@ -217,6 +217,8 @@ class StateKeeper:
                     await owned.flushing
                 if fetch.epoch != self.epoch:
                     return
+                tp = TP(full_name(self._kafka.prefix, topic), partition)
+                _refuse_hole(tp, self.folded.get(tp, fetch.follows), fetch)
                 changed = await self._in_executor(_fold, owned.state, topic, partition, fetch.records)
         except asyncio.CancelledError:
             raise
@@ -229,7 +231,6 @@ class StateKeeper:
         self.progress += len(fetch.records)
         self.records += len(fetch.records)
         if fetch.epoch == self.epoch:
-            tp = TP(full_name(self._kafka.prefix, topic), partition)
             self.folded[tp] = fetch.records[-1].offset + 1
 
     # -- rebuilding
@@ -330,6 +331,15 @@ def _whole_partitions(prefix: str, assigned: frozenset[TP]) -> list[int]:
             mend = "All members of the group must be workers of this version, with the same prefix."
             raise StateError(what, mend=mend)
     return sorted(topics)
+
+
+def _refuse_hole(tp: TP, folded: int, fetch: Fetch) -> None:
+    """Raise StateError when records before a fetch were handed over and have not arrived here."""
+    if fetch.follows > folded:
+        what = (
+            f"{tp.topic}, partition {tp.partition}: offsets {folded} to {fetch.follows - 1} have not arrived."
+        )
+        raise StateError(what, mend="Start the worker again; it goes on from its last flush.")
 
 
 def _restore(state: PartitionState, stored: Stored) -> None:

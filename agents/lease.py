@@ -40,9 +40,9 @@ class Lease:
     """
 
     def __init__(self, url: str, name: str, *, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._redis = redis.asyncio.Redis.from_url(
-            url, socket_timeout=RENEW_S, socket_connect_timeout=RENEW_S
-        )
+        # With a timeout of its own redis-py calls `asyncio.wait_for`, which on Python 3.11 loses a cancellation that
+        # comes as its work is done: the task then renews for ever, and the board hangs at its end.
+        self._redis = redis.asyncio.Redis.from_url(url, socket_timeout=None, socket_connect_timeout=RENEW_S)
         self._name = name
         self._holder = secrets.token_hex(8)
         self._now_s = now_s
@@ -66,8 +66,9 @@ class Lease:
         if self.held():
             self._until_s = float("-inf")
             try:
-                await self._redis.eval(_RELEASE, 1, self._name, self._holder)
-            except RedisError as error:
+                async with asyncio.timeout(RENEW_S):
+                    await self._redis.eval(_RELEASE, 1, self._name, self._holder)
+            except (RedisError, TimeoutError) as error:
                 logger.warning("The lease %s could not be given up: %s", self._name, error)
         await self._redis.aclose()
 
@@ -75,10 +76,11 @@ class Lease:
         """Get or renew the lease once; without Redis it runs out."""
         asked_s = self._now_s()
         try:
-            mine = bool(await self._redis.set(self._name, self._holder, nx=True, px=TTL_MS)) or bool(
-                await self._redis.eval(_RENEW, 1, self._name, self._holder, str(TTL_MS))
-            )
-        except RedisError as error:
+            async with asyncio.timeout(RENEW_S):
+                mine = bool(await self._redis.set(self._name, self._holder, nx=True, px=TTL_MS)) or bool(
+                    await self._redis.eval(_RENEW, 1, self._name, self._holder, str(TTL_MS))
+                )
+        except (RedisError, TimeoutError) as error:
             logger.warning("The lease %s cannot be renewed: %s", self._name, error)
             return
         if mine and not self.held():

@@ -11,11 +11,13 @@ pending: it is what the worker's `Keeper` has in its state. Whatever was fetched
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import aiokafka
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import CorruptRecordException, KafkaError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from streams.settings import KafkaSettings
+
+logger = logging.getLogger(__name__)
 
 SCHEME: Final = "warroom"
 """Broker URLs with this scheme take this transport."""
@@ -47,12 +51,14 @@ class Fetch(NamedTuple):
 
     Attributes:
         epoch: of the keeper when they were asked for; a later one means that they must not be folded.
+        follows: the first offset after those that were handed over before these; nothing lies between.
         records: raw records of aiokafka: offset, timestamp (ms), key, value, headers; the first ones may lie before the
             offset that was asked for, and are folded already.
         behind: records that the broker had beyond them when it answered.
     """
 
     epoch: int
+    follows: int
     records: Sequence[Any]
     behind: int = 0
 
@@ -98,66 +104,56 @@ class _RawKey:
 _RAW: Final = _RawKey()
 
 
-class _Chunk:
+class _Chunk(NamedTuple):
     """All records of one Kafka batch, in the place of one record.
 
     Attributes:
-        offset: of the last record, so that aiokafka goes on after it.
-        records: in offset order; some of the first may lie before the offset that was asked for.
+        begins: where the consumer stood before this batch.
+        ends: where it stands after it, also beyond what compaction took from its end.
+        records: in offset order; some of the first may lie before `begins`. None of a batch that no reader sees: a
+            commit marker, or what was aborted.
     """
 
-    __slots__ = ("offset", "records")
-
-    def __init__(self, records: list[Any]) -> None:
-        self.offset = records[-1].offset
-        self.records = records
-
-
-class _ChunkedBatch:
-    """A Kafka batch that gives its records as one `_Chunk`; all else is the batch's own."""
-
-    def __init__(self, batch: Any) -> None:
-        self._batch = batch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._batch, name)
-
-    def __iter__(self) -> Iterator[_Chunk]:
-        records = list(self._batch)
-        return iter([_Chunk(records)] if records else [])
-
-    def __next__(self) -> Any:
-        """Return the next single record: aiokafka looks into control batches by it."""
-        return next(self._batch)
-
-
-class _ChunkedRecords:
-    """The batches of a fetch, each as a `_ChunkedBatch`."""
-
-    def __init__(self, records: Any) -> None:
-        self._records = records
-
-    def has_next(self) -> bool:
-        return bool(self._records.has_next())
-
-    def next_batch(self) -> _ChunkedBatch:
-        return _ChunkedBatch(self._records.next_batch())
+    begins: int
+    ends: int
+    records: list[Any]
 
 
 class ChunkedPartitionRecords(PartitionRecords):
     """aiokafka's reading of a fetch, batch by batch where the consumer is ours; others' records stay as they were.
 
     aiokafka handles each record by itself in three layers of Python, a microsecond and a half together, the larger
-    part of it for an object that nobody here needs.
+    part of it for an object that nobody here needs. A batch is also where it can be told whether anything was skipped:
+    what begins is where the one before it ended, or records have been taken that never came.
     """
 
-    def __init__(self, tp: Any, records: Any, aborted: Any, offset: int, key: Any, *rest: Any) -> None:
-        super().__init__(
-            tp, _ChunkedRecords(records) if key is _RAW else records, aborted, offset, key, *rest
-        )
+    next_fetch_offset: int
 
-    def _consumer_record(self, tp: Any, record: Any) -> Any:
-        return record if self._key_deserializer is _RAW else super()._consumer_record(tp, record)
+    def _unpack_records(self) -> Iterator[Any]:
+        return self._unpack_chunks() if self._key_deserializer is _RAW else super()._unpack_records()
+
+    def _unpack_chunks(self) -> Iterator[_Chunk]:
+        while self._records.has_next():
+            batch = self._records.next_batch()
+            if self._check_crcs and not batch.validate_crc():
+                what = f"Invalid CRC - {self._tp}"
+                raise CorruptRecordException(what)
+            records = [] if self._unseen(batch) else list(batch)
+            begins, self.next_fetch_offset = self.next_fetch_offset, batch.next_offset
+            if records and records[-1].offset < begins:
+                records = []
+            yield _Chunk(begins, batch.next_offset, records)
+
+    def _unseen(self, batch: Any) -> bool:
+        """Return whether no reader of committed records may see a batch."""
+        if batch.producer_id is None:
+            return False
+        self._consume_aborted_up_to(batch.base_offset)
+        if batch.is_control_batch:
+            if self._contains_abort_marker(batch):
+                self._aborted_producers.discard(batch.producer_id)
+            return True
+        return batch.is_transactional and batch.producer_id in self._aborted_producers
 
 
 fetcher.PartitionRecords = ChunkedPartitionRecords  # no public seam
@@ -213,11 +209,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(driver.Consumer):
-    """Hand over whole fetches, from where the keeper's state ends."""
+    """Hand over whole fetches, from where the keeper's state ends, without a hole.
+
+    Attributes:
+        next_offsets: the first offset after the last record that was handed over.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.next_offsets: dict[TP, int] = {}
+        # Where aiokafka must go on: beyond `next_offsets` where commit markers follow.
+        self._stands: dict[TP, int] = {}
         self._dropped: set[TP] = set()
 
     @property
@@ -254,6 +256,7 @@ class Consumer(driver.Consumer):
         if offsets:
             await self.seek_wait(offsets)
             self.next_offsets = dict(offsets)
+            self._stands = dict(offsets)
             self._dropped.clear()
             keeper.settle(epoch)
         return offsets
@@ -274,21 +277,47 @@ class Consumer(driver.Consumer):
         try:
             while waiting and keeper.epoch == epoch and self.flow_active and not self.should_stop:
                 tp, chunks = waiting.popitem()
-                fetched = [record for chunk in chunks for record in chunk.records]
+                stands = self._stands.get(tp, -1)
+                if chunks[0].begins > stands:
+                    # A call that a rebalance cancelled goes on in the consumer's thread and takes what comes next.
+                    logger.info(
+                        "%s came from offset %d, not from %d: asked for again.", tp, chunks[0].begins, stands
+                    )
+                    self._dropped.add(tp)
+                    continue
                 # Before the yield: a placement may happen in the middle of it, and what it sets must stand.
-                self.next_offsets[tp] = fetched[-1].offset + 1
+                self._stands[tp] = chunks[-1].ends
+                fetched = [record for chunk in chunks for record in chunk.records]
+                if not fetched:
+                    continue
+                follows, self.next_offsets[tp] = self.next_offsets[tp], fetched[-1].offset + 1
                 behind = max(0, (self.highwater(tp) or 0) - self.next_offsets[tp])
-                yield tp, self._message(tp, Fetch(epoch, fetched, behind))
+                yield tp, self._message(tp, Fetch(epoch, follows, fetched, behind))
         finally:
             # aiokafka believes that these were taken; without a rewind they would never be read again.
             self._dropped.update(waiting)
 
     async def _rewind(self) -> None:
-        """Seek back to what was fetched for an earlier epoch and not handed over."""
-        offsets = {tp: self.next_offsets[tp] for tp in self._dropped if tp in self.next_offsets}
-        self._dropped.clear()
-        if offsets:
-            await self.seek_wait(offsets)
+        """Seek back to what was fetched and not handed over; what the broker has deleted since cannot be had."""
+        dropped, self._dropped = [tp for tp in self._dropped if tp in self._stands], set()
+        if not dropped:
+            return
+        epoch = self._keeper.epoch
+        try:
+            earliest = await self.earliest_offsets(*dropped)
+        except KafkaError as error:
+            # What comes meanwhile does not begin where it should, and is refused.
+            logger.warning("The broker does not say where topics begin, will ask again: %r", error)
+            self._dropped.update(dropped)
+            return
+        if self._keeper.epoch != epoch:
+            return
+        for tp in dropped:
+            if earliest[tp] > self._stands[tp]:
+                deleted = "%s: offsets %d to %d were deleted on the broker before they were read: raise its retention."
+                logger.error(deleted, tp, self._stands[tp], earliest[tp] - 1)
+                self._stands[tp] = earliest[tp]
+        await self.seek_wait({tp: self._stands[tp] for tp in dropped})
 
     def _message(self, tp: TP, fetch: Fetch) -> ConsumerMessage:
         last = fetch.records[-1]

@@ -149,7 +149,8 @@ class Worker:
         consumer = cast("Consumer", self.app.consumer)
         timeout_s = self.settings.kafka.stall_after_ms / 4000
         try:
-            return await asyncio.wait_for(consumer.behind(self.keeper.folded), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await consumer.behind(self.keeper.folded)
         except Exception as error:
             # Whatever it is, the answer is not known, and time goes on.
             logger.warning("The lag is not known: %r.", error)

@@ -189,8 +189,10 @@ class RedisStore:
     """
 
     def __init__(self, url: str, name: str) -> None:
+        # With a timeout of its own redis-py calls `asyncio.wait_for`, which on Python 3.11 loses a cancellation that
+        # comes as its work is done: the task then runs on, and the board hangs at its end.
         self._redis: Any = redis.asyncio.Redis.from_url(
-            url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+            url, socket_timeout=None, socket_connect_timeout=REDIS_TIMEOUT_S
         )
         self._hash, self._fence, self._version = name, f"{name}.fence", f"{name}.version"
 
@@ -223,7 +225,8 @@ class RedisStore:
 
     async def _do(self, work: Callable[[], Any]) -> Any:
         try:
-            return await work()
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                return await work()
         except (RedisError, OSError) as error:
             # The text of an error may hold the URL with its password: its type is enough.
             what = f"Redis does not answer ({type(error).__name__})."

@@ -226,7 +226,8 @@ class _Player:
         if line_ms is not None:
             next_ms = min(next_ms, line_ms) if self._report.clock_ms else line_ms
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), max(_TICK_S, min(pace.wait_s(next_ms), 1.0)))
+            async with asyncio.timeout(max(_TICK_S, min(pace.wait_s(next_ms), 1.0))):
+                await self._stop.wait()
 
     async def _send(self, chunk: list[Line]) -> list[asyncio.Future[Any]]:
         batches = await asyncio.to_thread(self._batches, chunk)

@@ -73,7 +73,8 @@ async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess
             if process.returncode is None:
                 process.terminate()
                 try:
-                    await asyncio.wait_for(process.wait(), STOP_WORKER_S)
+                    async with asyncio.timeout(STOP_WORKER_S):
+                        await process.wait()
                 except TimeoutError:
                     process.kill()
                     await process.wait()

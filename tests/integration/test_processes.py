@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.processes import Prometheus, Redis, running, running_redis
+from tests.processes import Prometheus, running, running_redis
 
 
-def test_redis_answers_and_starts_empty(redis_server: Redis) -> None:
-    with redis.Redis.from_url(redis_server.url) as client:
+def test_redis_answers_and_starts_empty(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         assert client.ping()
         assert client.dbsize() == 0
 

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import tomllib
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +69,15 @@ def running(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process.stdout.close()
 
 
+def is_ready(url: str) -> bool:
+    """Return whether a board has read what there is; before that it answers nothing at all."""
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.URLError:
+        return False
+
+
 def order(number: int, at_ms: int) -> bytes:
     money = dict.fromkeys(
         ("shipping_paid_minor", "tax_minor", "seller_discount_minor", "cofund_product_minor",
@@ -122,6 +133,9 @@ def test_a_question_with_no_right_answer_is_refused_alike_by_board_and_recording
     config: Path, running: tuple[subprocess.Popen[str], str]
 ) -> None:
     _, url = running
+    until = time.monotonic() + 40
+    while not is_ready(url) and time.monotonic() < until:
+        time.sleep(0.2)
     recording = Path(__file__).parents[2] / "replay" / "recordings" / "online-retail-2010-11"
     said = []
     for place in (["--url", url], ["--recording", str(recording)]):

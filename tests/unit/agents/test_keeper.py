@@ -72,7 +72,7 @@ class Rig:
 
     async def take(self, *numbers: int, epoch: int | None = None) -> None:
         records = [impression(number) for number in numbers]
-        fetch = Fetch(self.keeper.epoch if epoch is None else epoch, records)
+        fetch = Fetch(self.keeper.epoch if epoch is None else epoch, numbers[0], records)
         await self.keeper.ingest("impressions", 0, fetch)
 
 
@@ -204,8 +204,16 @@ async def test_a_flush_that_fails_ends_the_process(rig: Rig) -> None:
 async def test_a_fold_that_raises_ends_the_process_because_going_on_would_lose_its_records(rig: Rig) -> None:
     broken: Any = [object()]
     with pytest.raises(AttributeError):
-        await rig.keeper.ingest("impressions", 0, Fetch(rig.keeper.epoch, broken))
+        await rig.keeper.ingest("impressions", 0, Fetch(rig.keeper.epoch, 0, broken))
     assert len(rig.failures) == 1
+
+
+async def test_a_fetch_that_leaves_a_hole_ends_the_process(rig: Rig) -> None:
+    await rig.take(0, 1)
+    with pytest.raises(StateError, match="offsets 2 to 3 have not arrived"):
+        await rig.take(4)
+    assert isinstance(rig.failures[0], StateError)
+    assert rig.keeper._owned[0].state.next_offset("impressions") == 2
 
 
 async def test_a_partition_whose_topics_have_several_owners_is_refused(rig: Rig) -> None:
@@ -246,8 +254,10 @@ async def test_fetches_of_a_partition_are_folded_in_their_order_also_when_the_fi
     await rig.take(1)
     rig.keeper._owned[0].pacer._changed_ms = 0
     for number in (2, 3):
-        await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, [impression(number)]))
-    third = asyncio.create_task(rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, [impression(4)])))
+        await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, number, [impression(number)]))
+    third = asyncio.create_task(
+        rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, 4, [impression(4)]))
+    )
     await asyncio.sleep(0.01)
     assert not third.done()
     FakeWriter.gate.set()
@@ -263,7 +273,7 @@ async def test_fetches_of_a_partition_are_folded_in_their_order_also_when_the_fi
 async def test_what_was_offered_before_a_revocation_is_folded_and_flushed_or_dropped_but_never_counted_after(
     rig: Rig,
 ) -> None:
-    await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, [impression(0)]))
+    await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, 0, [impression(0)]))
     await rig.keeper.revoke()
     while rig.keeper._folds:
         await asyncio.wait(rig.keeper._folds)

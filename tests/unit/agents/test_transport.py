@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.types import TP
@@ -54,8 +54,12 @@ class Rig(Consumer):
     def __init__(self, keeper: FakeKeeper, fetches: list[dict[TP, list[Raw]]]) -> None:
         self.app = cast("Any", SimpleNamespace(keeper=keeper, consumer_generation_id=1))
         self.next_offsets = {}
+        self._stands = {}
         self._dropped = set()
         self.flow_active = True
+        self.earliest: dict[TP, int] = {}
+        self.positions: dict[TP, int] = {}
+        self.stand({tp: records[0].offset for fetch in reversed(fetches) for tp, records in fetch.items()})
         self.fetches = fetches
         self.seeks: list[dict[TP, int]] = []
         self.ends: dict[TP, int] = {}
@@ -71,14 +75,29 @@ class Rig(Consumer):
     def highwater(self, tp: Any) -> int:
         return self.ends.get(tp, 0)
 
+    def stand(self, offsets: dict[TP, int]) -> None:
+        """Stand there, as after a placement."""
+        self.next_offsets, self._stands, self.positions = dict(offsets), dict(offsets), dict(offsets)
+
     async def seek_wait(self, partitions: Any) -> None:
         self.seeks.append(dict(partitions))
+        self.positions.update(partitions)
+
+    async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
+        if not self.earliest:
+            return dict.fromkeys(partitions, 0)
+        return {tp: self.earliest[tp] for tp in partitions}
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         if self.during_fetch is not None:
             self.during_fetch()
         fetch = self.fetches.pop(0) if self.fetches else {}
-        return {tp: [_Chunk([record]) for record in records] for tp, records in fetch.items()}, set()
+        return {tp: [self._chunk(tp, record) for record in records] for tp, records in fetch.items()}, set()
+
+    def _chunk(self, tp: TP, record: Raw) -> _Chunk:
+        """Return a batch of one record; of no record where its value is None, as of a commit marker."""
+        begins, self.positions[tp] = self.positions[tp], record.offset + 1
+        return _Chunk(begins, record.offset + 1, [] if record.value is None else [record])
 
     async def handed(self) -> dict[TP, Fetch]:
         return {tp: cast("Any", message).value async for tp, message in self.getmany(0.0)}
@@ -90,7 +109,7 @@ async def test_a_fetch_is_one_message_per_partition_with_the_offset_of_its_last_
     assert {tp: message.offset for tp, message in messages.items()} == {A: 9, B: 1}
     fetch = cast("Fetch", messages[A].value)
     assert [record.offset for record in fetch.records] == [3, 4, 9]
-    assert fetch.epoch == 1
+    assert (fetch.epoch, fetch.follows) == (1, 3)
     assert rig.next_offsets == {A: 10, B: 2}
 
 
@@ -105,7 +124,7 @@ async def test_nothing_is_handed_over_before_state_is_loaded() -> None:
 async def test_records_fetched_for_an_epoch_that_passed_are_dropped_and_fetched_again() -> None:
     keeper = FakeKeeper()
     rig = Rig(keeper, [{A: [Raw(7)]}, {}])
-    rig.next_offsets = {A: 7}
+    rig.stand({A: 7})
 
     def revoke() -> None:
         keeper.epoch += 1
@@ -120,7 +139,7 @@ async def test_records_fetched_for_an_epoch_that_passed_are_dropped_and_fetched_
 async def test_what_is_left_of_a_fetch_when_the_epoch_passes_is_fetched_again() -> None:
     keeper = FakeKeeper()
     rig = Rig(keeper, [{A: [Raw(7)], B: [Raw(2)]}, {}])
-    rig.next_offsets = {A: 7, B: 2}
+    rig.stand({A: 7, B: 2})
     handed = []
     messages = cast("AsyncIterator[Any]", rig.getmany(0.0))
     async for tp, _ in messages:
@@ -197,6 +216,7 @@ def test_our_consumer_reads_whole_batches_and_others_the_same_records_one_by_one
         (each.offset, each.timestamp, each.value) for each in single
     ]
     assert chunked_next == single_next == 17
+    assert [chunk.begins for chunk in chunks] == [offset, *(chunk.ends for chunk in chunks[:-1])]
 
 
 def test_a_torn_batch_is_refused_by_its_checksum() -> None:
@@ -207,6 +227,52 @@ def test_a_torn_batch_is_refused_by_its_checksum() -> None:
     )
     with pytest.raises(CorruptRecordException):
         list(records)
+
+
+async def test_records_that_somebody_else_took_on_the_way_are_asked_for_again() -> None:
+    """A call of before a rebalance that goes on in the consumer's thread takes what comes after it."""
+    rig = Rig(FakeKeeper(), [{A: [Raw(9)], B: [Raw(2)]}, {A: [Raw(7), Raw(8), Raw(9)]}])
+    rig.stand({A: 7, B: 2})
+    rig.positions[A] = 9
+    assert list(await rig.handed()) == [B]
+    handed = await rig.handed()
+    assert rig.seeks == [{A: 7}]
+    assert (handed[A].follows, [record.offset for record in handed[A].records]) == (7, [7, 8, 9])
+
+
+async def test_a_commit_marker_between_fetches_is_no_hole_and_no_message() -> None:
+    marker = Raw(8, value=None)
+    rig = Rig(FakeKeeper(), [{A: [Raw(7), marker]}, {A: [Raw(9, value=None)]}, {A: [Raw(10)]}])
+    fetches = [await rig.handed() for _ in range(3)]
+    assert [sorted(fetch) for fetch in fetches] == [[A], [], [A]]
+    assert (fetches[2][A].follows, rig.next_offsets[A], rig.seeks) == (8, 11, [])
+
+
+async def test_what_the_broker_deleted_before_it_was_read_is_said_and_passed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig(FakeKeeper(), [{A: [Raw(90)]}, {A: [Raw(90)]}])
+    rig.stand({A: 7})
+    rig.positions[A] = rig.earliest[A] = 90
+    assert await rig.handed() == {}
+    assert [record.offset for record in (await rig.handed())[A].records] == [90]
+    assert "offsets 7 to 89 were deleted on the broker" in caplog.text
+
+
+async def test_while_the_broker_does_not_answer_nothing_is_handed_over_with_a_hole() -> None:
+    rig = Rig(FakeKeeper(), [{A: [Raw(9)]}, {A: [Raw(10)]}, {A: [Raw(7)]}])
+    rig.stand({A: 7})
+    rig.positions[A] = 9
+    answers, rig.earliest_offsets = rig.earliest_offsets, refuses  # type: ignore[method-assign]
+    assert await rig.handed() == {}
+    assert await rig.handed() == {}
+    rig.earliest_offsets = answers  # type: ignore[method-assign]
+    assert [record.offset for record in (await rig.handed())[A].records] == [7]
+    assert rig.seeks == [{A: 7}]
+
+
+async def refuses(*_partitions: Any) -> dict[Any, int]:
+    raise KafkaConnectionError("away")
 
 
 async def test_a_fetch_says_how_many_records_the_broker_has_beyond_it() -> None:
