@@ -7,7 +7,8 @@ BIN := .venv/bin
 # The stamp changes only when what is installed has to change, so that a second run starts at once.
 INSTALLED := .venv/.installed
 
-# Pure tests share the cores, a file at a time. Integration tests start servers and look at the clock: one after another.
+# Tests share the cores, a file at a time. Integration tests mostly wait, for sessions, leases and brokers: two at a time on any
+# machine, apart from the pure ones, which never wait.
 SPREAD := --numprocesses auto --dist loadfile
 
 .PHONY: help setup tools demo test unit check format generate soak bench lock clean
@@ -32,7 +33,7 @@ ifdef PYTEST_ARGS
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m "not integration" $(SPREAD)
-	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration
+	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile
 endif
 
 unit: setup ## the tests that need no tool beyond Python
