@@ -371,7 +371,7 @@ async def test_five_thousand_skus_at_once_are_at_most_three_messages(
 
 
 def named(accepted: Sequence[Any]) -> int:
-    """Return how many SKUs the longest message to a receiver counts: `2554 open`, `5,000 alerts`, or ten `and 4,990 more`."""
+    """Return how many SKUs a receiver was told of: `2554 open`, `5,000 alerts`, or ten and `4,990 more`."""
     counts = re.findall(r"(\d[\d,]*) (open|more|alerts)", json.dumps(list(accepted)))
     return max(
         (int(count.replace(",", "")) + (10 if word == "more" else 0) for count, word in counts), default=0
