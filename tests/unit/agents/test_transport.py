@@ -259,14 +259,16 @@ async def test_what_the_broker_deleted_before_it_was_read_is_said_and_passed(
     assert "offsets 7 to 89 were deleted on the broker" in caplog.text
 
 
-async def test_while_the_broker_does_not_answer_nothing_is_handed_over_with_a_hole() -> None:
+async def test_while_the_broker_does_not_answer_nothing_is_handed_over_with_a_hole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig(FakeKeeper(), [{A: [Raw(9)]}, {A: [Raw(10)]}, {A: [Raw(7)]}])
     rig.stand({A: 7})
     rig.positions[A] = 9
-    answers, rig.earliest_offsets = rig.earliest_offsets, refuses  # type: ignore[method-assign]
+    monkeypatch.setattr(rig, "earliest_offsets", refuses)
     assert await rig.handed() == {}
     assert await rig.handed() == {}
-    rig.earliest_offsets = answers  # type: ignore[method-assign]
+    monkeypatch.undo()
     assert [record.offset for record in (await rig.handed())[A].records] == [7]
     assert rig.seeks == [{A: 7}]
 
