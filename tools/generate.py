@@ -18,6 +18,7 @@ from tools import (
     generate_metrics,
     generate_rules,
     generate_schemas,
+    generate_sources,
     generate_views,
 )
 
@@ -32,6 +33,7 @@ GENERATORS: Final[tuple[Generator, ...]] = (
     generate_metrics.documents,
     generate_rules.documents,
     generate_schemas.documents,
+    generate_sources.documents,
     generate_views.documents,
 )
 """Each takes the top of the checkout."""
