@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from agents import topics
+from agents import processes, topics
 from agents.app import build_app
 from agents.client_logs import throttle_client_logs
 from agents.heap import use_one_heap
 from agents.keeper import StateKeeper
+from agents.processes import BESIDE_PARENT, EXIT_TEMPORARY, end_with_parent
 from agents.watchdog import LoopWatch, ProgressWatch
 from streams.cubes import CUBES
 from streams.errors import UnavailableError, WarRoomError
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from streams.cubes import Cube
 
 logger = logging.getLogger(__name__)
-
-EXIT_TEMPORARY: Final = 75
-"""EX_TEMPFAIL: nothing is wrong with settings or data; start the worker again."""
 
 LOOK_EVERY_S: Final = 2.0
 
@@ -249,11 +247,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--settings-json", type=Path, required=True, help="the fields of streams.settings.Settings"
     )
     parser.add_argument("--cube", action="append", help="fold this cube alone; may be given more than once")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="share the partitions between so many processes"
+    )
+    parser.add_argument("--log-level", default="INFO", help="of what is logged on standard error")
+    parser.add_argument(BESIDE_PARENT, action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("aiokafka", "faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     settings = msgspec.json.decode(options.settings_json.read_bytes(), type=Settings)
+    if options.processes > 1:
+        return processes.run(settings, options.processes, [f"--cube={name}" for name in options.cube or ()])
+    if options.beside_parent:
+        end_with_parent()
     cubes = [cube for cube in CUBES if cube.name in options.cube] if options.cube else None
     return run(settings, cubes=cubes)
 

@@ -38,7 +38,8 @@ class Cluster:
     """A broker with its own data; use as a context manager."""
 
     def __init__(self) -> None:
-        self.broker = KafkaBroker()
+        # Kafka's default: without it the first process of a worker takes every partition, and gives half of them back.
+        self.broker = KafkaBroker(delay_ms=3_000)
 
     @property
     def bootstrap(self) -> str:

@@ -57,7 +57,9 @@ def bare_loop(cluster: Cluster, prefix: str, records: int, decoder: str) -> Resu
     )
 
 
-def our_worker(cluster: Cluster, prefix: str, run: int, cubes: Sequence[str]) -> Result:
+def our_worker(
+    cluster: Cluster, prefix: str, run: int, cubes: Sequence[str], *, processes: int = 1
+) -> Result:
     """Count a world with our worker; its state is fresh, its table is read back from the state topic.
 
     Raises:
@@ -66,7 +68,7 @@ def our_worker(cluster: Cluster, prefix: str, run: int, cubes: Sequence[str]) ->
     cluster.reset_state(prefix)
     settings = cluster.settings(prefix, app=f"bench{run}")
     ends = cluster.end_offsets(prefix)
-    with WorkerRun(settings, cubes=cubes) as worker:
+    with WorkerRun(settings, cubes=cubes, processes=processes) as worker:
         worker.wait_assigned()
         progress = worker.wait_committed(ends, within_s=COMMIT_WITHIN_S)
     state = kept(settings)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from agents.processes import count
 from benchmarks import bare_loop, stock_faust
 from benchmarks.cluster import Cluster
 from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, Load, preload
@@ -99,7 +100,9 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> dict[str, object]:
         say("folding the expected tables")
         expected_small, expected_large = small.expected_w1(), large.expected_w1()
         _same_table_everywhere(cluster, sizes, expected_small, say)
-        series = {name: Series(name) for name in ("stock", *bare_loop.DECODERS, "ours", "full")}
+        names = ("stock", *bare_loop.DECODERS, "ours", "ours_one_process", "full", "full_one_process")
+        series = {name: Series(name) for name in names}
+        processes = count(cluster.settings(LARGE))
         costs: dict[str, list[float]] = {"w1": [], "full": []}
         run = 100
 
@@ -110,28 +113,35 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> dict[str, object]:
             say(f"{name}: {result.events_per_second:,.0f} events a second")
 
         for number in range(sizes.rounds):
-            run += 1
             say(f"round {number + 1} of {sizes.rounds}")
+            run += 2
             add("stock", run_stock_faust(cluster, SMALL, sizes.stock_records, run), expected_small)
             for decoder in bare_loop.DECODERS:
                 add(decoder, run_bare_loop(cluster, LARGE, sizes.records, decoder), expected_large)
-            ours = our_worker(cluster, LARGE, run, W1_CUBES)
+            ours = our_worker(cluster, LARGE, run, W1_CUBES, processes=processes)
             add("ours", ours, expected_large)
             costs["w1"].append(_cpu_us(ours))
-            full = our_worker(cluster, MIXED, run, ())
+            add("ours_one_process", our_worker(cluster, LARGE, run + 1, W1_CUBES), expected_large)
+            full = our_worker(cluster, MIXED, run, (), processes=processes)
             add("full", full, mixed.expected_w1() if number == 0 else None)
             costs["full"].append(_cpu_us(full))
+            add("full_one_process", our_worker(cluster, MIXED, run + 1, ()), None)
     memory = _in_memory(large)
     if not sizes.only_tables:
         _check(series, memory)
     limit = max((series[name] for name in bare_loop.DECODERS), key=lambda one: one.median)
     stock, ours_w1, full_all = series["stock"].median, series["ours"].median, series["full"].median
+    w1_alone, full_alone = series["ours_one_process"].median, series["full_one_process"].median
     return {
+        "worker_processes": processes,
         "w1_events_per_second": round(ours_w1),
         "w1_of_limit": round(ours_w1 / limit.median, 3),
         "w1_times_stock": round(ours_w1 / stock, 1),
         "full_events_per_second": round(full_all),
         "full_times_stock": round(full_all / stock, 1),
+        "w1_one_process_of_limit": round(w1_alone / limit.median, 3),
+        "w1_one_process_times_stock": round(w1_alone / stock, 1),
+        "full_one_process_times_stock": round(full_alone / stock, 1),
         "stock_events_per_second": round(stock),
         "limit_events_per_second": round(limit.median),
         "limit_decoder": limit.name,

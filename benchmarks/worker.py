@@ -50,8 +50,8 @@ class Progress:
     Attributes:
         records: read and durable.
         seconds: from the assignment of partitions to the commit of the last record.
-        cpu_seconds: of the worker's process in that time.
-        peak_rss_bytes: greatest resident size seen, looked at every `LOOK_EVERY_S`.
+        cpu_seconds: of the worker's processes in that time.
+        peak_rss_bytes: greatest resident size seen, of all processes, looked at every `LOOK_EVERY_S`.
         commits: (seconds, records) at each look that found more committed.
     """
 
@@ -63,20 +63,22 @@ class Progress:
 
 
 class WorkerRun:
-    """One worker process; use as a context manager.
+    """One worker; use as a context manager.
 
     Args:
         settings: written to a file that the worker reads.
         cubes: names of the cubes to fold; all when empty.
+        processes: that share its partitions.
     """
 
-    def __init__(self, settings: Settings, *, cubes: Sequence[str] = ()) -> None:
+    def __init__(self, settings: Settings, *, cubes: Sequence[str] = (), processes: int = 1) -> None:
         self.settings = settings
         self._folder = tempfile.TemporaryDirectory(prefix="warroom-bench-")
         self._log = Path(self._folder.name) / "worker.log"
         path = Path(self._folder.name) / "settings.json"
         path.write_bytes(msgspec.json.encode(settings))
         self._command = [sys.executable, "-m", "agents.worker", "--settings-json", str(path)]
+        self._command += ["--processes", str(processes)]
         for cube in cubes:
             self._command += ["--cube", cube]
         self._offsets = Consumer(
@@ -102,6 +104,14 @@ class WorkerRun:
         self._offsets.close()
         self._folder.cleanup()
 
+    def family(self) -> list[psutil.Process]:
+        """Return every process of the worker."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    def resident_bytes(self) -> int:
+        """Return the resident size of all processes."""
+        return sum(process.memory_info().rss for process in self.family())
+
     def wait_assigned(self) -> None:
         """Wait until the worker owns its partitions.
 
@@ -124,21 +134,21 @@ class WorkerRun:
         progress = Progress()
         places = [place for place, end in ends.items() if end]
         total = sum(ends.values())
-        cpu_before = _cpu_seconds(self.process)
+        cpu_before = _cpu_seconds(self.family())
         started = last = time.perf_counter()
         while progress.records < total:
             time.sleep(LOOK_EVERY_S)
             self.check_alive()
             done = self.committed(places)
             now = time.perf_counter()
-            progress.peak_rss_bytes = max(progress.peak_rss_bytes, self.process.memory_info().rss)
+            progress.peak_rss_bytes = max(progress.peak_rss_bytes, self.resident_bytes())
             if done > progress.records:
                 progress.commits.append((now - started, done))
                 progress.records, last = done, now
             elif now - last > within_s:
                 self._fail(f"committed nothing for {within_s:.0f} s at {progress.records} of {total} records")
         progress.seconds = last - started
-        progress.cpu_seconds = _cpu_seconds(self.process) - cpu_before
+        progress.cpu_seconds = _cpu_seconds(self.family()) - cpu_before
         return progress
 
     def wait_first_commit(self, ends: Mapping[TopicPartition, int]) -> None:
@@ -161,7 +171,7 @@ class WorkerRun:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.check_alive()
-            peak = max(peak, self.process.memory_info().rss)
+            peak = max(peak, self.resident_bytes())
             time.sleep(LOOK_EVERY_S)
         return peak
 
@@ -233,6 +243,6 @@ def kept(settings: Settings) -> Kept:
     return Kept(rows, people, positions)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))

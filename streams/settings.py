@@ -119,6 +119,7 @@ class KafkaSettings:
         stall_after_ms: a worker that has lag and makes no progress for this long exits.
         shutdown_ms: SIGTERM ends within this.
         fetch_bytes: most bytes of one fetch of one partition.
+        worker_processes: of `warroom worker`, which share its partitions; 0: one for each core.
         rebuild_records_per_s: a cube that came or changed while the state lived is rebuilt from the source topics, each
             worker reading at most so many records a second beside its work; 0: it stays as it is.
         security_protocol, sasl_mechanism, sasl_username, sasl_password_file, ca_file: how to log on; empty is plain.
@@ -137,6 +138,7 @@ class KafkaSettings:
     stall_after_ms: int = 60_000
     shutdown_ms: int = 10_000
     fetch_bytes: int = 2 << 20
+    worker_processes: int = 0
     rebuild_records_per_s: int = 20_000
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str = ""

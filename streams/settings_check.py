@@ -30,6 +30,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "kafka.session_timeout_ms": (6_000, 300_000),
     "kafka.transaction_timeout_ms": (1_000, 900_000),
     "kafka.fetch_bytes": (64 << 10, 64 << 20),
+    "kafka.worker_processes": (0, 256),
     "kafka.rebuild_records_per_s": (0, 10_000_000),
     "board.port": (0, 65_535),
     "board.day_final_hour": (0, 23),

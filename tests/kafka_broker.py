@@ -46,7 +46,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 min.insync.replicas=1
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={delay_ms}
 group.min.session.timeout.ms=1000
 message.max.bytes=10485760
 log.cleaner.dedupe.buffer.size=16777216
@@ -58,9 +58,15 @@ class KafkaMissingError(RuntimeError):
 
 
 class KafkaBroker:
-    """One broker with its data directory; use as a context manager."""
+    """One broker with its data directory; use as a context manager.
 
-    def __init__(self, directory: Path | None = None) -> None:
+    Args:
+        directory: its data, kept; one of its own by default, removed at the end.
+        delay_ms: the first member of a group waits so long for others. Kafka's own default is 3,000.
+    """
+
+    def __init__(self, directory: Path | None = None, *, delay_ms: int = 0) -> None:
+        self._delay_ms = delay_ms
         self._own = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="warroom-kafka-"))
         self.directory.mkdir(exist_ok=True)
@@ -88,7 +94,12 @@ class KafkaBroker:
     def format(self) -> None:
         """Write the properties and format the storage of a new node."""
         (self.directory / "server.properties").write_text(
-            PROPERTIES.format(port=self.port, controller=self._controller, data=self.directory / "data"),
+            PROPERTIES.format(
+                port=self.port,
+                controller=self._controller,
+                data=self.directory / "data",
+                delay_ms=self._delay_ms,
+            ),
             encoding="utf-8",
         )
         subprocess.run(

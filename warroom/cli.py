@@ -184,7 +184,7 @@ def topics(config: Path | None, replay_id: str, *, check: bool, as_json: bool) -
 @click.option("--replay", "replay_id", default="", help="Work for this replay instead of the live topics.")
 @click.pass_obj
 def worker(config: Path | None, replay_id: str) -> None:
-    """Fold the source topics into state; run as many as there are partitions at most."""
+    """Fold the source topics into state, on every core; run as many as there are partitions at most."""
     from warroom import running
 
     sys.exit(running.run_worker(load(config), replay_id))

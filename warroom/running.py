@@ -14,7 +14,7 @@ import aiohttp
 import click
 from aiohttp import web
 
-from agents import topics
+from agents import processes, topics
 from agents import worker as workers
 from agents.board import KafkaBoard
 from agents.evaluation import Evaluator, Sink
@@ -59,8 +59,10 @@ async def topics_report(settings: Settings, replay_id: str, *, create: bool) -> 
 
 
 def run_worker(settings: Settings, replay_id: str) -> int:
-    """Run a worker until SIGTERM or Ctrl-C; return its exit code."""
-    return workers.run(for_replay(needs_shops(settings), replay_id))
+    """Run a worker, on several cores where there are, until SIGTERM or Ctrl-C; return its exit code."""
+    settings = for_replay(needs_shops(settings), replay_id)
+    number = processes.count(settings)
+    return workers.run(settings) if number == 1 else processes.run(settings, number)
 
 
 async def run_board(settings: Settings, replay_id: str, *, with_worker: bool) -> int:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from agents import dead_letters, topics
@@ -41,6 +42,29 @@ async def test_any_number_of_workers_and_partitions_gives_what_a_single_fold_giv
     merged = await counted(settings, tmp_path, sent, workers)
     assert merged.read == len(sent)
     assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def test_a_worker_of_several_processes_survives_the_kill_of_one_and_ends_with_all_of_them(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world_settings
+    sent = list(world.records(6_000, seed=3))
+    await topics.ensure(settings)
+    worker = WorkerProcess(settings, tmp_path, "pool", ["--processes", "2"]).start()
+    try:
+        await world.send(settings, sent[:3_000])
+        await world.settled(settings, 3_000, within_s=40)
+        begun = psutil.Process(worker.pid).children()
+        begun[0].kill()
+        await world.send(settings, sent[3_000:])
+        merged = await world.settled(settings, len(sent), within_s=60)
+        family = psutil.Process(worker.pid).children()
+    finally:
+        code = await worker.stop()
+    assert (len(begun), len(family), begun[0] in family) == (2, 2, False)
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+    assert code == 0, worker.log.read_text()
+    assert not any(process.is_running() for process in family)
 
 
 BAD: dict[str, tuple[bytes | None, Outcome]] = {
