@@ -20,7 +20,7 @@ from agents.batches import batch_of
 from agents.flush import FlushPacer, FlushWriter
 from agents.rebuilding import Rebuilder
 from agents.restore import read_stored, source_offsets
-from streams.errors import StateError
+from streams.errors import HoleError, StateError
 from streams.fold import PartitionState
 from streams.topics import SOURCE_TOPICS, full_name, short_name
 from streams.wire import EncodedFlush, decode_fact, decode_state, encode_flush
@@ -334,12 +334,12 @@ def _whole_partitions(prefix: str, assigned: frozenset[TP]) -> list[int]:
 
 
 def _refuse_hole(tp: TP, folded: int, fetch: Fetch) -> None:
-    """Raise StateError when records before a fetch were handed over and have not arrived here."""
+    """Raise HoleError when records before a fetch were handed over and have not arrived here."""
     if fetch.follows > folded:
         what = (
             f"{tp.topic}, partition {tp.partition}: offsets {folded} to {fetch.follows - 1} have not arrived."
         )
-        raise StateError(what, mend="Start the worker again; it goes on from its last flush.")
+        raise HoleError(what, mend="Start the worker again; it goes on from its last flush.")
 
 
 def _restore(state: PartitionState, stored: Stored) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol, cast
 
 import aiokafka
 from aiokafka.consumer import fetcher
@@ -23,6 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from agents.clients import client_options, group_id
+from streams.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -44,6 +46,10 @@ its first record."""
 
 FETCH_WAIT_MS: Final = 200
 """A fetch with little or no data returns after this; it is also how long a rewound partition may wait for its turn."""
+
+
+LOOK_EVERY_S: Final = 1.0
+"""How long the last records of a topic can be lost to a call that was cancelled before they are asked for again."""
 
 
 class Fetch(NamedTuple):
@@ -192,6 +198,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             request_timeout_ms=40_000,
         )
 
+    async def read_positions(self) -> dict[TP, int]:
+        """Return where aiokafka stands in every partition that is assigned."""
+        consumer = self._ensure_consumer()
+        return {tp: await consumer.position(tp) for tp in consumer.assignment()}
+
     async def behind(self, folded: Mapping[TP, int]) -> bool:
         """Return whether records are waiting: on the broker, or handed over and not folded yet.
 
@@ -221,6 +232,7 @@ class Consumer(driver.Consumer):
         # Where aiokafka must go on: beyond `next_offsets` where commit markers follow.
         self._stands: dict[TP, int] = {}
         self._dropped: set[TP] = set()
+        self._looked_s = 0.0
 
     @property
     def _keeper(self) -> Keeper:
@@ -234,9 +246,17 @@ class Consumer(driver.Consumer):
         thread = cast("ConsumerThread", self._thread)
         return bool(await thread.call_thread(thread.behind, folded))
 
+    async def read_positions(self) -> dict[TP, int]:
+        """Return where aiokafka stands in every partition that is assigned."""
+        thread = cast("ConsumerThread", self._thread)
+        return dict(await thread.call_thread(thread.read_positions))
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Flush and forget before others may take over."""
         await self._keeper.revoke()
+        # Where nothing is assigned next, nobody else would forget: a partition of others cannot be sought.
+        self._stands, self.next_offsets = {}, {}
+        self._dropped.clear()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -271,6 +291,7 @@ class Consumer(driver.Consumer):
             await asyncio.sleep(0.05)
             return
         epoch = keeper.epoch
+        await self._look()
         await self._rewind()
         records, _active = await self._wait_next_records(timeout)
         waiting: dict[TP, list[_Chunk]] = dict(records or {})
@@ -278,6 +299,8 @@ class Consumer(driver.Consumer):
             while waiting and keeper.epoch == epoch and self.flow_active and not self.should_stop:
                 tp, chunks = waiting.popitem()
                 stands = self._stands.get(tp, -1)
+                if chunks[0].begins < stands:
+                    _refuse_other_log(tp, stands, chunks[0].begins)
                 if chunks[0].begins > stands:
                     # A call that a rebalance cancelled goes on in the consumer's thread and takes what comes next.
                     logger.info(
@@ -296,6 +319,22 @@ class Consumer(driver.Consumer):
         finally:
             # aiokafka believes that these were taken; without a rewind they would never be read again.
             self._dropped.update(waiting)
+
+    async def _look(self) -> None:
+        """Find what a cancelled call took and nothing came after: the hole would show with the next record only."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        epoch = self._keeper.epoch
+        try:
+            positions = await self.read_positions()
+        except KafkaError as error:
+            logger.warning("Where the consumer stands is not known: %r", error)
+            return
+        if self._keeper.epoch == epoch:
+            # All that came has been handed over or dropped: what aiokafka is beyond was given to nobody.
+            self._dropped.update(tp for tp, stands in self._stands.items() if positions.get(tp, 0) > stands)
 
     async def _rewind(self) -> None:
         """Seek back to what was fetched and not handed over; what the broker has deleted since cannot be had."""
@@ -336,6 +375,16 @@ class Consumer(driver.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+
+def _refuse_other_log(tp: TP, stands: int, begins: int) -> NoReturn:
+    """Raise StateError when aiokafka went back by itself: the broker knows no such offset (any more).
+
+    The state would take what lies there now for folded, and leave it out in silence.
+    """
+    what = f"Topic {tp.topic} begins anew at offset {begins} of partition {tp.partition}, after {stands} was read."
+    mend = "The topic was deleted or cut: delete the state and facts topics too, and fold what is left anew."
+    raise StateError(what, mend=mend)
 
 
 class Transport(driver.Transport):

@@ -8,7 +8,8 @@
     ├── TopicsError           the broker's topics are not as they must be             exit 5
     └── UnavailableError      a broker, Redis or board cannot be reached              exit 69
         ├── FencedError       another worker owns the partition now                   exit 75
-        └── FlushError        a flush failed or its fate is unknown                   exit 75
+        ├── FlushError        a flush failed or its fate is unknown                   exit 75
+        └── HoleError         records that were read have not arrived                 exit 75
 
 Data never raises out of an agent: a record that cannot count has an outcome (`streams.outcomes`) instead.
 """
@@ -86,5 +87,11 @@ class FencedError(UnavailableError):
 
 class FlushError(UnavailableError):
     """A flush failed or its fate is unknown; this process must end, its successor starts from what is durable."""
+
+    exit_code = 75
+
+
+class HoleError(UnavailableError):
+    """Records that were read have not arrived where they are folded; the successor reads them again."""
 
     exit_code = 75

@@ -14,7 +14,7 @@ from agents import keeper as module
 from agents.keeper import StateKeeper
 from agents.restore import Stored
 from agents.transport import Fetch
-from streams.errors import FlushError, StateError
+from streams.errors import FlushError, HoleError, StateError
 from streams.kept_cubes import PIECES
 from streams.rebuild import Piece
 from streams.settings import KafkaSettings, Settings, ShopSettings
@@ -208,11 +208,12 @@ async def test_a_fold_that_raises_ends_the_process_because_going_on_would_lose_i
     assert len(rig.failures) == 1
 
 
-async def test_a_fetch_that_leaves_a_hole_ends_the_process(rig: Rig) -> None:
+async def test_a_fetch_that_leaves_a_hole_ends_the_process_which_is_to_be_started_again(rig: Rig) -> None:
     await rig.take(0, 1)
-    with pytest.raises(StateError, match="offsets 2 to 3 have not arrived"):
+    with pytest.raises(HoleError, match="offsets 2 to 3 have not arrived") as raised:
         await rig.take(4)
-    assert isinstance(rig.failures[0], StateError)
+    assert rig.failures == [raised.value]
+    assert raised.value.exit_code == 75
     assert rig.keeper._owned[0].state.next_offset("impressions") == 2
 
 

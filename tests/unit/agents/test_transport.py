@@ -12,9 +12,12 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from faust.transport.drivers.aiokafka import Consumer as Faust
 from faust.types import TP
 
 from agents.transport import _RAW, Consumer, Fetch, _Chunk
+from streams.errors import StateError
 
 A, B = TP("cm.orders", 0), TP("cm.clicks", 0)
 
@@ -56,7 +59,10 @@ class Rig(Consumer):
         self.next_offsets = {}
         self._stands = {}
         self._dropped = set()
+        self._looked_s = 0.0
         self.flow_active = True
+        self.assigned = {A, B}
+        self.found: dict[TP, int] = {}
         self.earliest: dict[TP, int] = {}
         self.positions: dict[TP, int] = {}
         self.stand({tp: records[0].offset for fetch in reversed(fetches) for tp, records in fetch.items()})
@@ -70,7 +76,7 @@ class Rig(Consumer):
         return False
 
     def assignment(self) -> set[TP]:
-        return {A, B}
+        return self.assigned
 
     def highwater(self, tp: Any) -> int:
         return self.ends.get(tp, 0)
@@ -80,8 +86,13 @@ class Rig(Consumer):
         self.next_offsets, self._stands, self.positions = dict(offsets), dict(offsets), dict(offsets)
 
     async def seek_wait(self, partitions: Any) -> None:
+        assert set(partitions) <= self.assigned, "aiokafka: IllegalStateError, not assigned"
         self.seeks.append(dict(partitions))
         self.positions.update(partitions)
+
+    async def read_positions(self) -> dict[TP, int]:
+        """Return what would move nothing, as long as a test does not care."""
+        return self.found or dict(self._stands)
 
     async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
         if not self.earliest:
@@ -160,6 +171,32 @@ async def test_a_placement_in_the_middle_of_a_message_keeps_its_own_offsets() ->
     assert rig.next_offsets == {A: 3}
 
 
+async def test_a_worker_whose_partitions_all_went_to_others_seeks_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rest of a fetch is dropped at a revocation; without a next placement nothing else would forget it."""
+    keeper = FakeKeeper()
+    rig = Rig(keeper, [{A: [Raw(7)], B: [Raw(2)]}])
+
+    async def nothing(_consumer: Any, _revoked: set[TP]) -> None: ...
+
+    monkeypatch.setattr(Faust, "on_partitions_revoked", nothing)
+    async for _ in rig.getmany(0.0):
+        keeper.epoch += 1
+        await rig.on_partitions_revoked({A, B})
+        rig.assigned = set()
+    assert await rig.handed() == {}
+    assert rig.seeks == []
+
+
+async def test_a_topic_that_was_made_anew_while_it_was_read_ends_the_consumer() -> None:
+    rig = Rig(FakeKeeper(), [{A: [Raw(0)]}])
+    rig.stand({A: 7})
+    rig.positions[A] = 0
+    with pytest.raises(StateError, match="begins anew at offset 0 of partition 0, after 7 was read"):
+        await rig.handed()
+
+
 async def test_the_sources_stand_where_the_state_ends_before_records_flow() -> None:
     keeper = FakeKeeper()
     keeper.offsets = {A: 100, B: 0}
@@ -186,6 +223,25 @@ def batch_of(first: int, values: list[bytes], *, transactional: bool = False, pr
     # The broker writes the base offset: the first 8 bytes, outside the checksum.
     image[:8] = first.to_bytes(8, "big")
     return bytes(image)
+
+
+def with_header(batch: bytes, *, attributes: int = 0, last_offset_delta: int | None = None) -> bytes:
+    """Return a batch with further attributes or another last offset, as brokers and their cleaners write it."""
+    image = bytearray(batch)
+    image[22] |= attributes
+    if last_offset_delta is not None:
+        image[23:27] = last_offset_delta.to_bytes(4, "big")
+    image[17:21] = calc_crc32c(bytes(image[21:])).to_bytes(4, "big")
+    return bytes(image)
+
+
+def marker_at(offset: int, kind: int, producer_id: int) -> bytes:
+    """Return the control record that ends a transaction: 0 aborts, 1 commits."""
+    builder = DefaultRecordBatchBuilder(2, 0, True, producer_id, 0, 0, 1 << 20)
+    builder.append(0, 1_000, b"\x00\x00\x00" + bytes([kind]), b"\x00" * 6, [])
+    image = builder.build()
+    image[:8] = offset.to_bytes(8, "big")
+    return with_header(bytes(image), attributes=0x20)
 
 
 ABORTED_PRODUCER = 7
@@ -219,6 +275,26 @@ def test_our_consumer_reads_whole_batches_and_others_the_same_records_one_by_one
     assert [chunk.begins for chunk in chunks] == [offset, *(chunk.ends for chunk in chunks[:-1])]
 
 
+def test_markers_and_what_compaction_took_leave_no_hole_between_batches() -> None:
+    image = (
+        batch_of(10, [b"never"], transactional=True, producer_id=ABORTED_PRODUCER)
+        + marker_at(11, 0, ABORTED_PRODUCER)
+        + batch_of(12, [b"a"], transactional=True, producer_id=ABORTED_PRODUCER)
+        + marker_at(13, 1, ABORTED_PRODUCER)
+        # The cleaner has taken offsets 15 to 17 from the end of this batch, and 18 and 19 as a whole.
+        + with_header(batch_of(14, [b"b"]), last_offset_delta=3)
+        + batch_of(20, [b"c"])
+    )
+    records = MemoryRecords(image), [(ABORTED_PRODUCER, 10)], 10
+    chunks = list(fetcher.PartitionRecords(A, *records, _RAW, None, True, READ_COMMITTED))
+    assert [(chunk.begins, chunk.ends) for chunk in chunks] == [
+        (10, 11), (11, 12), (12, 13), (13, 14), (14, 18), (18, 21)
+    ]  # fmt: skip
+    assert [[record.value for record in chunk.records] for chunk in chunks] == [
+        [], [], [b"a"], [], [b"b"], [b"c"]
+    ]  # fmt: skip
+
+
 def test_a_torn_batch_is_refused_by_its_checksum() -> None:
     torn = bytearray(IMAGE)
     torn[70] ^= 1
@@ -238,6 +314,15 @@ async def test_records_that_somebody_else_took_on_the_way_are_asked_for_again() 
     handed = await rig.handed()
     assert rig.seeks == [{A: 7}]
     assert (handed[A].follows, [record.offset for record in handed[A].records]) == (7, [7, 8, 9])
+
+
+async def test_the_last_records_of_a_topic_that_somebody_else_took_are_asked_for_again() -> None:
+    """No record comes after them that would begin where it should not."""
+    rig = Rig(FakeKeeper(), [{A: [Raw(7), Raw(8)]}])
+    rig.stand({A: 7, B: 2})
+    rig.found = {A: 9, B: 2}
+    assert [record.offset for record in (await rig.handed())[A].records] == [7, 8]
+    assert rig.seeks == [{A: 7}]
 
 
 async def test_a_commit_marker_between_fetches_is_no_hole_and_no_message() -> None:
