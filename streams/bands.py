@@ -111,7 +111,7 @@ BANDS: Final[tuple[Band, ...]] = (
     Band("engagement_rate", 0.04, 0.06, "S5-53", industry="fashion_beauty", rule="A-22", last=True),
     Band("conversion_rate", 0.03, 0.06, "S5-54", industry="ecommerce_tech", rule="A-23", last=True),
     Band("engagement_rate", 0.02, 0.04, "S5-55", industry="health_wellness", rule="A-24", last=True),
-    Band("content_ctr", 0.01, 0.03, "S5-09", rule="A-14", last=True),
+    Band("content_ctr", 0.01, 0.03, "S5-09 S5-58", rule="A-14", last=True),
     Band("ctor", 0.03, 0.05, "S5-11", rule="A-15", last=True),
     Band("live_gmv_growth_pct", 0, None, "S5-13", rule="A-25"),
     Band("roas", 2, None, "S5-22", size="small", rule="A-26"),

@@ -13,6 +13,7 @@ from streams.catalogue import DIMENSIONS, GROUPS, METRICS, Metric
 from streams.comparison import COMPARISONS, SUFFIXES, check_comparison
 from streams.errors import QueryError
 from streams.grid import GRAINS
+from streams.retired import successors
 from streams.windows import FORMS
 
 Format = Literal["json", "table", "csv"]
@@ -152,6 +153,9 @@ def _metrics(names: Sequence[str], known: Mapping[str, Metric]) -> tuple[str, ..
             found.extend(GROUPS[name])
         elif name in known:
             found.append(name)
+        elif now := successors(name):
+            what = f"The metric {name[:100]!r} is retired."
+            raise QueryError(what, reason="unknown_metric", mend=f"Ask for {' and '.join(now)}.")
         else:
             raise unknown(name, [*known, *GROUPS], kind="metric")
     return tuple(dict.fromkeys(found))

@@ -19,6 +19,7 @@ from tools import (
     generate_rules,
     generate_schemas,
     generate_sources,
+    generate_traceability,
     generate_views,
 )
 
@@ -34,6 +35,7 @@ GENERATORS: Final[tuple[Generator, ...]] = (
     generate_rules.documents,
     generate_schemas.documents,
     generate_sources.documents,
+    generate_traceability.documents,
     generate_views.documents,
 )
 """Each takes the top of the checkout."""

@@ -16,6 +16,7 @@ from streams.metrics_now import FRESHNESS_METRICS, GOAL_METRICS, STOCK_METRICS
 from streams.metrics_sales import CUSTOMER_METRICS, REFUND_METRICS, SALES
 from streams.metrics_traffic import FUNNEL_METRICS, TRAFFIC_METRICS
 from streams.request import PARAMETERS
+from streams.retired import RETIRED
 from streams.topics import TOPICS
 from streams.windows import FORMS
 
@@ -115,6 +116,7 @@ def documents(_root: Path) -> dict[str, str]:
         parts.append(f"## {title}\n")
         parts.extend(_metric(metric) for metric in metrics)
     parts.append(_groups())
+    parts.append(_retired())
     parts.append(_measures())
     return {PAGE: "\n".join(parts)}
 
@@ -214,6 +216,20 @@ def _metric(metric: Metric) -> str:
 def _groups() -> str:
     lines = ["## Groups\n", "One name that asks for several metrics, each its own column.\n"]
     lines += [f"- `{name}`: {', '.join(f'`{one}`' for one in metrics)}" for name, metrics in GROUPS.items()]
+    return "\n".join([*lines, ""])
+
+
+def _retired() -> str:
+    lines = [
+        "## Old names\n",
+        "What took their place (S1-39).\n",
+        "| old name | now | changed |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| {old.title} | {', '.join(f'[`{name}`](#{name})' for name in old.now)} | {old.change} |"
+        for old in RETIRED
+    ]
     return "\n".join([*lines, ""])
 
 
