@@ -32,7 +32,8 @@ LEAST_PAUSE_S: Final = 0.5
 PAUSE_OF_COST: Final = 4
 """A pause is at least this many times what an evaluation costs, the less of the last two: at most a fifth of the
 board's time is spent here, also when a replay's clock runs at 600 times. One that took long by itself, as the first of
-cold caches does, is not paid off: a replay's hours would pass unseen."""
+cold caches does, is not paid off: a replay's hours would pass unseen. Looks at which nothing was due cost nothing and
+count for nothing, nor does the wait for a sink that is away: what it has not taken must not come minutes late."""
 
 _ETA_STEP_MS: Final = 5 * MINUTE_MS
 
@@ -100,15 +101,18 @@ class Evaluator:
         """Evaluate until cancelled; an unavailable sink is tried again, any other fault ends the board."""
         before_s = 0.0
         while True:
-            began = time.perf_counter()
+            began, pause_s = time.perf_counter(), LEAST_PAUSE_S
             try:
-                await self.step()
+                evaluated = await self.step()
                 self.ended_ms = int(time.time() * 1000)
             except UnavailableError as error:
                 logger.warning("Evaluation could not be published, will try again: %s", error)
-            cost_s = time.perf_counter() - began
-            await self._sleep(max(LEAST_PAUSE_S, PAUSE_OF_COST * min(cost_s, before_s)))
-            before_s = cost_s
+            else:
+                if evaluated:
+                    cost_s = time.perf_counter() - began
+                    pause_s = max(pause_s, PAUSE_OF_COST * min(cost_s, before_s))
+                    before_s = cost_s
+            await self._sleep(pause_s)
 
     async def step(self) -> bool:
         """Evaluate every shop if the board is ready and the next evaluation is due; return whether it was."""

@@ -9,11 +9,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from agents.clients import client_options
-from streams.alerts import Alert, decode_alert, encode_alert
+from streams.alerts import encode_alert
 from streams.errors import UnavailableError
 from streams.topics import (
     ALERTS,
@@ -29,6 +29,7 @@ from streams.topics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streams.alerts import Alert
     from streams.events import Campaign
     from streams.goals import GoalProgress
     from streams.settings import KafkaSettings
@@ -132,32 +133,3 @@ class Outputs:
             what = f"Topic {name} did not take what was evaluated: {error!r}."
             raise UnavailableError(what, mend="It is published again with the next evaluation.") from error
         self._sent |= {(topic.name, key): value for key, value in changed}
-
-
-async def read_alerts(kafka: KafkaSettings) -> list[Alert]:
-    """Return the newest version of every alert, oldest first: what a rule must know of incidents that are open.
-
-    Raises:
-        UnavailableError: the broker does not answer.
-    """
-    tp = TopicPartition(full_name(kafka.prefix, ALERTS.name), 0)
-    consumer = AIOKafkaConsumer(
-        **client_options(kafka), auto_offset_reset="earliest", enable_auto_commit=False
-    )
-    newest: dict[bytes, Alert] = {}
-    try:
-        await consumer.start()
-        consumer.assign([tp])
-        end = (await consumer.end_offsets([tp]))[tp]
-        await consumer.seek_to_beginning(tp)
-        while await consumer.position(tp) < end:
-            for record in (await consumer.getmany(timeout_ms=200)).get(tp, []):
-                newest.pop(record.key, None)
-                if record.value is not None:
-                    newest[record.key] = decode_alert(record.value)
-    except KafkaError as error:
-        what = f"The alerts topic cannot be read: {error!r}."
-        raise UnavailableError(what, mend="Check that the broker runs.") from error
-    finally:
-        await asyncio.gather(consumer.stop(), return_exceptions=True)
-    return list(newest.values())

@@ -289,6 +289,39 @@ async def test_a_pause_follows_what_looks_cost_but_not_what_one_of_them_did(
     assert pauses == pauses_s
 
 
+async def test_looks_at_which_nothing_is_due_do_not_shorten_the_pause_of_those_that_cost(
+    board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s, pauses = 0.0, []
+    # Evaluated for three seconds, nothing due, evaluated for three seconds, a sink that is away for a minute.
+    steps: list[tuple[float, bool | None]] = [
+        (3.0, True),
+        (0.0, False),
+        (3.0, True),
+        (60.0, None),
+        (3.0, True),
+    ]
+
+    async def step(_: Evaluator) -> bool:
+        nonlocal clock_s
+        cost_s, evaluated = steps.pop(0)
+        clock_s += cost_s
+        if evaluated is None:
+            raise UnavailableError("away")
+        return evaluated
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if not steps:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(Evaluator, "step", step)
+    monkeypatch.setattr("agents.evaluation.time.perf_counter", lambda: clock_s)
+    with pytest.raises(asyncio.CancelledError):
+        await Evaluator(board, Kept(), sleep=sleep).run()
+    assert pauses == [0.5, 0.5, 12.0, 0.5, 12.0]
+
+
 async def test_shops_are_evaluated_under_their_own_id(board: FakeBoard, sink: Kept) -> None:
     await Evaluator(board, sink).step()
     assert {row.shop_id for row in sink.stocks} == {SHOP}
