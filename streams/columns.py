@@ -176,9 +176,14 @@ class Columns(CubeStore):
         marks = [self.watermark_ms(shop_id, topic) for topic in topics]
         return min((mark for mark in marks if mark is not None and mark < now_ms), default=now_ms)
 
-    def order_lines(self, shop_id: str) -> pl.DataFrame:
-        """Return one row per line of each paid order: `fact_columns.ORDER_LINE_SCHEMA`."""
-        return self._facts_of(shop_id).order_lines()
+    def order_lines(self, shop_id: str, days: Collection[int] | None = None) -> pl.DataFrame:
+        """Return one row per line of each paid order: `fact_columns.ORDER_LINE_SCHEMA`.
+
+        Args:
+            shop_id: whose.
+            days: only these business days, in any order; a few of them cost less than all. None is all.
+        """
+        return self._facts_of(shop_id).order_lines(days)
 
     def order_days(self, shop_id: str) -> dict[int, int]:
         """Return each business day with order lines -> a number that changes when any of its lines do."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from streams import sketches, theta
+from streams.cubes import Grain
+from streams.days import DAY_MS
 from streams.errors import QueryError
 from streams.frames import SLOT
 
@@ -25,6 +27,10 @@ CACHED_UNIONS: Final = 4_096
 
 _COMPACT_FROM: Final = 50_000
 """Forgotten cells are swept once there are this many and they are the majority."""
+
+
+_Key = tuple[int, str, tuple[str, ...]]
+"""Bucket, event type and dimensions of a cell."""
 
 
 class _Union(NamedTuple):
@@ -56,9 +62,11 @@ class CubeColumns:
         self._clear()
 
     def _clear(self) -> None:
-        self._slots: dict[tuple[int, str, tuple[str, ...]], int] = {}
-        self._keys: list[pl.DataFrame] = []
-        self._new: list[tuple[int, str, tuple[str, ...]]] = []
+        self._slots: dict[_Key, int] = {}
+        # By span of buckets, so that what is over is not put together again for every flush.
+        self._keys: dict[int, pl.DataFrame] = {}
+        self._new: dict[int, list[tuple[int, _Key]]] = {}
+        self._frames: dict[int, pl.DataFrame] = {}
         self._counts: dict[int, NDArray[np.int64]] = {}
         self._keyed: dict[int, NDArray[np.int64]] = {}
         self._images: dict[int, dict[int, bytes]] = {}
@@ -79,7 +87,7 @@ class CubeColumns:
             if row.events is None:
                 return
             slot = self._slots[key] = len(self._slots)
-            self._new.append(key)
+            self._new.setdefault(self._span_of(key[0]), []).append((slot, key))
         if partition not in self._counts:
             self._counts[partition] = np.zeros(len(self._changed), dtype=np.int64)
             self._keyed[partition] = np.zeros(len(self._changed), dtype=np.int64)
@@ -103,6 +111,7 @@ class CubeColumns:
                 self._images[partition][slot] = row.sketch
             else:
                 self._images[partition].pop(slot, None)
+        self._frames.pop(self._span_of(key[0]), None)
         self._frame = None
 
     def put_people(self, partition: int, row: PeopleRow) -> None:
@@ -118,17 +127,23 @@ class CubeColumns:
         """Return slot, bucket, event_type, dimensions, count, keyed of the cells with anything counted."""
         if self._frame is None:
             self._sweep()
-            if self._new:
-                self._keys.append(self._new_keys())
-                while len(self._keys) > 1 and self._keys[-2].height < 2 * self._keys[-1].height:
-                    last = self._keys.pop()
-                    self._keys[-1] = pl.concat([self._keys[-1], last], rechunk=True)
-            keys = pl.concat(self._keys) if self._keys else pl.DataFrame(schema=self._dims)
-            frame = keys.with_columns(
-                pl.Series("count", self._total(self._counts)), pl.Series("keyed", self._total(self._keyed))
-            )
-            self._frame = frame.filter(pl.col("count") > 0)
+            self._frame = self._of_spans(sorted(self._keys.keys() | self._new.keys()))
         return self._frame
+
+    def within(self, low: int | None, high: int | None) -> pl.DataFrame:
+        """Return what `frame` holds of buckets from `low` to `high`, None: open; others may be among them."""
+        if low is None and high is None:
+            return self.frame()
+        self._sweep()
+        first = None if low is None else self._span_of(low)
+        last = None if high is None else self._span_of(high)
+        return self._of_spans(
+            sorted(
+                span
+                for span in self._keys.keys() | self._new.keys()
+                if (first is None or span >= first) and (last is None or span <= last)
+            )
+        )
 
     def people(self, label: Hashable, slots: NDArray[np.uint32]) -> float:
         """Return the estimated number of distinct people in the union of cells; 0 without any.
@@ -176,7 +191,7 @@ class CubeColumns:
 
     def between(self, low: int, high: int) -> tuple[pl.DataFrame, list[list[bytes]]]:
         """Return the cells with buckets from `low` to before `high`, and the images of the people of each."""
-        cells = self.frame().filter((pl.col("bucket") >= low) & (pl.col("bucket") < high))
+        cells = self.within(low, high - 1).filter((pl.col("bucket") >= low) & (pl.col("bucket") < high))
         slots = cells.get_column(SLOT).to_list()
         parts = (*self._images.values(), *self._large.values())
         return cells, [[part[slot] for part in parts if slot in part] for slot in slots]
@@ -196,6 +211,7 @@ class CubeColumns:
         self._overlaps.clear()
         self._changes += 1
         self._changed[slots] = self._changes
+        self._frames.clear()
         self._frame = None
 
     def by_partition(self, slots: NDArray[np.uint32]) -> dict[int, list[int]]:
@@ -240,17 +256,41 @@ class CubeColumns:
             total += part[: len(total)]
         return total
 
-    def _new_keys(self) -> pl.DataFrame:
-        first = len(self._slots) - len(self._new)
+    def _span_of(self, bucket: int) -> int:
+        """Return which span a bucket lies in: a business day, or 24 hours of finer buckets."""
+        return bucket if self._cube.grain is Grain.DAY else bucket // DAY_MS
+
+    def _of_spans(self, spans: Iterable[int]) -> pl.DataFrame:
+        frames = [self._of_span(span) for span in spans]
+        return pl.concat(frames) if frames else self._counted(pl.DataFrame(schema=self._dims))
+
+    def _of_span(self, span: int) -> pl.DataFrame:
+        frame = self._frames.get(span)
+        if frame is None:
+            if new := self._new.pop(span, None):
+                parts = [self._keys[span]] if span in self._keys else []
+                self._keys[span] = pl.concat([*parts, self._keys_of(new)], rechunk=True)
+            frame = self._frames[span] = self._counted(self._keys[span])
+        return frame
+
+    def _counted(self, keys: pl.DataFrame) -> pl.DataFrame:
+        slots = keys.get_column(SLOT).to_numpy()
+        count, keyed = (
+            sum((part[slots] for part in parts.values()), start=np.zeros(len(slots), dtype=np.int64))
+            for parts in (self._counts, self._keyed)
+        )
+        frame = keys.with_columns(pl.Series("count", count), pl.Series("keyed", keyed))
+        return frame if (count > 0).all() else frame.filter(pl.col("count") > 0)
+
+    def _keys_of(self, cells: Sequence[tuple[int, _Key]]) -> pl.DataFrame:
         columns: dict[str, list[object]] = {
-            SLOT: list(range(first, len(self._slots))),
-            "bucket": [bucket for bucket, _, _ in self._new],
-            "event_type": [event_type for _, event_type, _ in self._new],
+            SLOT: [slot for slot, _ in cells],
+            "bucket": [bucket for _, (bucket, _, _) in cells],
+            "event_type": [event_type for _, (_, event_type, _) in cells],
         }
         for index, name in enumerate(self._cube.dims):
-            values = [dims[index] for _, _, dims in self._new]
+            values = [dims[index] for _, (_, _, dims) in cells]
             columns[name] = [int(value) for value in values] if name == "atom" else list(values)
-        self._new = []
         return pl.DataFrame(columns, schema=self._dims)
 
     def _grow(self, size: int) -> None:
@@ -280,7 +320,7 @@ class CubeColumns:
         self._grow(len(kept))
         for slot, old in enumerate(kept.tolist()):
             self._slots[keys[old]] = slot
-            self._new.append(keys[old])
+            self._new.setdefault(self._span_of(keys[old][0]), []).append((slot, keys[old]))
         self._changed[: len(kept)] = changed[kept]
         self._large_changed[: len(kept)] = large_changed[kept]
         for partition in counts:

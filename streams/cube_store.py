@@ -13,7 +13,7 @@ import numpy as np
 from streams import cubes, sketches, theta
 from streams.cube_columns import CubeColumns
 from streams.cubes import CUBE_BY_NAME, Grain, is_former
-from streams.days import BusinessCalendar
+from streams.days import QUARTER_MS, BusinessCalendar
 from streams.history import FIRST_SLOT, Past
 from streams.settings import Settings, ShopSettings
 from streams.state import CubeRow, Flush, PeopleRow, Position, StateRow
@@ -129,10 +129,23 @@ class CubeStore:
         Raises:
             QueryError: `history_damaged`; `no_detail_before` for a cube that was defined otherwise then.
         """
-        present = self.cube(name, shop_id)
+        present = self._within(name, shop_id, from_ms, to_ms)
         return (
             present if self._past is None else self._past.with_present(present, name, shop_id, from_ms, to_ms)
         )
+
+    def _within(self, name: str, shop_id: str, from_ms: int | None, to_ms: int | None) -> pl.DataFrame:
+        definition, cube = CUBE_BY_NAME[name], self._cubes.get((name, shop_id))
+        if cube is None:
+            return CubeColumns(definition).frame()
+        if definition.grain is Grain.DAY:
+            calendar = self.calendar(shop_id)
+            return cube.within(
+                None if from_ms is None else calendar.day_of(from_ms),
+                None if to_ms is None else calendar.day_of(to_ms - 1),
+            )
+        # The bucket that a window begins in begins before it.
+        return cube.within(None if from_ms is None else from_ms - QUARTER_MS, to_ms)
 
     def people(
         self, name: str, shop_id: str, groups: Sequence[tuple[Hashable, NDArray[np.uint32]]]

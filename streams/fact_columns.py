@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, cast
 
 import numpy as np
@@ -148,7 +148,7 @@ class FactColumns:
         self._statuses = LatestFacts(STATUS_SCHEMA, _status_rows)
         self._stock = LatestFacts(STOCK_SCHEMA, _stock_rows)
         self._customers: dict[str, int] = {}
-        self._references: dict[tuple[str, tuple[str, ...]], FactRow] = {}
+        self._references: dict[str, dict[tuple[str, ...], FactRow]] = {}
         self._attributed: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None = None
         self._levels: tuple[pl.DataFrame, pl.DataFrame] | None = None
 
@@ -166,9 +166,10 @@ class FactColumns:
         elif kind in self._others:
             self._others[kind].put(row)
         else:
-            present = self._references.get((kind, ids))
+            known = self._references.setdefault(kind, {})
+            present = known.get(ids)
             if present is None or row.merge_order > present.merge_order:
-                self._references[kind, ids] = row
+                known[ids] = row
 
     @property
     def empty(self) -> bool:
@@ -184,9 +185,9 @@ class FactColumns:
         )
         return not self._references and not any(len(table) for table in tables)
 
-    def order_lines(self) -> pl.DataFrame:
-        """Return `ORDER_LINE_SCHEMA`, one row per line of each order."""
-        return self._orders.frame()
+    def order_lines(self, days: Collection[int] | None = None) -> pl.DataFrame:
+        """Return `ORDER_LINE_SCHEMA`, one row per line of each order; of some business days or of all."""
+        return self._orders.frame() if days is None else self._orders.of_days(days)
 
     def order_days(self) -> dict[int, int]:
         """Return business day -> the change that touched its order lines last."""
@@ -245,8 +246,8 @@ class FactColumns:
         """Return the newest heartbeat of each sender."""
         return [cast("Heartbeat", row.event) for row in self._of_kind("heartbeat")]
 
-    def _of_kind(self, kind: str) -> list[FactRow]:
-        return [row for (found, _), row in self._references.items() if found == kind]
+    def _of_kind(self, kind: str) -> Collection[FactRow]:
+        return self._references.get(kind, {}).values()
 
     def _order_rows(self, slots: list[int], rows: list[FactRow]) -> pl.DataFrame:
         orders = [cast("OrderPaid", row.event) for row in rows]

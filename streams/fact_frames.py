@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from streams.frames import KEPT_DAYS
 from streams.measures import Frame
 
 if TYPE_CHECKING:
@@ -80,9 +81,26 @@ def _ad_refunds(scope: Scope) -> pl.DataFrame:
     )
 
 
+def _order_lines(scope: Scope) -> pl.DataFrame:
+    """Return order lines that may be in scope: of a window of a few days theirs alone."""
+    columns, calendar, window = scope.columns, scope.calendar, scope.window
+    shop_id = scope.shop.shop_id
+    days = columns.order_days(shop_id).keys()
+    wanted = set(days if scope.days is None else days & scope.days)
+    if window.from_ms is not None:
+        first = calendar.day_of(window.from_ms)
+        wanted = {day for day in wanted if day >= first}
+    # Of a LIVE also what was paid after its end counts.
+    if window.to_ms is not None and window.unit != "stream":
+        last = calendar.day_of(window.to_ms - 1)
+        wanted = {day for day in wanted if day <= last}
+    few = len(wanted) <= KEPT_DAYS and len(wanted) < len(days)
+    return with_variants(scope, columns.order_lines(shop_id, wanted if few else None))
+
+
 FRAMES: Final[dict[Frame, FactFrame]] = {
     Frame.ORDER_LINES: FactFrame(
-        lambda scope: with_variants(scope, scope.columns.order_lines(scope.shop.shop_id)),
+        _order_lines,
         "paid_at_ms",
         _SOLD,
         _ALWAYS_SOLD,

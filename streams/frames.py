@@ -8,7 +8,7 @@ replaced are its old rows filtered out.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Final
 
 import polars as pl
@@ -21,8 +21,36 @@ SLOT: Final = "slot"
 PENDING_ROWS: Final = 50_000
 """A table that nobody reads turns its new rows into a chunk at this many, so that events are not held for ever."""
 
+KEPT_DAYS: Final = 3
+"""Days of which a chunk keeps its rows apart: today and those that a question goes back to again and again."""
+
 Extract = Callable[[list[int], list[FactRow]], pl.DataFrame]
 """Turn slots and their facts into rows of a fixed schema, `slot` included; a fact may give several rows."""
+
+
+class _Chunk:
+    """Rows that came together, and those of single days of them."""
+
+    __slots__ = ("_days", "_parts", "rows")
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self.rows = rows
+        self._days: frozenset[int] | None = None
+        self._parts: dict[int, pl.DataFrame] = {}
+
+    def of(self, day: int) -> pl.DataFrame | None:
+        """Return the rows of a day; None without any."""
+        if self._days is None:
+            self._days = frozenset(self.rows.get_column("day").unique().to_list())
+        if day not in self._days:
+            return None
+        part = self._parts.pop(day, None)
+        if part is None:
+            part = self.rows if len(self._days) == 1 else self.rows.filter(pl.col("day") == day)
+            if len(self._parts) == KEPT_DAYS:
+                del self._parts[next(iter(self._parts))]
+        self._parts[day] = part
+        return part
 
 
 class LatestFacts:
@@ -41,7 +69,7 @@ class LatestFacts:
 
     def __init__(self, schema: dict[str, pl.DataType], extract: Extract) -> None:
         self._extract = extract
-        self._chunks: list[pl.DataFrame] = []
+        self._chunks: list[_Chunk] = []
         self._frame: pl.DataFrame | None = pl.DataFrame(schema=schema)
         self._empty = self._frame
         self._slots: dict[Hashable, int] = {}
@@ -85,16 +113,20 @@ class LatestFacts:
         """Return one row group per key; the same object until a fact wins."""
         if self._frame is None:
             self._store()
-            self._frame = pl.concat(self._chunks) if self._chunks else self._empty
+            self._frame = pl.concat([chunk.rows for chunk in self._chunks]) if self._chunks else self._empty
         return self._frame
+
+    def of_days(self, days: Collection[int]) -> pl.DataFrame:
+        """Return the rows of a few business days, in any order; costs what changed of them, not what is there."""
+        self.frame()
+        parts = [part for chunk in self._chunks for day in days if (part := chunk.of(day)) is not None]
+        return pl.concat(parts) if parts else self._empty
 
     def _store(self) -> None:
         if self._replaced:
             gone = pl.Series(SLOT, sorted(self._replaced), dtype=pl.UInt32)
             is_gone = pl.col(SLOT).is_in(gone.implode())
-            for chunk in self._chunks:
-                self._touch(chunk.filter(is_gone))
-            self._chunks = [chunk.filter(~is_gone) for chunk in self._chunks]
+            self._chunks = [self._without(chunk, is_gone) for chunk in self._chunks]
             self._replaced.clear()
         if not self._pending:
             return
@@ -102,11 +134,18 @@ class LatestFacts:
         self._pending = {}
         for slot in slots:
             self._stored[slot] = 1
-        self._chunks.append(self._extract(slots, rows))
-        self._touch(self._chunks[-1])
-        while len(self._chunks) > 1 and self._chunks[-2].height < 2 * self._chunks[-1].height:
+        self._chunks.append(_Chunk(self._extract(slots, rows)))
+        self._touch(self._chunks[-1].rows)
+        while len(self._chunks) > 1 and self._chunks[-2].rows.height < 2 * self._chunks[-1].rows.height:
             last = self._chunks.pop()
-            self._chunks[-1] = pl.concat([self._chunks[-1], last], rechunk=True)
+            self._chunks[-1] = _Chunk(pl.concat([self._chunks[-1].rows, last.rows], rechunk=True))
+
+    def _without(self, chunk: _Chunk, is_gone: pl.Expr) -> _Chunk:
+        gone = chunk.rows.filter(is_gone)
+        if not gone.height:
+            return chunk
+        self._touch(gone)
+        return _Chunk(chunk.rows.filter(~is_gone))
 
     def _touch(self, rows: pl.DataFrame) -> None:
         self._changes += 1
