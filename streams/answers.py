@@ -171,9 +171,11 @@ class Answer:
 
 
 def spreadsheet_cell(value: Any) -> Any:
-    """Return a cell of a CSV: null is empty, and no text can be taken for a formula."""
+    """Return a cell of a CSV: null is empty, yes and no as in JSON, and no text can be taken for a formula."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value

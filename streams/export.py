@@ -74,6 +74,11 @@ _WHOLE: Final = frozenset({Unit.COUNT, Unit.UNITS, Unit.PEOPLE, Unit.PERSON_DAYS
 _YES: Final = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._]+")
 _MAX_NAME: Final = 120
+_NUMBERS: Final[dict[frozenset[type], pl.DataType]] = {
+    frozenset({int}): pl.Int64(),
+    frozenset({float}): pl.Float64(),
+    frozenset({int, float}): pl.Float64(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +282,7 @@ def _nulls(tables: Sequence[Table]) -> dict[str, dict[str, list[int]]]:
 def _cell(value: Any, column: _Column, digits: int) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
+    if isinstance(value, (str, bool)):
         return str(spreadsheet_cell(value))
     if column.unit is Unit.MONEY:
         return _money(value, digits)
@@ -337,7 +342,9 @@ def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 def _type(column: _Column, values: Sequence[Any]) -> pl.DataType:
     if column.unit is None:
-        return pl.String()
+        # Labels hold names, and also prices, times, and yes or no.
+        kinds = {type(value) for value in values} - {type(None)}
+        return pl.Boolean() if kinds == {bool} else _NUMBERS.get(frozenset(kinds), pl.String())
     whole = column.unit in _WHOLE and not any(isinstance(value, float) for value in values)
     return pl.Int64() if whole else pl.Float64()
 
