@@ -8,12 +8,16 @@ replaced are its old rows filtered out.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Hashable
-from typing import Final
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from streams.state import FactRow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SLOT: Final = "slot"
 """The column that says which key a row belongs to; numbers are given in the order of first sight."""
@@ -31,12 +35,20 @@ Extract = Callable[[list[int], list[FactRow]], pl.DataFrame]
 class _Chunk:
     """Rows that came together, and those of single days of them."""
 
-    __slots__ = ("_days", "_parts", "rows")
+    __slots__ = ("_days", "_parts", "_reduced", "rows")
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self.rows = rows
         self._days: frozenset[int] | None = None
         self._parts: dict[int, pl.DataFrame] = {}
+        self._reduced: dict[str, pl.DataFrame] = {}
+
+    def reduced(self, name: str, reduce: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+        """Return what a reduction leaves of the rows."""
+        found = self._reduced.get(name)
+        if found is None:
+            found = self._reduced[name] = reduce(self.rows)
+        return found
 
     def of(self, day: int) -> pl.DataFrame | None:
         """Return the rows of a day; None without any."""
@@ -121,6 +133,22 @@ class LatestFacts:
         self.frame()
         parts = [part for chunk in self._chunks for day in days if (part := chunk.of(day)) is not None]
         return pl.concat(parts) if parts else self._empty
+
+    def slots(self, keys: Iterable[Hashable]) -> NDArray[np.int64]:
+        """Return the slots of those keys that are known, in their order."""
+        known = self._slots
+        return np.fromiter((known[key] for key in keys if key in known), dtype=np.int64)
+
+    def reduced(self, name: str, reduce: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+        """Return what a reduction leaves of all rows, working out again only what it leaves of new ones.
+
+        Args:
+            name: stands for `reduce`: what is kept under it must always be made the same way.
+            reduce: keeps some rows, and the same ones whether it is given all rows or what it left of parts of them.
+        """
+        frame = self.frame()
+        parts = [chunk.reduced(name, reduce) for chunk in self._chunks]
+        return reduce(pl.concat(parts)) if parts else reduce(frame)
 
     def _store(self) -> None:
         if self._replaced:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-import polars as pl
 
-from streams.days import DAY_MS, HOUR_MS, QUARTER_MS, BusinessCalendar, day_label, parse_day
+from streams.days import DAY_MS, HOUR_MS, BusinessCalendar, day_label, parse_day
 from streams.grid import starts
-from streams.metrics_sales import gmv_minor
+from streams.line_days import sales_by_quarter
 from streams.shape import local_hours
 from streams.windows import campaign_period
 
@@ -153,21 +152,8 @@ def sold_by_quarter(
     columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms: int
 ) -> tuple[Millis, Floats]:
     """Return the quarter hours in which something was sold and how much: paid from from_ms to to_ms, both included."""
-    amount = {
-        "gmv": gmv_minor(shop).sum(),
-        "orders": pl.col("order_id").n_unique(),
-        "items_sold": pl.col("quantity").sum(),
-    }[metric]
-    found = (
-        columns.order_lines(shop.shop_id)
-        .lazy()
-        .filter(pl.col("paid_at_ms").is_between(from_ms, to_ms))
-        .group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms"))
-        .agg(amount.cast(pl.Float64).alias("amount"))
-        .sort("at_ms")
-        .collect()
-    )
-    return found.get_column("at_ms").to_numpy(), found.get_column("amount").to_numpy()
+    found = sales_by_quarter(columns, shop, (from_ms, to_ms))
+    return found.get_column("at_ms").to_numpy(), found.get_column(metric).to_numpy().astype(np.float64)
 
 
 class _Past:
@@ -206,8 +192,8 @@ class _Past:
         table = self.table(first, last) if first <= last else None
         if table is None:
             return None
-        known = self._columns.order_lines(self._shop.shop_id).filter(pl.col("day").is_between(first, last))
-        if known.get_column("order_id").n_unique() < LEAST_ORDERS:
+        span_ms = self._calendar.day_start_ms(first), self._calendar.day_start_ms(last + 1) - 1
+        if sales_by_quarter(self._columns, self._shop, span_ms).get_column("orders").sum() < LEAST_ORDERS:
             return None
         totals, weekday = table.sum(axis=1), np.arange(first, last + 1) % 7
         # One further day of the mean: a weekday that was seen once has not shown how much it sells.

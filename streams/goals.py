@@ -22,6 +22,7 @@ from streams.goal_curve import (
     target_value_of,
 )
 from streams.goal_projection import EndValue, project_end
+from streams.line_days import in_span, sales_by_quarter
 from streams.metrics_sales import gmv_minor
 from streams.money import to_minor
 from streams.windows import campaign_period, current_campaign, is_running
@@ -218,12 +219,7 @@ def target_of(columns: Columns, shop: ShopSettings, campaign: Campaign) -> float
 
 def sold(columns: Columns, shop: ShopSettings, metric: str, from_ms: int, to_ms: int) -> int:
     """Return what the whole shop sold, paid from from_ms to to_ms, both included: minor units for gmv, else a count."""
-    lines = columns.order_lines(shop.shop_id).filter(pl.col("paid_at_ms").is_between(from_ms, to_ms))
-    if metric == "orders":
-        return lines.get_column("order_id").n_unique()
-    if metric == "items_sold":
-        return int(lines.get_column("quantity").sum())
-    return int(lines.select(gmv_minor(shop).sum()).item())
+    return int(sales_by_quarter(columns, shop, (from_ms, to_ms)).get_column(metric).sum())
 
 
 def end_value(
@@ -299,14 +295,11 @@ def mean_basket(columns: Columns, shop: ShopSettings, metric: str, as_of_ms: int
     if metric == "orders":
         return 1.0
     amount = gmv_minor(shop) if metric == "gmv" else pl.col("quantity")
-    orders = (
-        columns.order_lines(shop.shop_id)
-        .lazy()
-        .filter(pl.col("paid_at_ms").is_between(as_of_ms - BASKET_MS, as_of_ms))
-        .group_by("order_id")
-        .agg(amount.sum().cast(pl.Float64).alias("amount"))
-        .select((pl.col("amount") ** 2).sum().alias("squares"), pl.col("amount").sum())
-        .collect()
-    )
-    squares, total = orders.row(0)
+
+    def reduce(lines: pl.DataFrame) -> pl.DataFrame:
+        orders = lines.group_by("slot").agg(amount.sum().cast(pl.Float64).alias("amount"))
+        return orders.select((pl.col("amount") ** 2).sum().alias("squares"), pl.col("amount").sum())
+
+    parts = in_span(columns, shop, f"basket:{metric}", (as_of_ms - BASKET_MS, as_of_ms), reduce)
+    squares, total = (sum(part.item(0, name) for part in parts) for name in ("squares", "amount"))
     return max(squares / total, 1.0) if total else 1.0

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
+from streams.line_days import by_day
 from streams.metrics_sales import gmv_minor
 from streams.names import sku_name
 from streams.projection import ProjectionInput, lookback_ms
@@ -33,6 +34,9 @@ SHAPE_DAYS: Final = 7
 WEEKDAY_DAYS: Final = 28
 """And its days of the week those of at most so many."""
 
+_NEVER_MS: Final = 1 << 62
+"""Later than any instant."""
+
 _LEVELS: Final = {"sku_id": pl.String, "level": pl.Int64, "from_ms": pl.Int64, "to_ms": pl.Int64}
 
 
@@ -50,8 +54,8 @@ class StockFacts:
         self.shop = shop
         self.settings = settings
         self.as_of_ms = as_of_ms
+        self._columns = columns
         self._products = columns.products(shop.shop_id)
-        self._all_lines = columns.order_lines(shop.shop_id)
         campaigns = columns.campaigns(shop.shop_id)
         self.campaigns: dict[str, Campaign] = {}
         for campaign in sorted(campaigns, key=lambda each: (each.ends_at_ms, str(each.campaign_id))):
@@ -63,18 +67,19 @@ class StockFacts:
 
         start_ms = as_of_ms - lookback_ms(settings)
         # A line without units moves no stock, and a price per unit of nothing is no number.
-        lines = self._all_lines.lazy().filter(
-            pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
-        )
+        moves = pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
+        lines = columns.order_lines(shop.shop_id)
+        moved = lines.select(moves).to_series()
+        # Weeks of lines: SKUs are joined by their number, and told by name once each.
         self._lines = lines.select(
             "customer_no",
-            "sku_id",
-            "product_id",
+            "sku_no",
             "paid_at_ms",
             "created_at_ms",
             "quantity",
             gmv_minor(shop).alias("gmv_minor"),
-        ).collect()
+        ).filter(moved)
+        self._sold = self._sold_skus(lines, moved.arg_true())
         history = columns.stock_history(shop.shop_id)
         self._first_records = history.group_by("sku_id").agg(
             pl.col("occurred_at_ms").min().alias("first_record_ms")
@@ -118,7 +123,9 @@ class StockFacts:
         """Return the facts as the projection's columns; sales while the level was 0 or below are left out."""
         rows = self.skus.select("sku_id").with_row_index("row")
         closed = self._history.filter(pl.col("level") <= 0).join(rows, on="sku_id")
-        sales = self._open_sales().join(rows, on="sku_id")
+        sales = self._open_sales()
+        row_of = self._by_number(rows, "row", -1)[sales.get_column("sku_no").to_numpy()]
+        sales = sales.with_columns(pl.Series("row", row_of)).filter(pl.col("row") >= 0)
         since = self.skus.get_column("since_ms").fill_null(self.as_of_ms)
         return ProjectionInput(
             as_of_ms=self.as_of_ms,
@@ -130,7 +137,7 @@ class StockFacts:
             .to_numpy(),
             since_ms=since.to_numpy(),
             horizon_end_ms=self.horizon_end_ms,
-            sale_sku=sales.get_column("row").cast(pl.Int64).to_numpy(),
+            sale_sku=sales.get_column("row").to_numpy(),
             sale_at_ms=sales.get_column("paid_at_ms").to_numpy(),
             sale_units=sales.get_column("quantity").cast(pl.Float64).to_numpy(),
             closed_sku=closed.get_column("row").cast(pl.Int64).to_numpy(),
@@ -141,18 +148,47 @@ class StockFacts:
 
     def _open_sales(self) -> pl.DataFrame:
         """Return the sales that were made while there was stock, as far as the stock feed knows."""
-        ever_closed = self._history.filter(pl.col("level") <= 0).select("sku_id").unique()
+        ever_closed = self._history.filter(pl.col("level") <= 0).select("sku_id", pl.lit(1).alias("closed"))
         if not ever_closed.height:
             return self._lines
-        touched = self._lines.join(ever_closed, on="sku_id", how="semi").sort("paid_at_ms")
+        numbers = self._lines.get_column("sku_no").to_numpy()
+        closed = self._by_number(ever_closed.unique(), "closed", 0)[numbers] > 0
+        touched = self._lines.filter(pl.Series(closed)).sort("paid_at_ms")
         # A sale and the level that it leaves carry one instant: the sale belongs to the level before it.
-        levels = self._history.select("sku_id", "level", (pl.col("from_ms") + 1).alias("paid_at_ms")).sort(
-            "paid_at_ms"
+        levels = (
+            self._history.join(self._sold.select("sku_id", "sku_no"), on="sku_id")
+            .select("sku_no", "level", (pl.col("from_ms") + 1).alias("paid_at_ms"))
+            .sort("paid_at_ms")
         )
-        open_lines = touched.join_asof(levels, on="paid_at_ms", by="sku_id", check_sortedness=False).filter(
+        open_lines = touched.join_asof(levels, on="paid_at_ms", by="sku_no", check_sortedness=False).filter(
             pl.col("level").is_null() | (pl.col("level") > 0)
         )
-        return pl.concat([self._lines.join(ever_closed, on="sku_id", how="anti"), open_lines.drop("level")])
+        return pl.concat([self._lines.filter(pl.Series(~closed)), open_lines.drop("level")])
+
+    def _sold_skus(self, lines: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+        """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms and price_minor of these rows of lines."""
+        sold = self._lines.group_by("sku_no").agg(
+            pl.col("paid_at_ms").min().alias("first_sale_ms"),
+            pl.col("paid_at_ms").max().alias("last_sale_ms"),
+            (pl.col("gmv_minor").sum() / pl.col("quantity").sum()).alias("price_minor"),
+        )
+        last_ms = np.zeros(int(sold.get_column("sku_no").max() or 0) + 1, dtype=np.int64)  # type: ignore[arg-type] # integers
+        last_ms[sold.get_column("sku_no").to_numpy()] = sold.get_column("last_sale_ms").to_numpy()
+        newest = (
+            self._lines.get_column("paid_at_ms").to_numpy()
+            == last_ms[self._lines.get_column("sku_no").to_numpy()]
+        )
+        names = lines.select("sku_no", "sku_id", pl.col("product_id").alias("sold_product_id"))
+        named = names[rows.filter(pl.Series(newest))]
+        return sold.join(named.unique("sku_no", keep="last", maintain_order=True), on="sku_no")
+
+    def _by_number(self, figures: pl.DataFrame, name: str, missing: int) -> NDArray[np.int64]:
+        """Return a figure of SKUs, told by `sku_id`, by their number."""
+        known = self._sold.select("sku_no", "sku_id").join(figures, on="sku_id")
+        found = np.full(int(self._sold.get_column("sku_no").max() or 0) + 1, missing, dtype=np.int64)  # type: ignore[arg-type] # integers
+        values = known.get_column(name).cast(pl.Int64).fill_null(missing)
+        found[known.get_column("sku_no").to_numpy()] = values.to_numpy()
+        return found
 
     def _join(self, levels: pl.DataFrame) -> pl.DataFrame:
         stock = levels.group_by("sku_id").agg(
@@ -160,11 +196,7 @@ class StockFacts:
             pl.col("occurred_at_ms").max().alias("stock_as_of_ms"),
             pl.col("product_id").sort_by("occurred_at_ms").last(),
         )
-        sold = self._lines.group_by("sku_id").agg(
-            pl.col("product_id").sort_by("paid_at_ms").last().alias("sold_product_id"),
-            pl.col("paid_at_ms").min().alias("first_sale_ms"),
-            (pl.col("gmv_minor").sum() / pl.col("quantity").sum()).alias("price_minor"),
-        )
+        sold = self._sold.select("sku_id", "sold_product_id", "first_sale_ms", "price_minor", "last_sale_ms")
         cards = pl.DataFrame(
             [
                 (str(sku_id), product_id)
@@ -199,24 +231,29 @@ class StockFacts:
         ).sort("sku_id")
 
     def _with_sales_of_windows(self, joined: pl.DataFrame) -> pl.DataFrame:
-        """Add units since the newest stock record, buyers of the page's window, and the time of the last sale."""
+        """Add units since the newest stock record, and buyers of the page's window."""
         window_ms = self.settings.page_sales_window_ms
-        bounds = joined.select("sku_id", "stock_as_of_ms", "out_since_ms")
-        end_ms = pl.min_horizontal(pl.col("out_since_ms"), pl.lit(self.as_of_ms))
+        lines, numbers = self._lines, self._lines.get_column("sku_no").to_numpy()
+        # What no record speaks of has no sales since one.
+        record_ms = self._by_number(joined.select("sku_id", "stock_as_of_ms"), "stock_as_of_ms", _NEVER_MS)
+        since = lines.filter(pl.Series(lines.get_column("created_at_ms").to_numpy() > record_ms[numbers]))
+        end = pl.min_horizontal(pl.col("out_since_ms"), pl.lit(self.as_of_ms)).alias("end_ms")
+        end_ms = self._by_number(joined.select("sku_id", end), "end_ms", 0)[numbers]
+        paid_ms = lines.get_column("paid_at_ms").to_numpy()
+        recent = lines.filter(pl.Series((paid_ms > end_ms - window_ms) & (paid_ms <= end_ms)))
         sums = (
-            self._lines.join(bounds, on="sku_id")
-            .group_by("sku_id")
-            .agg(
-                pl.col("quantity")
-                .filter(pl.col("created_at_ms") > pl.col("stock_as_of_ms"))
-                .sum()
-                .alias("units_since_record"),
-                pl.col("customer_no")
-                .filter(pl.col("paid_at_ms").is_between(end_ms - window_ms, end_ms, closed="right"))
-                .n_unique()
-                .alias("recent_buyers"),
-                pl.col("paid_at_ms").max().alias("last_sale_ms"),
+            self._sold.select("sku_no", "sku_id")
+            .join(
+                since.group_by("sku_no").agg(units_since_record=pl.col("quantity").sum()),
+                on="sku_no",
+                how="left",
             )
+            .join(
+                recent.group_by("sku_no").agg(recent_buyers=pl.col("customer_no").n_unique()),
+                on="sku_no",
+                how="left",
+            )
+            .drop("sku_no")
         )
         return joined.join(sums, on="sku_id", how="left").with_columns(
             pl.col("units_since_record", "recent_buyers").fill_null(0)
@@ -240,14 +277,7 @@ class StockFacts:
         # The hour in which the feed began is not whole.
         since_ms = -(-(self._orders_since_ms or 0) // HOUR_MS) * HOUR_MS
         seen = (starts_ms[:, None] + np.arange(24) * HOUR_MS >= since_ms).sum(axis=0).astype(np.float64)
-        counted = (
-            self._all_lines.lazy()
-            .filter(pl.col("day").is_between(first, last) & (pl.col("paid_at_ms") >= since_ms))
-            .group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms"))
-            .agg(pl.len().alias("sales"))
-            .sort("at_ms")
-            .collect()
-        )
+        counted = self._lines_by_quarter(first, last).filter(pl.col("at_ms") >= since_ms)
         hours = local_hours(counted.get_column("at_ms").to_numpy(), self.shop.timezone)
         sales = np.bincount(hours, weights=counted.get_column("sales").to_numpy(), minlength=24)
         return shape_of(sales.astype(np.float64), seen, "own", self.shop.timezone)
@@ -257,16 +287,22 @@ class StockFacts:
         calendar = BusinessCalendar(self.shop.timezone)
         began = calendar.day_of(self._orders_since_ms) + 1 if self._orders_since_ms is not None else 0
         first = max(self._today - WEEKDAY_DAYS, began)
-        counted = (
-            self._all_lines.lazy()
-            .filter(pl.col("day").is_between(first, self._today - 1))
-            .group_by("day")
-            .agg(pl.len().alias("sales"))
-            .collect()
-        )
+        counted = self._lines_by_quarter(first, self._today - 1)
+        days = calendar.days_of(counted.get_column("at_ms").to_numpy()) - first
         sales = np.zeros(max(0, self._today - first))
-        sales[counted.get_column("day").to_numpy() - first] = counted.get_column("sales").to_numpy()
+        np.add.at(sales, days, counted.get_column("sales").to_numpy())
         return weekday_weights(first, sales)
+
+    def _lines_by_quarter(self, first: int, last: int) -> pl.DataFrame:
+        """Return `at_ms`, a quarter hour, and `sales`, the lines paid in it, of whole business days, by time."""
+
+        def reduce(lines: pl.DataFrame) -> pl.DataFrame:
+            quarter = (pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms")
+            return lines.group_by(quarter).agg(pl.len().cast(pl.Int64).alias("sales"))
+
+        empty = pl.DataFrame(schema={"at_ms": pl.Int64, "sales": pl.Int64})
+        parts = by_day(self._columns, self.shop, "lines", range(first, last + 1), reduce)
+        return pl.concat([empty, *parts]).sort("at_ms")
 
 
 def levels_over_time(history: pl.DataFrame, *, as_of_ms: int, start_ms: int) -> pl.DataFrame:
