@@ -24,7 +24,7 @@ import msgspec
 from agents import processes, topics
 from agents.app import build_app
 from agents.client_logs import throttle_client_logs
-from agents.heap import use_one_heap
+from agents.heap import GIVE_BACK_EVERY_S, give_back, use_one_heap
 from agents.keeper import StateKeeper
 from agents.processes import BESIDE_PARENT, EXIT_TEMPORARY, end_with_parent
 from agents.watchdog import LoopWatch, ProgressWatch
@@ -87,6 +87,7 @@ class Worker:
         self._tasks = [
             asyncio.create_task(self.keeper.run_flushes(), name="flushes"),
             asyncio.create_task(self._look(), name="watchdog"),
+            asyncio.create_task(_give_back(), name="heap"),
             asyncio.create_task(self._watch_app(), name="app"),
         ]
         self._loop_watch.start()
@@ -178,6 +179,12 @@ def run(settings: Settings, *, cubes: Sequence[Cube] | None = None) -> int:
     except WarRoomError as error:
         logger.critical("%s Exit code %d.", error, error.exit_code)
         return error.exit_code
+
+
+async def _give_back() -> None:
+    while True:
+        await asyncio.sleep(GIVE_BACK_EVERY_S)
+        await asyncio.to_thread(give_back)
 
 
 def tune_collector() -> None:

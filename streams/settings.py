@@ -118,7 +118,7 @@ class KafkaSettings:
         session_timeout_ms: a dead worker's partitions wait this long.
         stall_after_ms: a worker that has lag and makes no progress for this long exits.
         shutdown_ms: SIGTERM ends within this.
-        fetch_bytes: most bytes of one fetch of one partition.
+        fetch_bytes: most bytes of one fetch of one partition, as they travel; unpacked, JSON takes five times as much.
         worker_processes: of `warroom worker`, which share its partitions; 0: one for each core.
         rebuild_records_per_s: a cube that came or changed while the state lived is rebuilt from the source topics, each
             worker reading at most so many records a second beside its work; 0: it stays as it is.
@@ -137,7 +137,7 @@ class KafkaSettings:
     session_timeout_ms: int = 10_000
     stall_after_ms: int = 60_000
     shutdown_ms: int = 10_000
-    fetch_bytes: int = 2 << 20
+    fetch_bytes: int = 512 << 10
     worker_processes: int = 0
     rebuild_records_per_s: int = 20_000
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
