@@ -230,7 +230,7 @@ def _lines_of(file: Path) -> Iterator[Line]:
 def _decoded(file: Path, form: type[_Form], made: Callable[[_Form], _Made]) -> Iterator[_Made]:
     """Yield what is made of each line of a file; an error names file and line."""
     decoder = msgspec.json.Decoder(form)
-    number = 0
+    number, raw = 0, b""
     try:
         with _opened(file) as stream:
             for raw in stream:
@@ -240,7 +240,10 @@ def _decoded(file: Path, form: type[_Form], made: Callable[[_Form], _Made]) -> I
                 yield made(decoder.decode(raw))
     except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
         what = f"{file}:{number}: not a line of a recording: {error}."
-        raise RecordingError(what, mend="See spec/README.md for the form of a line.") from error
+        mend = "replay/recordings/README.md has the form of a line."
+        if not raw.endswith(b"\n"):
+            mend = "The last line is cut short: delete it, or copy or record the file again."
+        raise RecordingError(what, mend=mend) from error
     except (OSError, EOFError, cramjam.DecompressionError) as error:
         what = f"{file}:{number + 1}: cannot be read: {error}."
         raise RecordingError(what, mend="The file may be cut short; copy or record it again.") from error

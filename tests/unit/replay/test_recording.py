@@ -104,7 +104,13 @@ def test_blank_lines_and_a_missing_last_newline_are_no_fault(tmp_path: Path) -> 
 )
 def test_a_broken_line_is_refused_with_file_and_line(tmp_path: Path, broken: bytes) -> None:
     path = folder(tmp_path / "r", {"a.jsonl": LINE + broken + b"\n" + LINE})
-    with pytest.raises(RecordingError, match=r"a\.jsonl:2: not a line"):
+    with pytest.raises(RecordingError, match=r"a\.jsonl:2: not a line.* has the form of a line"):
+        lines(path)
+
+
+def test_a_last_line_that_is_cut_short_is_refused_as_such(tmp_path: Path) -> None:
+    path = folder(tmp_path / "r", {"a.jsonl": LINE + LINE + LINE[:30]})
+    with pytest.raises(RecordingError, match=r"a\.jsonl:3: not a line.* cut short: delete it"):
         lines(path)
 
 
