@@ -8,8 +8,8 @@ which flushes of different partitions arrive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import polars as pl
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from streams.content_columns import ContentColumns
     from streams.events import Campaign, Heartbeat, Product, Shop
     from streams.total_columns import TotalColumns
+
+
+ONCE_KEPT: Final = 16
+"""Most answers kept until the next change; the clock is part of most questions, and goes on without one."""
+
+_Found = TypeVar("_Found")
 
 
 class Columns(CubeStore):
@@ -50,6 +56,7 @@ class Columns(CubeStore):
         self._lagging: frozenset[tuple[int, str]] = frozenset()
         self._heard: dict[tuple[str, str], int] = {}
         self.day_values = DayValues()
+        self._once: tuple[int, dict[Hashable, Any]] = (0, {})
 
     def apply(self, flush: Flush, *, history: bool = False) -> None:
         """Take one whole flush in.
@@ -105,6 +112,18 @@ class Columns(CubeStore):
             if (partition, topic) not in self._history:
                 totals.setdefault(topic, Counter()).update(position.outcomes)
         return {topic: dict(counter) for topic, counter in totals.items()}
+
+    def once(self, question: Hashable, make: Callable[[], _Found]) -> _Found:
+        """Return what `make` gives for a question, made once while nothing changes: parts of a view ask alike."""
+        if self._once[0] != self.version:
+            self._once = (self.version, {})
+        known = self._once[1]
+        if question not in known:
+            if len(known) == ONCE_KEPT:
+                del known[next(iter(known))]
+            known[question] = make()
+        found: _Found = known[question]
+        return found
 
     def shops(self) -> list[str]:
         """Return the shops with anything counted; before the first record, those of the settings."""

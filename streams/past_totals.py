@@ -14,10 +14,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import polars as pl
-
 from streams.catalogue import METRICS
-from streams.days import parse_day
 from streams.formulas import Frame, Ratio, Total, measures_of
 from streams.measures import AddsOver
 from streams.ready_made import fed_since_ms
@@ -49,10 +46,10 @@ class Row(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A sum of a metric: its totals by day and slice, and which days its own records have."""
+    """A sum of a metric: its totals by slice and day, and which days its own records have."""
 
     formula: Total
-    totals: dict[tuple[int, str], float]
+    totals: dict[str, dict[int, float]]
     first_own: int | None
     gone: frozenset[int]
     adds_days: bool
@@ -66,7 +63,7 @@ def past_span(scope: Scope, metrics: Iterable[Metric]) -> tuple[int, int] | None
     days: set[int] = set()
     for metric in metrics:
         for part in _parts(scope, metric) or ():
-            days |= {day for day, _ in part.totals if not part.has(day)}
+            days |= {day for totals in part.totals.values() for day in totals if not part.has(day)}
     calendar = scope.calendar
     inside = [day for day in days if scope.window.holds(calendar.day_start_ms(day))]
     if not inside:
@@ -103,7 +100,7 @@ def filled_in(scope: Scope, metric: Metric, rows: Sequence[Row], own: Own) -> di
 def _sum(scope: Scope, part: _Part, row: Row, number: int, own: Own) -> tuple[int, str]:
     """Return a sum over a row, and where it is from."""
     calendar = scope.calendar
-    known = {day for day, name in part.totals if name == row.slice}
+    known = part.totals.get(row.slice)
     if not known:
         return 0, _NOT_TOLD
     # Before the first total there is no source, as before the first record.
@@ -114,11 +111,11 @@ def _sum(scope: Scope, part: _Part, row: Row, number: int, own: Own) -> tuple[in
     missing = [day for day in days if not part.has(day) and (day != begun or day in known)]
     if not missing:
         return own(part.formula, None)[number], _OWN
-    if not known.issuperset(missing):
-        return 0, _NOT_TOLD if len(missing) == len(days) and known.isdisjoint(missing) else _NO_DETAIL
+    if not known.keys() >= set(missing):
+        return 0, _NOT_TOLD if len(missing) == len(days) and known.keys().isdisjoint(missing) else _NO_DETAIL
     if len(days) > 1 and not part.adds_days:
         return 0, _NO_DETAIL
-    value = sum(part.totals[day, row.slice] for day in missing)
+    value = sum(known[day] for day in missing)
     if len(missing) < len(days):
         value += own(part.formula, None)[number]
         value -= own(part.formula, begun)[number] if begun in missing else 0
@@ -138,21 +135,14 @@ def _parts(scope: Scope, metric: Metric) -> list[_Part] | None:
     asked = {*scope.by, *(dim for dim, _ in scope.where)}
     if not sums or not asked <= _BY or any(one not in _BASES for one in sums):
         return None
-    totals = scope.columns.totals(scope.shop.shop_id).history()
-    if not totals.height:
+    if not scope.columns.totals(scope.shop.shop_id).history().height:
         return None
-    return [_part(scope, one, totals) for one in sums]
+    return [_part(scope, one) for one in sums]
 
 
-def _part(scope: Scope, formula: Total, totals: pl.DataFrame) -> _Part:
+def _part(scope: Scope, formula: Total) -> _Part:
     columns, shop_id, calendar = scope.columns, scope.shop.shop_id, scope.calendar
-    chosen = totals.filter(
-        (pl.col("metric") == _BASES[formula]) & pl.col("hour").is_null() & (pl.col("date") != "lifetime")
-    )
-    by_day = {
-        (parse_day(date), name): value
-        for date, name, value in chosen.select("date", "slice", "value").iter_rows()
-    }
+    by_day = columns.totals(shop_id).history_by_day(_BASES[formula])
     measures = list(measures_of(formula))
     since = [fed_since_ms(columns, shop_id, measure.topic) for measure in measures]
     began = max((at_ms for at_ms in since if at_ms is not None), default=None)

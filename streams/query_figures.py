@@ -43,7 +43,11 @@ def stock_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figur
             if column in {"stock_status", "hours_to_stockout"}:
                 what = f"A whole shop has no {column}."
                 raise QueryError(what, reason="needs_dimension", mend="Ask by=sku or by=product.")
-    table = stock_table(scope.columns, scope.shop, scope.columns.settings.stock, as_of_ms=scope.now_ms)
+    columns, shop, now_ms = scope.columns, scope.shop, scope.now_ms
+    # A view asks by product and by SKU, of the same table.
+    table = columns.once(
+        ("stock", shop, now_ms), lambda: stock_table(columns, shop, columns.settings.stock, as_of_ms=now_ms)
+    )
     for dim, value in scope.where:
         table = [row for row in table if (row.sku_id if dim == "sku" else row.product_id) == value]
     groups: dict[tuple[Any, ...], list[SkuStock]] = {}

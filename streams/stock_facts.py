@@ -166,7 +166,7 @@ class StockFacts:
         return pl.concat([self._lines.filter(pl.Series(~closed)), open_lines.drop("level")])
 
     def _sold_skus(self, lines: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-        """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms and price_minor of these rows of lines."""
+        """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms, price_minor of these rows of lines."""
         sold = self._lines.group_by("sku_no").agg(
             pl.col("paid_at_ms").min().alias("first_sale_ms"),
             pl.col("paid_at_ms").max().alias("last_sale_ms"),

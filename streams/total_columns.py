@@ -8,6 +8,7 @@ import polars as pl
 
 from streams.atoms import NO_SOURCE_ATOM, atom_of
 from streams.content_rows import days_of, text
+from streams.days import parse_day
 from streams.events import Benchmark, CheckoutStarted, HistoryTotal, TrafficTotal
 from streams.frames import SLOT, LatestFacts
 
@@ -95,6 +96,7 @@ class TotalColumns:
         self._history = LatestFacts(HISTORY_SCHEMA, _history_rows)
         self._benchmarks: dict[tuple[str, ...], FactRow] = {}
         self._traffic: tuple[pl.DataFrame, pl.DataFrame] | None = None
+        self._by_day: tuple[pl.DataFrame, dict[str, dict[str, dict[int, float]]]] | None = None
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -128,6 +130,22 @@ class TotalColumns:
     def history(self) -> pl.DataFrame:
         """Return `HISTORY_SCHEMA`."""
         return self._history.frame()
+
+    def history_by_day(self, metric: str) -> dict[str, dict[int, float]]:
+        """Return slice -> business day -> total of a metric, of whole days."""
+        history = self._history.frame()
+        if self._by_day is None or self._by_day[0] is not history:
+            self._by_day = (history, {})
+        known = self._by_day[1]
+        if metric not in known:
+            chosen = history.filter(
+                (pl.col("metric") == metric) & pl.col("hour").is_null() & (pl.col("date") != "lifetime")
+            )
+            found: dict[str, dict[int, float]] = {}
+            for date, name, value in chosen.select("date", "slice", "value").iter_rows():
+                found.setdefault(name, {})[parse_day(date)] = value
+            known[metric] = found
+        return known[metric]
 
     def benchmarks(self) -> list[Benchmark]:
         """Return the newest benchmark of each category, tier, group, period and metric."""
