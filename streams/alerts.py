@@ -182,15 +182,20 @@ def decode_alert(value: bytes) -> Alert:
     return msgspec.json.decode(value, type=Alert)
 
 
-_CONTROL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_CONTROL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
-def clean_name(text: str) -> str:
-    """Return foreign text fit for one line: no line breaks or direction marks, at most `MAX_NAME` characters.
+def one_line(text: str) -> str:
+    """Return text without line breaks and direction marks.
 
     A product name with a line break could forge a second alert in a message or a log.
     """
-    line = _CONTROL.sub(" ", text).strip()
+    return _CONTROL.sub(" ", text).strip()
+
+
+def clean_name(text: str) -> str:
+    """Return foreign text fit for one line, see `one_line`, of at most `MAX_NAME` characters."""
+    line = one_line(text)
     return line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…"
 
 
@@ -253,9 +258,16 @@ def stock_closing(alert: Alert) -> str:
     why = {
         Resolution.RESTOCKED: "was restocked",
         Resolution.EASED: "is selling more slowly, no longer about to run out",
-        Resolution.ENDED: "is no longer watched: its campaign has ended",
+        Resolution.ENDED: f"is no longer watched: {_why_ended(alert)}",
     }[alert.resolution or Resolution.EASED]
     return f"Resolved: {alert.name} {why}.{left}{ran_out}{foretold}"
+
+
+def _why_ended(alert: Alert) -> str:
+    end_ms = alert.horizon_end_ms
+    if alert.campaign_id and end_ms is not None and end_ms <= alert.updated_at_ms:
+        return "its campaign has ended"
+    return "its product or its stock feed is gone"
 
 
 def listed(items: Sequence[str], more: int) -> str:

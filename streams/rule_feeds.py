@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams.alerts import Alert, Resolution
+from streams.alerts import Alert, Resolution, clean_name
 from streams.days import MINUTE_MS
 from streams.goals import running_campaign
 from streams.rule import AlertRoute, Entity, Judgement, Owner, Reading, Rule, Severity
@@ -37,8 +37,8 @@ def find_lagging(context: RuleContext) -> Iterator[Reading]:
             behind_s > red_s and _told_for_ms(context, topic) >= settings.lag_red_ms - settings.lag_amber_ms
         )
         red = late or (stale and heard_ms is not None)
-        if stale and running:
-            # A-65 tells of it, and one cause is one page.
+        if stale and (running or context.is_open("A-65", topic)):
+            # A-65 tells of it, and one cause is one page, also when the campaign ends before the feed is back.
             judgement = Judgement.BETWEEN
         elif not _connected(context):
             judgement = Judgement.HELD
@@ -79,7 +79,7 @@ def find_missing(context: RuleContext) -> Iterator[Reading]:
             value=None if heard_ms is None else (context.now_ms - heard_ms) / MINUTE_MS,
             threshold=context.settings.board.stale_after_ms / MINUTE_MS,
             clearing=context.settings.board.stale_after_ms / MINUTE_MS,
-            figures={"heard_ms": heard_ms, "campaign": "" if campaign is None else campaign.name},
+            figures={"heard_ms": heard_ms, "campaign": "" if campaign is None else clean_name(campaign.name)},
         )
 
 

@@ -107,6 +107,8 @@ def find_empty(context: RuleContext) -> Iterator[Reading]:
         elif row.status is not StockStatus.OUT_OF_STOCK:
             judgement = Judgement.CLEAR
             extra["resolution"] = Resolution.RESTOCKED
+        elif row.horizon_end_ms <= context.now_ms:
+            judgement = Judgement.ENDED
         elif row.recent_buyers < settings.page_min_sales:
             judgement = Judgement.THIN
         elif row.gmv_at_risk_minor >= context.page_minimum_minor:
@@ -329,7 +331,7 @@ RULES: Final = (
         condition="stock_on_hand <= 0, and gmv_at_risk is at least stock.page_min_share of the day's goal, else of"
         " yesterday's GMV",
         minimum="stock.page_min_sales customers who bought it in stock.page_sales_window_ms before it ran out",
-        clears="in stock again",
+        clears="in stock again; at once when its campaign ends",
         unit="units",
         hold_ms=0,
         clear_ms=10 * MINUTE_MS,

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from streams.alerts import Alert, AlertRoute, AlertState, Resolution, advised, clean_name
+from streams.alerts import Alert, AlertRoute, AlertState, Resolution, advised, clean_name, one_line
 from streams.days import HOUR_MS, MINUTE_MS, BusinessCalendar, day_label
 from streams.rule import Judgement, Reading, Rule, Severity
 
@@ -214,7 +214,9 @@ def incident_of(rule: Rule, reading: Reading, context: RuleContext, alert_id: st
         as_of = f"Stock as of {context.clock.time(alert.stock_as_of_ms)}."
     else:
         as_of = context.as_of(rule.reads) if rule.reads else ""
-    return dataclasses.replace(alert, message=advised(rule.text(reading, context), alert.advice, as_of))
+    # Whatever a rule says of foreign names, it is one line.
+    text = one_line(rule.text(reading, context))
+    return dataclasses.replace(alert, message=advised(text, alert.advice, as_of))
 
 
 def _figures(reading: Reading) -> dict[str, Any]:
@@ -323,7 +325,7 @@ def _close(
     changes.pop("advice", None)
     closed = dataclasses.replace(state.incidents[incident], **changes)
     says = closing_text if rule is None or rule.closing is None else rule.closing
-    closed = dataclasses.replace(closed, message=says(closed))
+    closed = dataclasses.replace(closed, message=one_line(says(closed)))
     state.forget(incident)
     state.keep(closed)
     return closed
@@ -349,7 +351,7 @@ def _missed(state: RuleState, rule: Rule, context: RuleContext) -> list[Alert]:
             missed = dataclasses.replace(
                 opened, state=AlertState.RESOLVED, route=AlertRoute.PANEL, resolution=Resolution.MISSED
             )
-            alerts.append(dataclasses.replace(missed, message=rule.text(reading, context)))
+            alerts.append(dataclasses.replace(missed, message=one_line(rule.text(reading, context))))
             state.keep(alerts[-1])
     return alerts
 

@@ -121,7 +121,7 @@ def test_a_list_without_a_rest_has_no_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["a\nResolved: b", "a\r\nb", "a\u2028b", "a\u202eb", "a\x00b", "a\x1b[31mb"]
+    "hostile", ["a\nResolved: b", "a\r\nb", "a\u2028b", "a\u202eb", "a\u061cb", "a\x00b", "a\x1b[31mb"]
 )
 def test_a_name_cannot_break_the_line(hostile: str) -> None:
     name = clean_name(hostile)

@@ -289,7 +289,9 @@ def test_whoever_was_called_has_the_list_open_another_product_rings_only_for_twi
 def test_what_was_out_for_hours_before_it_was_worth_a_page_goes_to_the_channel() -> None:
     room = Room()
     assert room.sees(but(OUT, gmv_at_risk_minor=10, as_of_ms=NOW + HOUR_MS)) == []
-    (late,) = room.sees(but(OUT, as_of_ms=NOW + 5 * HOUR_MS), after_ms=5 * HOUR_MS)
+    (late,) = room.sees(
+        but(OUT, as_of_ms=NOW + 5 * HOUR_MS, horizon_end_ms=NOW + 9 * HOUR_MS), after_ms=5 * HOUR_MS
+    )
     assert (late.rule, late.route) == ("A-02", AlertRoute.CHANNEL)
 
 
@@ -378,13 +380,25 @@ def test_the_end_of_the_campaign_closes_what_is_open() -> None:
     over = but(PLENTY, horizon_end_ms=room.now_ms)
     (closed,) = room.sees(over)
     assert closed.resolution is Resolution.ENDED
+    assert "its campaign has ended" in closed.message
 
 
-def test_a_sku_whose_product_is_deleted_closes() -> None:
+def test_a_stock_out_closes_with_its_campaign_and_stays_closed_while_it_is_out() -> None:
+    room = Room()
+    (opened,) = room.sees(OUT)
+    over = but(OUT, horizon_end_ms=room.now_ms + HOUR_MS)
+    (closed,) = room.sees(over, after_ms=HOUR_MS)
+    assert (opened.rule, closed.alert_id, closed.resolution) == ("A-02", opened.alert_id, Resolution.ENDED)
+    assert "its campaign has ended" in closed.message
+    assert room.sees(over, after_ms=HOUR_MS) == []
+
+
+def test_a_sku_whose_product_is_deleted_closes_and_says_so() -> None:
     room = Room()
     opened = room.paged()
     (closed,) = room.sees()
     assert (closed.alert_id, closed.resolution) == (opened.alert_id, Resolution.ENDED)
+    assert "its product or its stock feed is gone" in closed.message
 
 
 def test_an_id_is_shop_campaign_rule_sku_and_the_shops_day() -> None:

@@ -109,6 +109,21 @@ def test_an_incident_carries_what_its_rule_and_its_reading_say() -> None:
     assert alert.message == "Product e1 is at 71.5. Do: do it. As of 20:01."
 
 
+def test_no_foreign_text_that_a_rule_repeats_can_break_the_line_of_its_message() -> None:
+    room = Room(
+        text=lambda found, _: f"{found.entity.name} ran dry.",
+        closing=lambda alert: f"{alert.figures['campaign']} goes on.",
+        hold_ms=0,
+        clear_ms=0,
+    )
+    hostile = "Sale\r\nResolved: all is well\u2028\u202e"
+    found = Reading(Entity("product", "e1", hostile), FIRES, figures={"campaign": hostile})
+    (opened,) = room.sees(found)
+    assert opened.message == "Sale Resolved: all is well ran dry. Do: do it. As of 20:00."
+    (closed,) = room.sees(dataclasses.replace(found, judgement=CLEAR), after_ms=1)
+    assert closed.message == "Sale Resolved: all is well goes on."
+
+
 def test_a_rule_without_a_hold_opens_and_closes_at_once() -> None:
     room = Room(hold_ms=0, clear_ms=0)
     (opened,) = room.sees(FIRES)
