@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from streams.views import VIEWS
-from tests.features import product_guide
+from tests.features import campaign_dashboard, product_guide
 from tests.features.feature import FEATURES, Feature
 from tests.features.world import World, nulled
 from tools.generate_traceability import LIST, documents, features, unanswered
 
 ROOT = Path(__file__).resolve().parents[2]
-BRIEFS = (product_guide,)
+BRIEFS = (product_guide, campaign_dashboard)
 """Modules that register features."""
 
 pytestmark = pytest.mark.timeout(120)

@@ -23,6 +23,7 @@ from streams.export import chunks
 from streams.export_views import answer_export, read_export
 from streams.metric import Metric
 from streams.query import parse_request, run
+from streams.rule import Judgement
 from streams.rule_context import RuleContext
 from streams.rulebook import rule_of
 from streams.settings import Settings
@@ -114,7 +115,7 @@ class World:
                 "judgement": found.judgement.value,
                 "value": found.value,
                 "threshold": found.threshold,
-                "says": record.text(found, context) if found.value is not None else "",
+                "says": record.text(found, context) if found.judgement is Judgement.FIRES else "",
                 "advice": record.advice,
                 "route": (found.route or record.route).value,
             }
