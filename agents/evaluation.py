@@ -10,7 +10,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from streams.days import MINUTE_MS
 from streams.digest import digest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from streams.alerts import Alert
     from streams.board import Board
     from streams.goals import GoalProgress
+    from streams.rule import Rule
     from streams.stock import SkuStock
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ cold caches does, is not paid off: a replay's hours would pass unseen. Looks at 
 count for nothing, nor does the wait for a sink that is away: what it has not taken must not come minutes late."""
 
 _ETA_STEP_MS: Final = 5 * MINUTE_MS
+
+_Row = TypeVar("_Row")
 
 
 class Sink(Protocol):
@@ -73,7 +77,8 @@ class Evaluator:
     Attributes:
         state: what the rules remember; None before the first evaluation and without the lease.
         ended_ms: wall time at which a look at the clock last ended without a fault, whether or not an evaluation was
-            due: a replay whose clock stands has nothing to evaluate, and is well. None before the first.
+            due: a replay whose clock stands has nothing to evaluate, and is well. None before the first. A rule that
+            breaks is a fault until it is evaluated whole: what watches this time pages, while the other rules go on.
     """
 
     def __init__(
@@ -94,17 +99,19 @@ class Evaluator:
         self._heads: dict[str, int] = {}
         self._memo: Memo = {}
         self._unpublished: list[Alert] = []
+        self._broken: dict[tuple[str, str], str] = {}
         self._published_stock: dict[tuple[str, str], tuple[object, ...]] = {}
         self._published_goals: dict[tuple[str, str], tuple[object, ...]] = {}
 
     async def run(self) -> None:
-        """Evaluate until cancelled; an unavailable sink is tried again, any other fault ends the board."""
+        """Evaluate until cancelled; an unavailable sink is tried again."""
         before_s = 0.0
         while True:
             began, pause_s = time.perf_counter(), LEAST_PAUSE_S
             try:
                 evaluated = await self.step()
-                self.ended_ms = int(time.time() * 1000)
+                if not self._broken:
+                    self.ended_ms = int(time.time() * 1000)
             except UnavailableError as error:
                 logger.warning("Evaluation could not be published, will try again: %s", error)
             else:
@@ -120,7 +127,7 @@ class Evaluator:
         if board.ready() is not None:
             return False
         if not self._may():
-            self.state, self._unpublished = None, []
+            self.state, self._unpublished, self._broken = None, [], {}
             return False
         if self._unpublished:
             await self._publish_alerts()
@@ -146,11 +153,30 @@ class Evaluator:
         context = RuleContext(
             self._board.columns, shop, settings, now_ms, state.incidents, at_head, self._memo
         )
-        await self._publish_goals(context.goals)
-        self._unpublished += evaluate(state, rules_of(settings), context)
-        self._unpublished += digest(state, context)
+        was_broken = {key: self._broken.pop(key) for key in list(self._broken) if key[0] == shop.shop_id}
+
+        def broke(what: str, error: Exception) -> None:
+            key, said = (shop.shop_id, what), repr(error)
+            self._broken[key] = said
+            if was_broken.get(key) != said:
+                logger.error("%s of shop %s cannot be evaluated.", what, shop.shop_id, exc_info=error)
+
+        def rule_broke(rule: Rule, error: Exception) -> None:
+            broke(f"Rule {rule.number}", error)
+
+        def tried(what: str, ask: Callable[[], Sequence[_Row]]) -> Sequence[_Row]:
+            # One record that breaks one answer must not silence all the others.
+            try:
+                return ask()
+            except Exception as error:
+                broke(what, error)
+                return ()
+
+        await self._publish_goals(tried("Goal progress", lambda: context.goals))
+        self._unpublished += evaluate(state, rules_of(settings), context, broke=rule_broke)
+        self._unpublished += tried("The digest", partial(digest, state, context))
         await self._publish_alerts()
-        await self._publish_stock(context.stock)
+        await self._publish_stock(tried("Stock", lambda: context.stock))
 
     def _at_head(self, shop_id: str, now_ms: int) -> bool:
         """Return False while the order feed lies behind and moves: what it says is about a time that is over.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,7 +149,13 @@ class RuleState:
             del self.traces[incident]
 
 
-def evaluate(state: RuleState, rules: Sequence[Rule], context: RuleContext) -> list[Alert]:
+def evaluate(
+    state: RuleState,
+    rules: Sequence[Rule],
+    context: RuleContext,
+    *,
+    broke: Callable[[Rule, Exception], None] | None = None,
+) -> list[Alert]:
     """Return the alerts that opened or closed now, in the order of the rules; `state` takes them in.
 
     Args:
@@ -157,6 +163,8 @@ def evaluate(state: RuleState, rules: Sequence[Rule], context: RuleContext) -> l
         rules: of the rulebook; what is open of a rule that is not among them is closed as ended.
         context: of one shop. Its `incidents` are those of `state`, and its `now_ms` is never before that of the last
             call.
+        broke: told of a rule that raises, whose other entities wait for the next call; the rules after it are looked
+            at. Without it the error is the caller's.
     """
     shop_id = context.shop.shop_id
     run = {rule.number for rule in rules}
@@ -166,7 +174,14 @@ def evaluate(state: RuleState, rules: Sequence[Rule], context: RuleContext) -> l
         if incident[1] not in run
     ]
     for rule in rules:
-        alerts += _look(state, rule, context)
+        try:
+            # One by one: the state holds an alert as said, so it must not get lost with what breaks after it.
+            for alert in _look(state, rule, context):
+                alerts.append(alert)  # noqa: PERF402 - extend would do the same, and hide that this matters
+        except Exception as error:
+            if broke is None:
+                raise
+            broke(rule, error)
     return alerts
 
 
@@ -228,21 +243,20 @@ def _figures(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _look(state: RuleState, rule: Rule, context: RuleContext) -> list[Alert]:
+def _look(state: RuleState, rule: Rule, context: RuleContext) -> Iterator[Alert]:
     shop_id = context.shop.shop_id
     if context.holds(rule.reads):
         # What was about to open or close may look different when the feed is back.
         state.forget_holds(shop_id, rule.number)
-        return []
-    alerts = _missed(state, rule, context)
+        return
+    yield from _missed(state, rule, context)
     found = set()
     for reading in rule.find(context):
         found.add(reading.entity.id)
-        alerts += _judge(state, rule, reading, context)
+        yield from _judge(state, rule, reading, context)
     for incident in state.open_of(shop_id):
         if incident[1] == rule.number and incident[2] not in found:
-            alerts.append(_close(state, incident, None, context, rule))
-    return alerts
+            yield _close(state, incident, None, context, rule)
 
 
 def _judge(state: RuleState, rule: Rule, reading: Reading, context: RuleContext) -> list[Alert]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
@@ -12,8 +13,11 @@ from streams.alerts import Alert, AlertRoute, AlertState
 from streams.columns import Columns
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.errors import UnavailableError
-from streams.events import Fact
+from streams.events import Fact, Shop
 from streams.goals import GoalProgress
+from streams.rule import Reading, Rule
+from streams.rule_context import RuleContext
+from streams.rulebook import rules_of
 from streams.settings import Settings
 from streams.stock import SkuStock, StockStatus
 from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, settings, stock
@@ -320,6 +324,64 @@ async def test_looks_at_which_nothing_is_due_do_not_shorten_the_pause_of_those_t
     with pytest.raises(asyncio.CancelledError):
         await Evaluator(board, Kept(), sleep=sleep).run()
     assert pauses == [0.5, 0.5, 12.0, 0.5, 12.0]
+
+
+async def test_a_rule_that_breaks_is_told_once_and_silences_no_other_until_it_is_whole(
+    board: FakeBoard, sink: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(_: RuleContext) -> Iterable[Reading]:
+        raise KeyError("one bad record")
+
+    def rules(*, broken: bool) -> Callable[[Settings], tuple[Rule, ...]]:
+        first, *others = rules_of(board.settings)
+        first = dataclasses.replace(first, number="A-98", find=breaks if broken else lambda _: ())
+        return lambda _: (first, *rules_of(board.settings), *others)
+
+    async def look() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await evaluator.run()
+
+    async def sleep(_: float) -> None:
+        board.clock_ms += MINUTE_MS
+        board.take(heartbeat(["orders", "stock"], board.clock_ms))
+        raise asyncio.CancelledError
+
+    evaluator = Evaluator(board, sink, sleep=sleep)
+    monkeypatch.setattr("agents.evaluation.rules_of", rules(broken=True))
+    await look()
+    await look()
+    assert [alert.rule for alert in sink.said] == ["A-01"]
+    assert sink.stocks
+    assert evaluator.ended_ms is None, "what watches it pages"
+    (record,) = caplog.records
+    assert record.getMessage() == "Rule A-98 of shop s1 cannot be evaluated."
+    monkeypatch.setattr("agents.evaluation.rules_of", rules(broken=False))
+    await look()
+    assert evaluator.ended_ms is not None
+
+
+async def test_stock_that_cannot_be_projected_leaves_the_rules_on_feeds(
+    board: FakeBoard, sink: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> list[SkuStock]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("streams.rule_context.stock_table", breaks)
+    cut_off = Shop(
+        event_id="profile",
+        event_type="shop",
+        shop_id=SHOP,
+        occurred_at_ms=NOW,
+        currency="USD",
+        timezone="UTC",
+        version=1,
+        connected=False,
+    )
+    board.take(cut_off)
+    assert await Evaluator(board, sink).step()
+    assert [alert.rule for alert in sink.said] == ["A-66"]
+    assert sink.goal_rows
+    assert sink.stocks == []
 
 
 async def test_shops_are_evaluated_under_their_own_id(board: FakeBoard, sink: Kept) -> None:
