@@ -158,6 +158,9 @@ class Worker:
     async def _watch_app(self) -> None:
         await self.app.wait_until_stopped()
         reason = self.app.crash_reason
+        if isinstance(reason, WarRoomError):
+            self.fail(reason)
+            return
         what = f"The consumer ended: {reason!r}."
         self.fail(UnavailableError(what, mend="Start the worker again."))
 

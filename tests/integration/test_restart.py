@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -140,6 +141,51 @@ async def test_a_source_topic_that_was_made_anew_under_old_state_is_refused(
         assert "was deleted or cut" in worker.log.read_text()
     finally:
         await worker.stop()
+
+
+async def test_a_source_topic_that_is_made_anew_while_it_is_read_ends_the_worker_with_4(
+    world_settings: Settings, tmp_path: Path
+) -> None:
+    settings = world.with_kafka(world_settings, partitions=1)
+    await topics.ensure(settings)
+    sent = list(world.records(400, seed=11))
+    worker = WorkerProcess(settings, tmp_path, "worker").start()
+    try:
+        await world.send(settings, sent)
+        assert (await world.settled(settings, len(sent), within_s=30)).read == len(sent)
+        await world.recreate(settings, "impressions")
+        await world.send(settings, [record for record in sent[:20] if record.topic == "impressions"])
+        assert await worker.ended(60) == 4, worker.log.read_text()
+    finally:
+        await worker.stop()
+
+
+async def test_records_that_a_cancelled_call_took_count_although_none_comes_after_them(
+    world_settings: Settings,
+) -> None:
+    settings = world.with_kafka(world_settings, partitions=1)
+    await topics.ensure(settings)
+    sent = list(world.records(600, seed=12))
+    worker = Worker(settings, end=lambda _code: None)
+    await worker.start()
+    try:
+        await world.send(settings, sent[:300])
+        assert (await world.settled(settings, 300, within_s=30)).read == 300
+        stolen = await asyncio.gather(world.send(settings, sent[300:]), *(steal(worker) for _ in range(6)))
+        assert sum(stolen[1:]) > 0
+        merged = await world.settled(settings, len(sent), within_s=30)
+    finally:
+        await worker.stop()
+    assert merged.read == len(sent)
+    assert world.differences(merged, world.expected(settings, sent))["examples"] == []
+
+
+async def steal(worker: Worker) -> int:
+    """Take what comes next and give it to nobody, as a call does whose caller is gone; return the records."""
+    thread = cast("Any", worker.app.consumer)._thread
+    consumer = thread._ensure_consumer()
+    taken = await thread.call_thread(thread._fetch_records, consumer, consumer.assignment(), timeout=3.0)
+    return sum(len(chunk.records) for chunks in taken.values() for chunk in chunks)
 
 
 async def test_state_of_a_cube_that_was_defined_otherwise_is_refused_with_the_remedy(
