@@ -324,7 +324,10 @@ function unnamed({ message, name }) {
   return rest.charAt(0).toUpperCase() + rest.slice(1);
 }
 
+// Of stock alone: a violation that is over was not restocked.
+const STOCK_RULES = new Set(["A-01", "A-02"]);
 const CLOSED = { restocked: "restocked", eased: "selling more slowly", ended: "campaign over" };
+const closed = (row) => (STOCK_RULES.has(row.rule) && CLOSED[row.resolution]) || "resolved";
 
 function page(row, overview, formats) {
   const node = element("article", "page");
@@ -347,7 +350,7 @@ function page(row, overview, formats) {
   part("paged ", when(row.at_ms), "page-at", row.at_ms);
   if (row.predicted_at_ms !== null) part("predicted ", `~${when(row.predicted_at_ms)}`, "page-predicted", row.predicted_at_ms);
   if (row.real_at_ms !== null) part("real ", `${when(row.real_at_ms)}${row.inside ? " ✓" : ""}`, "page-real", row.real_at_ms);
-  if (row.state === "resolved") part("", CLOSED[row.resolution] ?? "resolved", "page-resolved", row.resolved_at_ms);
+  if (row.state === "resolved") part("", closed(row), "page-resolved", row.resolved_at_ms);
   if (row.ack) part("", `${row.ack.by} has it`, "page-ack", row.ack.at_ms);
   if (row.muted) line.append(element("span", "", "muted"));
   if (row.may_ack) line.append(ackButton(row));
