@@ -142,7 +142,8 @@ class Evaluator:
             self.state = RuleState.restored(
                 board.alerts(), digest_every_ms=board.settings.stock.digest_every_ms
             )
-        for shop_id in board.columns.shops():
+        # A shop that never sent anything has a feed that is missing, too.
+        for shop_id in sorted({*board.columns.shops(), *board.settings.shops}):
             shop = board.settings.shops.get(shop_id) or ShopSettings(shop_id)
             await self._evaluate_shop(self.state, shop, now_ms)
         return True

@@ -389,6 +389,21 @@ async def test_shops_are_evaluated_under_their_own_id(board: FakeBoard, sink: Ke
     assert {row.shop_id for row in sink.stocks} == {SHOP}
 
 
+async def test_a_shop_of_the_settings_that_never_sent_anything_is_told_of_beside_one_that_sends(
+    board: FakeBoard, sink: Kept
+) -> None:
+    board.settings = settings()
+    board.settings.shops["s2"] = dataclasses.replace(
+        board.settings.shops[SHOP], shop_id="s2", required_topics=("orders",)
+    )
+    evaluator = Evaluator(board, sink)
+    await evaluator.step()
+    await on(evaluator, board, MINUTE_MS)
+    alert = next(alert for alert in sink.said if alert.shop_id == "s2")
+    assert (alert.rule, alert.entity_id, alert.route) == ("A-64", "orders", AlertRoute.CHANNEL)
+    assert "has never sent anything" in alert.message
+
+
 async def test_a_shop_without_a_stock_feed_has_progress_but_no_projections(sink: Kept) -> None:
     board = FakeBoard([event for event in DAY if event.event_type in ("order_paid", "campaign")])
     assert await Evaluator(board, sink).step()
