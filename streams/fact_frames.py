@@ -95,7 +95,14 @@ def _order_lines(scope: Scope) -> pl.DataFrame:
         last = calendar.day_of(window.to_ms - 1)
         wanted = {day for day in wanted if day <= last}
     few = len(wanted) <= KEPT_DAYS and len(wanted) < len(days)
-    return with_variants(scope, columns.order_lines(shop_id, wanted if few else None))
+    if not scope.by_variant:
+        return columns.order_lines(shop_id, wanted if few else None)
+
+    def labelled() -> pl.DataFrame:
+        lines = columns.order_lines(shop_id, wanted if few else None)
+        return with_variants(scope, lines.filter(pl.col("day").is_in(sorted(wanted))))
+
+    return columns.once(("variants", shop_id, frozenset(wanted)), labelled)
 
 
 FRAMES: Final[dict[Frame, FactFrame]] = {

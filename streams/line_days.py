@@ -66,12 +66,17 @@ def in_span(
         cut.add(first)
     if calendar.day_start_ms(last + 1) - 1 != to_ms:
         cut.add(last)
-    found = by_day(columns, shop, name, set(range(first, last + 1)) - cut, reduce)
+    rest = []
     for day in sorted(cut):
-        lines = columns.order_lines(shop.shop_id, (day,)).filter(pl.col("paid_at_ms").is_between(*span_ms))
-        if lines.height:
-            found.append(reduce(lines))
-    return found
+        lines = columns.order_lines(shop.shop_id, (day,))
+        paid = lines.get_column("paid_at_ms")
+        inside = paid.is_between(*span_ms)
+        if inside.all():
+            # Of today everything is inside as a rule: all who ask share one count of it.
+            cut.discard(day)
+        elif inside.any():
+            rest.append(reduce(lines.filter(inside)))
+    return by_day(columns, shop, name, set(range(first, last + 1)) - cut, reduce) + rest
 
 
 def sales_by_quarter(columns: Columns, shop: ShopSettings, span_ms: tuple[int, int]) -> pl.DataFrame:

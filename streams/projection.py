@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 from scipy.special import betaincinv, gammaincinv
 
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
@@ -224,7 +225,7 @@ def _speed(
 def _lines_per_order(data: ProjectionInput) -> float:
     """Return how many lines come at one instant: a large order of many lines is one customer's mood."""
     recent = data.sale_at_ms[data.sale_at_ms > data.sales_until_ms - _LOOKBACK_HALF_LIVES * SHOP_HALF_LIFE_MS]
-    return len(recent) / max(len(np.unique(recent)), 1) if len(recent) else 1.0
+    return len(recent) / max(pl.Series(recent).n_unique(), 1) if len(recent) else 1.0
 
 
 def _agreement(found: Floats, expected: Floats, spread: Floats) -> Floats:

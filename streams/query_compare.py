@@ -62,7 +62,7 @@ def clock_of(columns: Columns, shop: ShopSettings, *, now_ms: int, as_of_ms: int
         now_ms=now_ms,
         as_of_ms=as_of_ms,
         campaigns=columns.campaigns(shop_id),
-        streams=streams_of(columns, shop_id),
+        streams=columns.once(("streams", shop_id), lambda: streams_of(columns, shop_id)),
         week_start=first_weekday(columns, shop),
     )
 

@@ -11,7 +11,7 @@ from streams.errors import QueryError
 from streams.formulas import MEASURES
 from streams.grid import GRAINS
 from streams.money import major
-from streams.query_facts import fact_values
+from streams.query_days import fact_values
 from streams.query_figures import Figures, figure_frame
 from streams.query_traffic import traffic_values
 from streams.scope import SLICES_OF_FORMATS, Scope

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
-from streams.line_days import by_day
+from streams.line_days import by_day, in_span
 from streams.metrics_sales import gmv_minor
 from streams.names import sku_name
 from streams.projection import ProjectionInput, lookback_ms
@@ -68,18 +68,15 @@ class StockFacts:
         start_ms = as_of_ms - lookback_ms(settings)
         # A line without units moves no stock, and a price per unit of nothing is no number.
         moves = pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
-        lines = columns.order_lines(shop.shop_id)
-        moved = lines.select(moves).to_series()
         # Weeks of lines: SKUs are joined by their number, and told by name once each.
-        self._lines = lines.select(
-            "customer_no",
-            "sku_no",
-            "paid_at_ms",
-            "created_at_ms",
-            "quantity",
-            gmv_minor(shop).alias("gmv_minor"),
-        ).filter(moved)
-        self._sold = self._sold_skus(lines, moved.arg_true())
+        self._lines = (
+            columns.order_lines(shop.shop_id)
+            .lazy()
+            .filter(moves)
+            .select("customer_no", "sku_no", "paid_at_ms", "created_at_ms", "quantity")
+            .collect()
+        )
+        self._sold = self._sold_skus(start_ms)
         history = columns.stock_history(shop.shop_id)
         self._first_records = history.group_by("sku_id").agg(
             pl.col("occurred_at_ms").min().alias("first_record_ms")
@@ -165,22 +162,35 @@ class StockFacts:
         )
         return pl.concat([self._lines.filter(pl.Series(~closed)), open_lines.drop("level")])
 
-    def _sold_skus(self, lines: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-        """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms, price_minor of these rows of lines."""
-        sold = self._lines.group_by("sku_no").agg(
-            pl.col("paid_at_ms").min().alias("first_sale_ms"),
-            pl.col("paid_at_ms").max().alias("last_sale_ms"),
+    def _sold_skus(self, start_ms: int) -> pl.DataFrame:
+        """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms, price_minor of what was sold since."""
+        shop = self.shop
+
+        def reduce(lines: pl.DataFrame) -> pl.DataFrame:
+            latest = pl.col("paid_at_ms").arg_max()
+            return (
+                lines.filter(pl.col("quantity") > 0)
+                .group_by("sku_no")
+                .agg(
+                    pl.col("sku_id").first(),
+                    pl.col("product_id").get(latest).alias("sold_product_id"),
+                    pl.col("paid_at_ms").min().alias("first_sale_ms"),
+                    pl.col("paid_at_ms").max().alias("last_sale_ms"),
+                    gmv_minor(shop).sum().alias("gmv_minor"),
+                    pl.col("quantity").sum(),
+                )
+            )
+
+        parts = in_span(self._columns, shop, "skus", (start_ms + 1, self.as_of_ms), reduce)
+        days = pl.concat([reduce(self._columns.order_lines(shop.shop_id, ())), *parts])
+        latest = pl.col("last_sale_ms").arg_max()
+        return days.group_by("sku_no").agg(
+            pl.col("sku_id").first(),
+            pl.col("sold_product_id").get(latest),
+            pl.col("first_sale_ms").min(),
+            pl.col("last_sale_ms").max(),
             (pl.col("gmv_minor").sum() / pl.col("quantity").sum()).alias("price_minor"),
         )
-        last_ms = np.zeros(int(sold.get_column("sku_no").max() or 0) + 1, dtype=np.int64)  # type: ignore[arg-type] # integers
-        last_ms[sold.get_column("sku_no").to_numpy()] = sold.get_column("last_sale_ms").to_numpy()
-        newest = (
-            self._lines.get_column("paid_at_ms").to_numpy()
-            == last_ms[self._lines.get_column("sku_no").to_numpy()]
-        )
-        names = lines.select("sku_no", "sku_id", pl.col("product_id").alias("sold_product_id"))
-        named = names[rows.filter(pl.Series(newest))]
-        return sold.join(named.unique("sku_no", keep="last", maintain_order=True), on="sku_no")
 
     def _by_number(self, figures: pl.DataFrame, name: str, missing: int) -> NDArray[np.int64]:
         """Return a figure of SKUs, told by `sku_id`, by their number."""
