@@ -50,6 +50,15 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+_KEPT: Final = {
+    Role.SOURCE: "`fold.hot_days` and a day; in a replay for ever",
+    Role.STATE: "30 days",
+    Role.OUTPUT: "30 days",
+    Role.CLOCK: "for ever",
+}
+"""As `agents.topics` sets it up, of topics that are not compacted."""
+
+
 def topics_table() -> str:
     """Return all topics with what travels on them, their key, cleaning and partitions."""
     lines = [
@@ -59,7 +68,7 @@ def topics_table() -> str:
     for topic in TOPICS.values():
         holds = ", ".join(f"`{name}`" for name in topic.event_types) or _ROLES[topic.role]
         partitions = "`kafka.partitions`" if topic.co_partitioned else "1"
-        kept = "the latest of each key" if topic.compacted else "for the broker's retention"
+        kept = "the latest of each key" if topic.compacted else _KEPT[topic.role]
         lines.append(f"| `{topic.name}` | {holds} | {_cell(_key(topic))} | {partitions} | {kept} |")
     return "\n".join(lines)
 
