@@ -35,6 +35,12 @@ REST_MS: Final = 500
 
 SEVERITIES: Final = {Severity.PAGE: "critical", Severity.WARNING: "warning", Severity.NOTE: "info"}
 
+ACKNOWLEDGE: Final = (
+    "On the war room's board, or with `warroom alerts ack`. An acknowledgement given here alone is not seen there, and"
+    " the page goes on to the next person."
+)
+"""Said in every event: nothing comes back from PagerDuty, which whoever is called must know."""
+
 ACTIONS: Final = {
     IncidentState.OPEN: "trigger",
     IncidentState.NOTICE: "trigger",
@@ -112,6 +118,7 @@ def _payload(telling: Telling) -> dict[str, Any]:
             "campaign": first.campaign_id,
             "owner": first.owner.value,
             "advice": first.advice,
+            "acknowledge": ACKNOWLEDGE,
             "alerts": len(telling.alerts),
             "money": major(money, first.currency),
             "currency": first.currency,

@@ -100,6 +100,7 @@ def test_a_page_triggers_under_its_own_key_with_what_an_on_call_needs() -> None:
     details = payload["custom_details"]
     assert (details["money"], details["currency"], details["figures"]) == (4100.5, "USD", {"to_add": 162})
     assert (details["advice"], details["owner"], details["alerts"]) == ("add stock", "ads", 1)
+    assert "acknowledgement given here alone is not seen" in details["acknowledge"]
     assert [link["href"] for link in found["links"]] == [
         "https://docs.example/RUNBOOK.md#stock",
         "https://board.example",
