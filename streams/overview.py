@@ -91,7 +91,7 @@ class GoalBar:
         pace: of the campaign, progress / what was due by now, 1 is on pace; None while nothing is due.
         due_by: what that follows, in words: the plan, a day, earlier days, an even pace.
         projected, projected_low, projected_high: the campaign's end value with its 80 % interval.
-        needed_per_hour: until the campaign's end, to reach its goal; 0 when it is reached.
+        needed_per_hour: until the campaign's end, to reach its goal; 0 when it is reached, None in its last minutes.
     """
 
     unit: str

@@ -154,7 +154,7 @@ def check_process(
     if routes:
         findings.append(ok("routes", "pages leave this board"))
     else:
-        mend = "Name a receiver in the section [notify]; docs/ALERTS.md has them."
+        mend = "Name a receiver in the section [notify]; docs/DELIVERY.md has them."
         findings.append(bad("routes", "no receiver is configured: pages stay in the log", mend))
     return findings
 
