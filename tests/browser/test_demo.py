@@ -146,12 +146,6 @@ def test_the_page_stands_in_the_log_with_its_predicted_and_then_its_real_time(ge
     assert "Would have been paged" in generated.wall.texts["pages-title"]
 
 
-def test_only_stock_is_said_to_be_restocked_or_to_sell_more_slowly(generated: Day) -> None:
-    pages = generated.wall.seen["pages"].items()
-    others = {look["closed"] for name, looks in pages if name[:4] not in ("A-01", "A-02") for look in looks}
-    assert others == {None, "resolved"}
-
-
 def test_the_feed_is_seen_to_be_lost_and_to_come_back(generated: Day) -> None:
     feeds = generated.wall.seen["feeds"]
     assert {"lost", "back"} <= set(feeds["clicks"])

@@ -34,8 +34,6 @@ WATCH: Final = """
     for (const node of all(".page")) {
       const page = { state: node.dataset.state, clock, title: text(node.querySelector(".title")) };
       for (const name of ["page-at", "page-predicted", "page-real"]) page[name] = value(node, name);
-      const closed = node.querySelector('[data-slot="page-resolved"]');
-      page.closed = closed ? text(closed) : null;
       (seen.pages[`${node.dataset.rule} ${page.title}`] ??= []).push(page);
     }
     for (const node of all('[data-slot="judge"]')) seen.judged[text(node)] ??= clock;
