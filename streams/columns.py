@@ -204,6 +204,12 @@ class Columns(CubeStore):
         """
         return self._facts_of(shop_id).order_lines(days)
 
+    def order_sums(
+        self, shop_id: str, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> list[pl.DataFrame]:
+        """Return what `reduce` makes of a day's order lines, in pieces of whole orders that add up."""
+        return self._facts_of(shop_id).order_sums(name, day, reduce)
+
     def order_days(self, shop_id: str) -> dict[int, int]:
         """Return each business day with order lines -> a number that changes when any of its lines do."""
         return self._facts_of(shop_id).order_days()
@@ -211,6 +217,10 @@ class Columns(CubeStore):
     def refunds(self, shop_id: str) -> pl.DataFrame:
         """Return one row per refunded line, with the attribution of the order's line: `REFUND_SCHEMA`."""
         return self._facts_of(shop_id).refunds()
+
+    def refund_records(self, shop_id: str) -> pl.DataFrame:
+        """Return one row per refunded line as its own record says: `REFUND_SCHEMA`."""
+        return self._facts_of(shop_id).refund_records()
 
     def order_status(self, shop_id: str) -> pl.DataFrame:
         """Return one row per state that an order has reached: `STATUS_SCHEMA`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, Final, cast
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,9 @@ from streams.frames import SLOT, LatestFacts
 from streams.spreading import spread
 from streams.state import FactRow
 from streams.total_columns import TotalColumns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _TEXT: Final = pl.String()
 _INT: Final = pl.Int64()
@@ -153,6 +156,7 @@ class FactColumns:
         self._skus: dict[str, int] = {}
         self._references: dict[str, dict[tuple[str, ...], FactRow]] = {}
         self._attributed: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None = None
+        self._refunded: tuple[pl.DataFrame, NDArray[np.int64]] | None = None
         self._levels: tuple[pl.DataFrame, pl.DataFrame] | None = None
 
     def put(self, row: FactRow) -> None:
@@ -192,6 +196,12 @@ class FactColumns:
         """Return `ORDER_LINE_SCHEMA`, one row per line of each order; of some business days or of all."""
         return self._orders.frame() if days is None else self._orders.of_days(days)
 
+    def order_sums(
+        self, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> list[pl.DataFrame]:
+        """Return what `reduce` makes of a day's order lines, in pieces of whole orders: `LatestFacts.sums_of_day`."""
+        return self._orders.sums_of_day(name, day, reduce)
+
     def order_days(self) -> dict[int, int]:
         """Return business day -> the change that touched its order lines last."""
         self._orders.frame()
@@ -207,7 +217,7 @@ class FactColumns:
         if self._attributed is None or self._attributed[0] is not refunds or self._attributed[1] is not lines:
             # Orders are told by their number: a million ids as text take five times as long.
             wanted = np.zeros(len(self._orders), dtype=np.bool_)
-            wanted[self._orders.slots(refunds.get_column("order_id"))] = True
+            wanted[self._refunded_slots(refunds)] = True
             sources = (
                 lines.select("order_id", "line_id", *LINE_ATTRIBUTION)
                 .filter(pl.Series(wanted[lines.get_column(SLOT).to_numpy()]))
@@ -218,6 +228,20 @@ class FactColumns:
             )
             self._attributed = (refunds, lines, joined)
         return self._attributed[2]
+
+    def refund_records(self) -> pl.DataFrame:
+        """Return `REFUND_SCHEMA`, without what the refunded line says."""
+        return self._refunds.frame()
+
+    def _refunded_slots(self, refunds: pl.DataFrame) -> NDArray[np.int64]:
+        if self._refunded is None or self._refunded[0] is not refunds:
+            orders = refunds.get_column("order_id").unique()
+            slots = self._orders.slots(orders.to_list())
+            if len(slots) < len(orders):
+                # A refund came before its order: that is looked for again.
+                return slots
+            self._refunded = (refunds, slots)
+        return self._refunded[1]
 
     def stock_history(self) -> pl.DataFrame:
         """Return `STOCK_SCHEMA`, one row per SKU, warehouse and kept quarter hour."""

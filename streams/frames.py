@@ -28,6 +28,9 @@ PENDING_ROWS: Final = 50_000
 KEPT_DAYS: Final = 3
 """Days of which a chunk keeps its rows apart: today and those that a question goes back to again and again."""
 
+KEPT_REDUCTIONS: Final = 32
+"""What was made of a chunk's rows; a few thousand rows each at most."""
+
 Extract = Callable[[list[int], list[FactRow]], pl.DataFrame]
 """Turn slots and their facts into rows of a fixed schema, `slot` included; a fact may give several rows."""
 
@@ -41,13 +44,20 @@ class _Chunk:
         self.rows = rows
         self._days: frozenset[int] | None = None
         self._parts: dict[int, pl.DataFrame] = {}
-        self._reduced: dict[str, pl.DataFrame] = {}
+        self._reduced: dict[tuple[Hashable, int | None], pl.DataFrame] = {}
 
-    def reduced(self, name: str, reduce: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-        """Return what a reduction leaves of the rows."""
-        found = self._reduced.get(name)
+    def reduced(
+        self, name: Hashable, reduce: Callable[[pl.DataFrame], pl.DataFrame], day: int | None = None
+    ) -> pl.DataFrame | None:
+        """Return what a reduction makes of the rows, or of those of a day; None where it has none."""
+        found = self._reduced.get((name, day))
         if found is None:
-            found = self._reduced[name] = reduce(self.rows)
+            rows = self.rows if day is None else self.of(day)
+            if rows is None:
+                return None
+            if len(self._reduced) == KEPT_REDUCTIONS:
+                del self._reduced[next(iter(self._reduced))]
+            found = self._reduced[name, day] = reduce(rows)
         return found
 
     def of(self, day: int) -> pl.DataFrame | None:
@@ -147,8 +157,21 @@ class LatestFacts:
             reduce: keeps some rows, and the same ones whether it is given all rows or what it left of parts of them.
         """
         frame = self.frame()
-        parts = [chunk.reduced(name, reduce) for chunk in self._chunks]
+        parts = [part for chunk in self._chunks if (part := chunk.reduced(name, reduce)) is not None]
         return reduce(pl.concat(parts)) if parts else reduce(frame)
+
+    def sums_of_day(
+        self, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> list[pl.DataFrame]:
+        """Return what a reduction makes of a day's rows in pieces, of which only new ones are worked out.
+
+        Args:
+            name: as for `reduced`.
+            day: business day.
+            reduce: makes what adds up over keys; all rows of a key are in one piece.
+        """
+        self.frame()
+        return [part for chunk in self._chunks if (part := chunk.reduced(name, reduce, day)) is not None]
 
     def _store(self) -> None:
         if self._replaced:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, day_label
 from streams.goal_curve import (
@@ -22,8 +21,7 @@ from streams.goal_curve import (
     target_value_of,
 )
 from streams.goal_projection import EndValue, project_end
-from streams.line_days import in_span, sales_by_quarter
-from streams.metrics_sales import gmv_minor
+from streams.line_days import sales_by_quarter
 from streams.money import to_minor
 from streams.windows import campaign_period, current_campaign, is_running
 
@@ -294,12 +292,8 @@ def mean_basket(columns: Columns, shop: ShopSettings, metric: str, as_of_ms: int
     """Return the mean squared order over the mean order of the last week: how far chance alone moves a sum."""
     if metric == "orders":
         return 1.0
-    amount = gmv_minor(shop) if metric == "gmv" else pl.col("quantity")
-
-    def reduce(lines: pl.DataFrame) -> pl.DataFrame:
-        orders = lines.group_by("slot").agg(amount.sum().cast(pl.Float64).alias("amount"))
-        return orders.select((pl.col("amount") ** 2).sum().alias("squares"), pl.col("amount").sum())
-
-    parts = in_span(columns, shop, f"basket:{metric}", (as_of_ms - BASKET_MS, as_of_ms), reduce)
-    squares, total = (sum(part.item(0, name) for part in parts) for name in ("squares", "amount"))
+    sales = sales_by_quarter(columns, shop, (as_of_ms - BASKET_MS, as_of_ms))
+    squares, total = (
+        float(sales.get_column(name).to_numpy().sum()) for name in (f"{metric}_squares", metric)
+    )
     return max(squares / total, 1.0) if total else 1.0

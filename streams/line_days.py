@@ -32,17 +32,18 @@ def by_day(
         shop: whose.
         name: stands for `reduce`: what is kept under it must always be made the same way.
         days: ordinals.
-        reduce: makes one small frame of the lines of one day.
+        reduce: makes one small frame of the lines of one day. A day may come in several frames of whole orders: what
+            is counted under one key adds up.
     """
     shop_id = shop.shop_id
 
     def count(missing: list[int]) -> dict[int, dict[str, pl.DataFrame]]:
         if len(missing) <= KEPT_DAYS:
-            parts = {day: columns.order_lines(shop_id, (day,)) for day in missing}
-        else:
-            lines = columns.order_lines(shop_id).filter(pl.col("day").is_in(missing))
-            parts = {int(key): part for (key,), part in lines.partition_by("day", as_dict=True).items()}
-        return {day: {"": reduce(part)} for day, part in parts.items()}
+            pieces = {day: columns.order_sums(shop_id, (name, shop), day, reduce) for day in missing}
+            return {day: {"": pl.concat(found)} for day, found in pieces.items() if found}
+        lines = columns.order_lines(shop_id).filter(pl.col("day").is_in(missing))
+        parts = lines.partition_by("day", as_dict=True)
+        return {int(key): {"": reduce(part)} for (key,), part in parts.items()}
 
     changes = {day: change for day, change in columns.order_days(shop_id).items() if day in days}
     known = columns.day_values.of(("lines", name, shop), changes, count)
@@ -80,17 +81,27 @@ def in_span(
 
 
 def sales_by_quarter(columns: Columns, shop: ShopSettings, span_ms: tuple[int, int]) -> pl.DataFrame:
-    """Return `at_ms` (quarter hour), gmv (minor units), orders, items_sold of the lines paid in a span, by time."""
+    """Return what was sold in each quarter hour of a span, by time; both ends of the span are included.
+
+    Returns:
+        `at_ms`, gmv (minor units), orders, items_sold, and gmv_squares and items_sold_squares: of the amounts of single
+        orders, summed.
+    """
 
     def reduce(lines: pl.DataFrame) -> pl.DataFrame:
         # An order is paid at one instant, so that its quarter hour has all of it.
-        return lines.group_by((pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms")).agg(
-            gmv_minor(shop).sum().alias("gmv"),
-            pl.col("slot").n_unique().cast(pl.Int64).alias("orders"),
-            pl.col("quantity").sum().alias("items_sold"),
+        quarter = (pl.col("paid_at_ms").first() // QUARTER_MS * QUARTER_MS).alias("at_ms")
+        orders = lines.group_by("slot").agg(
+            quarter, gmv_minor(shop).sum().alias("gmv"), pl.col("quantity").sum().alias("items_sold")
+        )
+        return orders.group_by("at_ms").agg(
+            pl.col("gmv").sum(),
+            pl.len().cast(pl.Int64).alias("orders"),
+            pl.col("items_sold").sum(),
+            (pl.col("gmv").cast(pl.Float64) ** 2).sum().alias("gmv_squares"),
+            (pl.col("items_sold").cast(pl.Float64) ** 2).sum().alias("items_sold_squares"),
         )
 
     parts = in_span(columns, shop, "quarters", span_ms, reduce)
-    names = ("at_ms", "gmv", "orders", "items_sold")
-    empty = pl.DataFrame(schema=dict.fromkeys(names, pl.Int64()))
-    return pl.concat([empty, *(part.select(names) for part in parts)]).sort("at_ms")
+    sums = pl.concat([reduce(columns.order_lines(shop.shop_id, ())), *parts])
+    return sums.group_by("at_ms").agg(pl.all().sum()).sort("at_ms")

@@ -19,8 +19,11 @@ _STATUS: Final = FactFrame(lambda scope: scope.columns.order_status(scope.shop.s
 _FOLLOWERS: Final = FactFrame(
     lambda scope: scope.columns.content(scope.shop.shop_id).followers(), "at_ms", {}
 )
+_REFUNDS: Final = FactFrame(
+    lambda scope: scope.columns.refund_records(scope.shop.shop_id), "processed_at_ms", {}
+)
 _OF_TOPIC: Final[dict[str, tuple[FactFrame, ...]]] = {
-    "orders": (FRAMES[Frame.ORDER_LINES], FRAMES[Frame.REFUNDS], _STATUS),
+    "orders": (FRAMES[Frame.ORDER_LINES], _REFUNDS, _STATUS),
     "content": (FRAMES[Frame.CONTENT], FRAMES[Frame.CONTENT_DAYS]),
     "engagement": (FRAMES[Frame.ENGAGEMENT],),
     "violations": (FRAMES[Frame.VIOLATIONS],),
