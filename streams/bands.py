@@ -157,6 +157,11 @@ def bands_of(metric: str, profile: Shop | None, *, tier: str = "") -> Iterator[B
             yield band
 
 
+def bands_by_tier(metric: str) -> Iterator[Band]:
+    """Yield the bands of a metric that hold for products of one price tier alone."""
+    return (band for band in BANDS if band.metric == metric and band.tier)
+
+
 def speaks(unit: Unit, currency: str) -> bool:
     """Return whether a band can be held against a figure: bands of money are in US dollars only."""
     return unit is not Unit.MONEY or currency == BAND_CURRENCY

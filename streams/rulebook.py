@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from streams import (
     rule_ads,
+    rule_audit,
     rule_bands,
     rule_benchmarks,
     rule_buyers,
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *rule_sales.RULES,
     *rule_products.RULES,
     *rule_content.RULES,
+    *rule_audit.RULES,
     *rule_buyers.RULES,
     *rule_page_views.RULES,
     *rule_bands.RULES,

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from streams.bands import bands_of, speaks
+from streams.bands import bands_by_tier, bands_of, speaks
 from streams.comparison import CHANGE, COMPARED
 from streams.metric import Unit
 from streams.money import minor_digits
@@ -78,22 +78,25 @@ def scorecard(answer: Answer, known: Mapping[str, Metric], profile: Shop | None)
             "compared": figures.get(name + COMPARED),
             "change": figures.get(name + CHANGE),
         }
-        bands: list[Band | None] = [*bands_of(name, profile)] if speaks(metric.unit, answer.currency) else []
+        bands: list[Band | None] = []
+        if speaks(metric.unit, answer.currency):
+            bands = [*bands_of(name, profile)] or [*bands_by_tier(name)]
         for band in bands or [None]:
             if value is None:
                 nulls.append((len(rows), why))
             if band is None:
                 rows.append(common | dict.fromkeys(COLUMNS[len(common) - 1 :]))
                 continue
-            off = value is not None and band.is_off(value)
+            # Which price tier a shop's purchases are of is not told: no figure of the whole shop is off its band.
+            off = value is not None and not band.tier and band.is_off(value)
             rows.append(
                 common
                 | {
-                    "band": band.name,
+                    "band": f"{band.tier}-priced items" if band.tier else band.name,
                     "low": band.low,
                     "high": band.high,
                     "place": None if value is None else band.place(value).value,
-                    "off": None if value is None else off,
+                    "off": None if value is None or band.tier else off,
                     "micro_goal": band.goal if off else None,
                     "advice": metric.advice if off else None,
                 }

@@ -137,12 +137,15 @@ def yesterday() -> list[dict[str, Any]]:
         "sku_ids": ["old-scarf / M"],
     }
     variants = []
-    for name, likes, clicks in (("hook-a", 30, 20), ("hook-b", 10, 8)):
+    for name, where, views, likes, clicks in (
+        ("hook-a", "US-CA", 1_000, 30, 20),
+        ("hook-b", "US-NY", 500, 10, 8),
+    ):
         video = f"video-{name}"
         variants += content(
             video, "video", NOON, variant=name, account_id="lumen.and.loom", account_kind="marketing"
         )
-        variants.append(engagement(video, NOON, 1_000, likes=likes))
+        variants.append(engagement(video, NOON, views, likes=likes, territory=where))
         shown = of("seller", "video", video, account_id="lumen.and.loom")
         variants += traffic("product_click", NOON + len(variants) * 1_000, clicks, shown)
     return [
@@ -182,8 +185,8 @@ def yesterday() -> list[dict[str, Any]]:
             NOON,
             campaign_id="autumn",
             name="Autumn",
-            starts_at_ms=DAY_MS - 240 * HOUR,
-            ends_at_ms=DAY_MS - 216 * HOUR,
+            starts_at_ms=DAY_MS - 72 * HOUR,
+            ends_at_ms=DAY_MS,
             joined_at_ms=DAY_MS - 240 * HOUR,
             product_ids=["old-scarf"],
             sub_campaigns=[],
@@ -214,6 +217,8 @@ def other(shop: str, *, size: str, industry: str, goal: str, scale: int) -> list
     """Return a shop that lies below every band of its size and industry, and its one LIVE of yesterday."""
     who = {"account_id": f"{shop}.live", "account_kind": "marketing", "shop": shop}
     live = of("seller", "live", f"{shop}-live", account_id=f"{shop}.live")
+    before = of("seller", "live", f"{shop}-live-1", account_id=f"{shop}.live")
+    mug = {"product_id": "mug", "name": "Mug", "category": "mugs", "sku_ids": ["mug / M"]}
     profile = {"timezone": "America/Los_Angeles", "currency": "USD", "category": industry}
     return [
         event(
@@ -238,22 +243,48 @@ def other(shop: str, *, size: str, industry: str, goal: str, scale: int) -> list
             version=1,
         ),
         *content(f"{shop}-live", "live", NOON, **who),
+        *(
+            one
+            for days in (1, 2)
+            for one in (
+                *content(f"{shop}-live-{days}", "live", NOON - days * 24 * HOUR, **who),
+                engagement(
+                    f"{shop}-live-{days}", NOON - days * 24 * HOUR, 20_000 * scale, shop=shop, likes=100
+                ),
+            )
+        ),
+        order(f"{shop}-0", NOON - 24 * HOUR + 60_000, 8_000, before, shop=shop, product="mug", user_key="v0"),
+        *(
+            order(f"{shop}-old-{at_ms}", at_ms, 100, TAB, shop=shop, product="mug", quantity=5)
+            for at_ms in (DAY_MS - 60 * 24 * HOUR, DAY_MS - 40 * 24 * HOUR)
+        ),
+        event("product", NOON, shop, **mug, price_minor=5_000, status="live", version=1, price_tier="mid"),
         engagement(
             f"{shop}-live", NOON, 20_000 * scale, shop=shop, likes=100, viewers=[f"v{n}" for n in range(400)]
         ),
         order(f"{shop}-1", NOON + HOUR // 2, 5_000, live, shop=shop, product="mug", user_key="v1"),
         *traffic("product_impression", NOON, 500, live, shop=shop, product="mug"),
         *traffic("product_click", NOON + 1_000, 150, live, shop=shop, product="mug"),
-        *traffic("product_page_view", NOON + 2_000, 120, live, shop=shop, product="mug"),
-        *traffic("product_page_view", NOON + 3_000, 10, live, shop=shop, product="cup"),
-        event(
-            "checkout_started",
-            NOON + 5_000,
-            shop,
-            checkout_id=f"{shop}-ch",
-            user_key="v1",
-            lines=[{"product_id": "mug", "sku_id": "mug / M", "quantity": 1}],
-            source=live,
+        *traffic("product_page_view", NOON + 2_000, 400, live, shop=shop, product="mug"),
+        *(
+            one
+            for cup in range(9)
+            for one in traffic(
+                "product_page_view", NOON + 3_000 + cup, 300, live, shop=shop, product=f"cup-{cup}"
+            )
+        ),
+        *(
+            event(
+                "checkout_started",
+                NOON + 5_000 + number,
+                shop,
+                checkout_id=f"{shop}-ch-{product}-{number}",
+                user_key=f"v{number}",
+                lines=[{"product_id": product, "sku_id": f"{product} / M", "quantity": 1}],
+                source=live,
+            )
+            for product, checkouts in (("mug", 1), *((f"cup-{cup}", 30) for cup in range(9)))
+            for number in range(checkouts)
         ),
         ad(
             f"{shop}-ads",

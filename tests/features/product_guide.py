@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.features.feature import agree, feature, near, only, row_of
 from tests.features.world import BEFORE, DAY
@@ -21,11 +21,11 @@ EIGHT: Final = (*SEVEN, "shop_tab")
 COUNTS: Final = ("product_impressions", "product_clicks", "sku_orders", "ctr", "ctor")
 
 
-def view(name: str, part: str, **words: str) -> Ask:
+def view(name: str, part: str, **words: Any) -> Ask:
     return lambda world: world.view(name, part, **words)
 
 
-def query(metrics: str, by: str = "", **words: str) -> Ask:
+def query(metrics: str, by: str = "", **words: Any) -> Ask:
     return lambda world: world.query(metrics, by, **words)
 
 
@@ -173,7 +173,7 @@ def a_content_type_turns_sources_into_contents(world: World, rows: Rows) -> None
 
 
 def _sold_of(world: World, content: str, product: str = "") -> float:
-    return (
+    return float(
         sum(
             line["money"]
             for line in world.lines
@@ -344,7 +344,7 @@ def ctor_stands_beside_its_companions(world: World, rows: Rows) -> None:
     lambda world: [
         row
         for old in ("Gross Sales", "Cart conversion rate", "Daily customers", "Impressions", "Page views")
-        for row in world.refusal(lambda: world.query(old), old)
+        for row in _told(old)(world)
     ],
 )
 def every_retired_name_leads_to_the_new_one(world: World, rows: Rows) -> None:

@@ -164,7 +164,7 @@ class World:
     def gmv(self, chosen: Callable[[dict[str, Any]], bool] = lambda _: True, day: str = DAY) -> float:
         """Return goods and shipping of the day's lines that a test chooses, whole money."""
         lines = self.oracle.lines.filter(day=day).iter_rows(named=True)
-        return sum(line["goods"] + line["shipping"] for line in lines if chosen(line)) / 100
+        return float(sum(line["goods"] + line["shipping"] for line in lines if chosen(line)) / 100)
 
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
@@ -175,13 +175,6 @@ class World:
             for one in orders.values()
             for line in one["lines"]
         ]
-
-    def sold_by(self, content: str) -> float:
-        """Return what the lines of a content brought, whole money."""
-        return (
-            sum(line["money"] for line in self.lines if (line["source"] or {}).get("content_id") == content)
-            / 100
-        )
 
 
 def nulled(rows: Rows) -> Rows:
