@@ -58,7 +58,7 @@ class GoalProgress:
         projected, projected_low, projected_high: the value at the campaign's end with its 80 % interval, in the
             target's unit; None while nothing is known from which to project; the value itself after the end.
         needed_per_h: per hour until the end to reach the target, in its unit; 0 when it is reached; None without a
-            target, after the end, and in the last `RATE_LEFT_MS` before it.
+            target, after the end, and in the last five minutes before it.
     """
 
     shop_id: str
