@@ -111,7 +111,8 @@ function showGoal(overview, formats) {
   if (goal.progress === null) {
     fill.style.width = "0";
     tick.hidden = true;
-    put(slot("goal"), `No goal: ${say(goal)}`);
+    const why = say(goal);
+    put(slot("goal"), why.startsWith("no goal") ? why.replace("no", "No") : `No goal: ${why}`);
     for (const name of ["goal-target", "goal-mark", "goal-next"]) slot(name).hidden = true;
     return;
   }
