@@ -36,9 +36,11 @@ def places(
         raise QueryError(what, reason="needs_dimension", mend=f"Ask by={' or by='.join(formula.among)}.")
     keys = list(zip(*names.values(), strict=True))
     apart = [index for index, dim in enumerate(names) if dim not in formula.among]
+    # The slice that holds the others is no rival of theirs; a product or creator may be called anything.
+    whole = [index for index, dim in enumerate(names) if dim == "slice" and dim in formula.among]
     rows: dict[tuple[Any, ...], list[int]] = {}
     for index, values in enumerate(zip(*figures, strict=True)):
-        if values[0] and "all" not in keys[index]:
+        if values[0] and all(keys[index][at] != "all" for at in whole):
             rows.setdefault((times[index], *(keys[index][at] for at in apart)), []).append(index)
     found: dict[int, int] = {}
     for group in rows.values():
