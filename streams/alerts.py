@@ -286,12 +286,16 @@ class ShopClock:
         return dt.datetime.fromtimestamp(at_ms / 1000, self._zone)
 
     def time(self, at_ms: int) -> str:
-        """Return an instant as `21:40`, of another day as `Fri 21:40`, of another week with its date."""
+        """Return an instant as `21:40`, of another day as `Fri 21:40`, of another week with its date.
+
+        In the hour that comes twice when the clocks go back it says which: `01:24 PST`.
+        """
         local = self._local(at_ms)
         days = (local.date() - self._today).days
+        which = f" {local:%Z}" if local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset() else ""
         if days == 0:
-            return f"{local:%H:%M}"
-        return f"{local:%a %H:%M}" if abs(days) < 7 else f"{local:%Y-%m-%d %H:%M}"
+            return f"{local:%H:%M}{which}"
+        return f"{local:%a %H:%M}{which}" if abs(days) < 7 else f"{local:%Y-%m-%d %H:%M}{which}"
 
     def end(self, at_ms: int) -> str:
         """Return an end as it is spoken of: a campaign that ends at 23:59:59 or 00:00 ends at midnight."""

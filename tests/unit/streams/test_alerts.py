@@ -15,6 +15,7 @@ from streams.alerts import (
     AlertState,
     DigestLine,
     Resolution,
+    ShopClock,
     SoldBy,
     advised,
     clean_name,
@@ -113,6 +114,17 @@ def test_a_closing_puts_the_real_time_beside_the_predicted_one() -> None:
 def test_a_restock_says_what_there_is_now() -> None:
     closed = {"state": AlertState.RESOLVED, "resolution": Resolution.RESTOCKED, "on_hand": 200}
     assert said(**closed).startswith("Resolved: Linen dress / M was restocked. 200 left.")
+
+
+def test_a_time_of_the_hour_that_comes_twice_says_which_one_it_is() -> None:
+    midnight = at("2026-11-01 00:00", "America/Los_Angeles")
+    clock, quarters = ShopClock("America/Los_Angeles", midnight), range(3, 14, 2)
+    assert [clock.time(midnight + quarter * 15 * 60_000) for quarter in quarters] == [
+        *("00:45", "01:15 PDT", "01:45 PDT", "01:15 PST", "01:45 PST", "02:15")
+    ]
+    march = at("2027-03-14 00:00", "America/Los_Angeles")
+    spring = ShopClock("America/Los_Angeles", march)
+    assert [spring.time(march + quarter * 15 * 60_000) for quarter in (7, 9)] == ["01:45", "03:15"]
 
 
 def test_a_list_without_a_rest_has_no_rest() -> None:
