@@ -153,7 +153,7 @@ def _figures_of_all(times: Sequence[Times]) -> dict[str, Any]:
         every.first += found.first
         every.changed += found.changed
         every.same += found.same
-    slowest = [_quantiles(found.changed) for found in times]
+    slowest = [_quantiles(found.changed) for found in times if found.changed]
     return {
         **_figures(every),
         "slowest_p95_wall_ms": max((figures["p95_wall_ms"] for figures in slowest), default=None),
