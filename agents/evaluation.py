@@ -35,7 +35,8 @@ PAUSE_OF_COST: Final = 4
 """A pause is at least this many times what an evaluation costs, the less of the last two: at most a fifth of the
 board's time is spent here, also when a replay's clock runs at 600 times. One that took long by itself, as the first of
 cold caches does, is not paid off: a replay's hours would pass unseen. Looks at which nothing was due cost nothing and
-count for nothing, nor does the wait for a sink that is away: what it has not taken must not come minutes late."""
+count for nothing, nor does the wait for a sink that is away: what it has not taken must not come minutes late. Cost is
+time of processors: on a machine that is busy with other work an evaluation takes longer, and no page must wait."""
 
 _ETA_STEP_MS: Final = 5 * MINUTE_MS
 
@@ -107,7 +108,7 @@ class Evaluator:
         """Evaluate until cancelled; an unavailable sink is tried again."""
         before_s = 0.0
         while True:
-            began, pause_s = time.perf_counter(), LEAST_PAUSE_S
+            began, pause_s = time.process_time(), LEAST_PAUSE_S
             try:
                 evaluated = await self.step()
                 if not self._broken:
@@ -116,7 +117,7 @@ class Evaluator:
                 logger.warning("Evaluation could not be published, will try again: %s", error)
             else:
                 if evaluated:
-                    cost_s = time.perf_counter() - began
+                    cost_s = time.process_time() - began
                     pause_s = max(pause_s, PAUSE_OF_COST * min(cost_s, before_s))
                     before_s = cost_s
             await self._sleep(pause_s)

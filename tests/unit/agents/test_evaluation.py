@@ -287,7 +287,7 @@ async def test_a_pause_follows_what_looks_cost_but_not_what_one_of_them_did(
             raise asyncio.CancelledError
 
     monkeypatch.setattr(Evaluator, "step", step)
-    monkeypatch.setattr("agents.evaluation.time.perf_counter", lambda: clock_s)
+    monkeypatch.setattr("agents.evaluation.time.process_time", lambda: clock_s)
     with pytest.raises(asyncio.CancelledError):
         await Evaluator(board, Kept(), sleep=sleep).run()
     assert pauses == pauses_s
@@ -320,7 +320,7 @@ async def test_looks_at_which_nothing_is_due_do_not_shorten_the_pause_of_those_t
             raise asyncio.CancelledError
 
     monkeypatch.setattr(Evaluator, "step", step)
-    monkeypatch.setattr("agents.evaluation.time.perf_counter", lambda: clock_s)
+    monkeypatch.setattr("agents.evaluation.time.process_time", lambda: clock_s)
     with pytest.raises(asyncio.CancelledError):
         await Evaluator(board, Kept(), sleep=sleep).run()
     assert pauses == [0.5, 0.5, 12.0, 0.5, 12.0]
