@@ -8,13 +8,14 @@ which flushes of different partitions arrive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import polars as pl
 
 from streams.cube_store import CubeStore
 from streams.day_values import DayValues
+from streams.events import Heartbeat
 from streams.fact_columns import FactColumns
 from streams.outcomes import Outcome
 from streams.settings import Settings
@@ -23,7 +24,7 @@ from streams.state import Flush, Position, ShopSpan
 if TYPE_CHECKING:
     from streams.ad_columns import AdColumns
     from streams.content_columns import ContentColumns
-    from streams.events import Campaign, Heartbeat, Product, Shop
+    from streams.events import Campaign, Product, Shop
     from streams.total_columns import TotalColumns
 
 
@@ -69,9 +70,11 @@ class Columns(CubeStore):
         self._apply_cubes(flush)
         for fact in flush.facts:
             self._facts_of(fact.key.shop_id).put(fact)
-            if fact.key.kind == "heartbeat":
-                self._hear(fact.key.shop_id, cast("Heartbeat", fact.event))
+            if isinstance(fact.event, Heartbeat):
+                self._hear(fact.key.shop_id, dict.fromkeys(fact.event.promised, fact.event.occurred_at_ms))
         for position in flush.positions:
+            for shop_id, first_ms in position.heard.items():
+                self._hear(shop_id, first_ms)
             place = (flush.partition, position.topic)
             self._positions[place] = position
             if history:
@@ -157,11 +160,7 @@ class Columns(CubeStore):
     def heartbeat_until_ms(self, shop_id: str, topic: str) -> int | None:
         """Return the least `sent_until_ms` of the newest heartbeats of a topic's senders; None without any."""
         return min(
-            (
-                beat.sent_until_ms
-                for beat in self._facts_of(shop_id).heartbeats()
-                if topic in {_short(name) for name in beat.topics}
-            ),
+            (beat.sent_until_ms for beat in self._facts_of(shop_id).heartbeats() if topic in beat.promised),
             default=None,
         )
 
@@ -272,12 +271,8 @@ class Columns(CubeStore):
             facts = self._facts[shop_id] = FactColumns(self.calendar(shop_id))
         return facts
 
-    def _hear(self, shop_id: str, beat: Heartbeat) -> None:
-        for name in beat.topics:
-            place = (shop_id, _short(name))
-            self._heard[place] = min(beat.occurred_at_ms, self._heard.get(place, beat.occurred_at_ms))
-
-
-def _short(topic: str) -> str:
-    """Return a topic's name without prefix: senders may know it either way."""
-    return topic.rsplit(".", 1)[-1]
+    def _hear(self, shop_id: str, first_ms: Mapping[str, int]) -> None:
+        """Note from when on heartbeats promise topics: a fact tells of the newest one, a position of the first."""
+        for name, at_ms in first_ms.items():
+            place = (shop_id, name)
+            self._heard[place] = min(at_ms, self._heard.get(place, at_ms))

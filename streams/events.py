@@ -223,6 +223,11 @@ class Heartbeat(Fact, frozen=True, omit_defaults=True, kw_only=True):
     topics: Annotated[list[str], Meta(max_length=100)]
     sent_until_ms: Millis
 
+    @property
+    def promised(self) -> frozenset[str]:
+        """The topics, without prefix: senders may know them either way."""
+        return frozenset(name.rsplit(".", 1)[-1] for name in self.topics)
+
 
 class SubCampaign(Struct, frozen=True, omit_defaults=True):
     """A sub-campaign that the shop may have joined."""

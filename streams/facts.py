@@ -20,7 +20,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from streams.days import QUARTER_MS
-from streams.events import FACT_IDS, FACT_VERSION, Fact, StockChanged
+from streams.events import FACT_IDS, FACT_VERSION, Fact, Heartbeat, StockChanged
 from streams.hash_index import HashIndex, extended
 from streams.outcomes import Outcome
 from streams.state import FactKey, FactRow
@@ -150,6 +150,9 @@ class FactIndex:
             else:
                 tallies[topic].add(Outcome.SUPERSEDED)
             tallies[topic].accept(key.shop_id, event.occurred_at_ms, event.occurred_at_ms, counted)
+            if isinstance(event, Heartbeat):
+                # The fact is the newest; when a topic became a source, the first one tells.
+                tallies[topic].hear(key.shop_id, event.promised, event.occurred_at_ms)
         self._store(entries)
 
     def take_rows(self) -> list[FactRow]:

@@ -141,6 +141,8 @@ class Position:
         last_timestamp_ms: the greatest R seen, 0 before the first record.
         outcomes: records per outcome since the beginning; their sum is the number of records read.
         shops: per shop, the span of counted records in event time.
+        heard: per shop and topic (without prefix), when the first heartbeat that promises it came to pass; of the topic
+            that heartbeats are read from.
     """
 
     topic: str
@@ -148,6 +150,7 @@ class Position:
     last_timestamp_ms: int
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     shops: dict[str, ShopSpan] = field(default_factory=dict)
+    heard: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class RepeatChunk(NamedTuple):

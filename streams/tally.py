@@ -7,6 +7,7 @@ Their sum is always the number of records read.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from streams.outcomes import Outcome
 from streams.state import Position, ShopSpan
@@ -21,6 +22,7 @@ class Tally:
         self.last_timestamp_ms = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._spans: dict[str, list[int]] = {}
+        self._heard: dict[str, dict[str, int]] = {}
 
     def add(self, outcome: Outcome, records: int = 1) -> None:
         """Count records that end in an outcome."""
@@ -46,6 +48,12 @@ class Tally:
         span[1] = max(span[1], last_ms)
         span[2] += counted
 
+    def hear(self, shop_id: str, topics: Collection[str], occurred_at_ms: int) -> None:
+        """Note that a heartbeat promised these topics; the first one of each makes it a source of the shop."""
+        heard = self._heard.setdefault(shop_id, {})
+        for name in topics:
+            heard[name] = min(occurred_at_ms, heard.get(name, occurred_at_ms))
+
     def recount(self, shop_id: str, counted: int) -> None:
         """Change how many records of a shop are in the numbers, after a better copy came by another topic."""
         if counted:
@@ -59,6 +67,7 @@ class Tally:
             last_timestamp_ms=self.last_timestamp_ms,
             outcomes={outcome: self._outcomes[outcome] for outcome in Outcome if self._outcomes[outcome]},
             shops={shop_id: ShopSpan(*self._spans[shop_id]) for shop_id in sorted(self._spans)},
+            heard={shop_id: dict(sorted(self._heard[shop_id].items())) for shop_id in sorted(self._heard)},
         )
 
     def restore(self, position: Position) -> None:
@@ -67,3 +76,4 @@ class Tally:
         self.last_timestamp_ms = position.last_timestamp_ms
         self._outcomes = Counter(position.outcomes)
         self._spans = {shop_id: list(span) for shop_id, span in position.shops.items()}
+        self._heard = {shop_id: dict(topics) for shop_id, topics in position.heard.items()}

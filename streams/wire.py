@@ -215,7 +215,7 @@ def _encode_position(position: Position) -> Record:
     outcomes = {outcome.value: records for outcome, records in position.outcomes.items()}
     return _record(
         (_POSITION, position.topic),
-        (position.next_offset, position.last_timestamp_ms, outcomes, position.shops),
+        (position.next_offset, position.last_timestamp_ms, outcomes, position.shops, position.heard),
     )
 
 
@@ -272,13 +272,15 @@ def _state_row(ids: list[Any], payload: list[Any] | None) -> StateRow:
 
 
 def _position(topic: str, payload: list[Any]) -> Position:
-    next_offset, last_timestamp_ms, outcomes, shops = payload
+    # State of before heartbeats were noted has no fifth part.
+    next_offset, last_timestamp_ms, outcomes, shops, *heard = payload
     return Position(
         topic=topic,
         next_offset=next_offset,
         last_timestamp_ms=last_timestamp_ms,
         outcomes={Outcome(name): records for name, records in outcomes.items()},
         shops={shop_id: ShopSpan(*span) for shop_id, span in shops.items()},
+        heard=heard[0] if heard else {},
     )
 
 

@@ -23,9 +23,6 @@ _BY_ACCOUNT: Final = {"ads": "ads_of_all", "ad_refunds": "ad_refunds_of_all"}
 _WORD: Final = re.compile(r"\b(whole_)?(p_[a-z_]+)\b")
 _DAYS: Final = frozenset(part.table for part in PARTS.values() if part.table.startswith("days_of_"))
 
-SILENT: Final = -0.0
-"""Nothing, of a topic of which only heartbeats are known so far: 0, or null where the heartbeat is not kept."""
-
 _PEOPLELESS: Final = "SELECT kind FROM traffic GROUP BY kind HAVING count(user_key) = 0"
 """Kinds of traffic of which no event names its user: there are no people to count, and none is not zero."""
 
@@ -90,9 +87,7 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
     """Return the metrics per combination of `by` that occurs; people are exact; money is in units, not cents."""
     names = list(metrics)
     found = base.execute(_statement(names, by, span)).fetchall()
-    sources = base.execute("SELECT topic, ms, counted_ms FROM sources").fetchall()
-    begins = _begins(names, {topic: ms for topic, ms, _ in sources})
-    counted = _begins(names, {topic: ms for topic, _, ms in sources if ms is not None})
+    begins = _begins(names, dict(base.execute("SELECT topic, ms FROM sources").fetchall()))
     nobody = {kind for (kind,) in base.execute(_PEOPLELESS).fetchall()}
     uncounted = {
         name for name in names for word in _words(name) if PARTS[word].sketched and PARTS[word].kind in nobody
@@ -105,8 +100,6 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
         for name, value in zip(names, row[len(by) :], strict=True):
             known = value is not None and begins[name] < end_ms and name not in uncounted
             number = float(value) if known else None
-            if number == 0 and counted[name] >= end_ms:
-                number = SILENT
             values[name] = number / 100 if number and FIGURES[name].money else number
         rows[key] = values
     return rows
@@ -265,8 +258,6 @@ def differences(
 
 def same(metric: str, answered: float | None, figure: float | None, sigma: float) -> bool:
     """Compare money to the cent, counts exactly, rates to 12 digits, people within three sigma; null is not 0."""
-    if figure is SILENT and answered is None:
-        return True
     if figure is None or answered is None:
         return figure is answered
     parts = estimates(metric)

@@ -225,15 +225,15 @@ WHERE ad_account = (SELECT txt(value, '$.primary_ad_account_id') FROM ad_account
 SELECT txt(value, '$.account_id') AS account, num(value, '$.occurred_at_ms') AS ms,
   num(value, '$.followers') AS followers, {CLOCK.replace("(ms)", "(num(value, '$.occurred_at_ms'))")} FROM follower""",
     "sources": """
-SELECT topic, min(ms) AS ms, min(ms) FILTER (WHERE counted) AS counted_ms FROM (SELECT *, true AS counted FROM (
+SELECT topic, min(ms) AS ms FROM (
   SELECT CASE kind WHEN 'product_impression' THEN 'impressions' WHEN 'product_click' THEN 'clicks'
     WHEN 'product_page_view' THEN 'page_views' ELSE 'add_to_cart' END AS topic, ms FROM traffic
   UNION ALL SELECT 'orders', ms FROM lines UNION ALL SELECT 'orders', ms FROM refunds
   UNION ALL SELECT 'content', ms FROM contents UNION ALL SELECT 'engagement', ms FROM engagement
   UNION ALL SELECT 'violations', ms FROM accused UNION ALL SELECT 'checkouts', ms FROM begun
-  UNION ALL SELECT 'ads', ms FROM ads_of_all)
+  UNION ALL SELECT 'ads', ms FROM ads_of_all
   UNION ALL SELECT replace(unnest(from_json(value->'$.topics', '["VARCHAR"]')), 'cm.', ''),
-    num(value, '$.occurred_at_ms'), false FROM raw WHERE kind = 'heartbeat') GROUP BY topic""",
+    num(value, '$.occurred_at_ms') FROM raw WHERE kind = 'heartbeat') GROUP BY topic""",
     **{
         f"days_of_{topic}": f"""
 SELECT ms, {CLOCK} FROM (SELECT midnight_ms(d) AS ms FROM (SELECT unnest(generate_series(

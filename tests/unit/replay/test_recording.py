@@ -48,6 +48,8 @@ def lines(path: Path) -> list[Line]:
         ("a.jsonl.zst", bytes(cramjam.zstd.compress(LINE, 1)) + bytes(cramjam.zstd.compress(LINE * 2, 1))),
         ("a.jsonl.gz", gzip.compress(LINE) + gzip.compress(LINE * 2)),
     ],
+    # A gzip file holds the second in which it was made: named by its bytes, a test would have another name each second.
+    ids=["plain", "gzip", "zstd", "zstd, appended to", "gzip, appended to"],
 )
 def test_plain_gzip_and_zstd_files_hold_the_same_lines(tmp_path: Path, name: str, packed: bytes) -> None:
     assert lines(folder(tmp_path / "r", {name: packed})) == [Line("cm.orders", b"o1", 1000, b'{"a":1}')] * 3
