@@ -39,7 +39,7 @@ SCHEME: Final = "warroom"
 FETCH_BYTES_ALL: Final = 16 << 20
 """Most bytes of one fetch over all partitions: 40 partitions at their own limit would be 80 MB of values alone."""
 
-FETCH_LEAST_BYTES: Final = 1 << 20
+FETCH_LEAST_BYTES: Final = 256 << 10
 """The broker answers a fetch when it has so much for us, or after `FETCH_WAIT_MS`. By default it answers with the first
 record: at 20,000 records a second that is hundreds of fetches of a few records, and a fold costs a millisecond before
 its first record."""
@@ -188,8 +188,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_records=None,
             max_partition_fetch_bytes=kafka.fetch_bytes,
             fetch_max_bytes=max(FETCH_BYTES_ALL, kafka.fetch_bytes),
-            # A partition that may send less would never fill it: each fetch would wait its whole time.
-            fetch_min_bytes=min(FETCH_LEAST_BYTES, kafka.fetch_bytes),
+            # A partition alone must be able to fill it, or each fetch would wait its whole time once the others are read.
+            fetch_min_bytes=min(FETCH_LEAST_BYTES, kafka.fetch_bytes // 2),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             session_timeout_ms=kafka.session_timeout_ms,
             heartbeat_interval_ms=min(3_000, kafka.session_timeout_ms // 3),

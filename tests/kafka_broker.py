@@ -71,7 +71,9 @@ class KafkaBroker:
         self.directory = directory or Path(tempfile.mkdtemp(prefix="warroom-kafka-"))
         self.directory.mkdir(exist_ok=True)
         self.port = free_port()
-        self._controller = free_port()
+        self._controller = self.port
+        while self._controller == self.port:
+            self._controller = free_port()
         self._libs = libs()
         self._process: subprocess.Popen[bytes] | None = None
 
