@@ -65,13 +65,15 @@ class Assortment:
     products: int = PRODUCTS
     contents: int = CONTENTS
     creators: int = CREATORS
+    users: int = USERS
 
 
 REFERENCE_SHOP: Final = Assortment()
 """Of the design, decision 14."""
 
-SMALL_SHOP: Final = Assortment(products=100, contents=40, creators=20)
-"""Five million events touch practically every cell of it: what memory takes beyond them comes with the events."""
+SMALL_SHOP: Final = Assortment(products=100, contents=40, creators=20, users=2_000)
+"""Five million events touch practically every cell of it and bring nearly every user to it: what memory takes beyond
+them comes with the events, not with products or people that are new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Load:
             timestamps = self._start_ms + (passed * (self._end_ms - self._start_ms)).astype(np.int64)
             late = rng.random(size) < 1 / 300
             delay = rng.exponential(800.0, size) + late * rng.uniform(180_000, 1_200_000, size)
-            users = (USERS * rng.beta(0.8, 2.0, size)).astype(np.int64)
+            users = (self.shop.users * rng.beta(0.8, 2.0, size)).astype(np.int64)
             users[rng.random(size) < 0.03] = -1
             blocks = self._sources
             sources = rng.choice(len(blocks.weights), size, p=blocks.weights)

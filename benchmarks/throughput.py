@@ -221,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    parser.add_argument("--records", type=int, default=2_000_000, help="of W1 (default 2,000,000)")
+    parser.add_argument("--records", type=int, default=4_000_000, help="of W1 (default 4,000,000)")
     parser.add_argument(
         "--stock-records", type=int, default=20_000, help="for the stock agent (default 20,000)"
     )
