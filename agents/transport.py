@@ -188,7 +188,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_records=None,
             max_partition_fetch_bytes=kafka.fetch_bytes,
             fetch_max_bytes=max(FETCH_BYTES_ALL, kafka.fetch_bytes),
-            # A partition alone must be able to fill it, or each fetch would wait its whole time once the others are read.
+            # A partition alone must be able to fill it, or fetches wait their whole time once the others are read.
             fetch_min_bytes=min(FETCH_LEAST_BYTES, kafka.fetch_bytes // 2),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             session_timeout_ms=kafka.session_timeout_ms,
