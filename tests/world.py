@@ -165,13 +165,19 @@ async def stored(settings: Settings) -> Merged:
 
 
 async def settled(settings: Settings, count: int, *, within_s: float) -> Merged:
-    """Return what is stored once `count` records are read and durable, or whatever there is after `within_s`."""
+    """Return what is stored once `count` records are read and durable, or whatever there is after `within_s`.
+
+    Read until two looks agree: the mark that commits a transaction reaches its partitions one after the other, and a
+    look in between sees the state of a flush without its facts.
+    """
     deadline = asyncio.get_running_loop().time() + within_s
+    before: Merged | None = None
     while True:
         merged = await stored(settings)
-        if merged.read >= count or asyncio.get_running_loop().time() > deadline:
+        if (merged.read >= count and merged == before) or asyncio.get_running_loop().time() > deadline:
             return merged
-        await asyncio.sleep(0.5)
+        before = merged
+        await asyncio.sleep(0.2 if merged.read >= count else 0.5)
 
 
 def merge(parts: Iterable[Iterable[object]]) -> Merged:
