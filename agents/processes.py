@@ -48,6 +48,19 @@ def count(settings: Settings) -> int:
     return min(wanted, settings.kafka.partitions)
 
 
+def command(settings: Settings, folder: Path, *arguments: str) -> list[str]:
+    """Write the settings into a folder and return the command that starts a worker with them.
+
+    Args:
+        settings: of the worker.
+        folder: must last as long as a worker may be started by the command.
+        arguments: further ones of `python -m agents.worker`.
+    """
+    path = folder / "settings.json"
+    path.write_bytes(msgspec.json.encode(settings))
+    return [sys.executable, "-m", "agents.worker", "--settings-json", str(path), *arguments]
+
+
 @dataclass(slots=True)
 class _Process:
     popen: subprocess.Popen[bytes]
@@ -143,18 +156,9 @@ def run(settings: Settings, number: int, arguments: Sequence[str] = ()) -> int:
     """
     told, tell = os.pipe()
     with tempfile.TemporaryDirectory(prefix="warroom-") as folder, selectors.DefaultSelector() as selector:
-        path = Path(folder) / "settings.json"
-        path.write_bytes(msgspec.json.encode(settings))
         level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
-        command = [
-            sys.executable,
-            "-m",
-            "agents.worker",
-            "--settings-json",
-            str(path),
-            f"--log-level={level}",
-        ]
-        processes = Processes([*command, *arguments], number, stop_within_s=settings.kafka.shutdown_ms / 1000)
+        start = command(settings, Path(folder), f"--log-level={level}", *arguments)
+        processes = Processes(start, number, stop_within_s=settings.kafka.shutdown_ms / 1000)
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: os.write(tell, b"."))
         selector.register(told, selectors.EVENT_READ)

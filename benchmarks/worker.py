@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-import msgspec
 import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 from agents.clients import group_id
+from agents.processes import command
 from agents.restore import read_stored
 from benchmarks.w1 import Table, TableBuilder
 from streams import sketches
@@ -75,12 +74,8 @@ class WorkerRun:
         self.settings = settings
         self._folder = tempfile.TemporaryDirectory(prefix="warroom-bench-")
         self._log = Path(self._folder.name) / "worker.log"
-        path = Path(self._folder.name) / "settings.json"
-        path.write_bytes(msgspec.json.encode(settings))
-        self._command = [sys.executable, "-m", "agents.worker", "--settings-json", str(path)]
-        self._command += ["--processes", str(processes)]
-        for cube in cubes:
-            self._command += ["--cube", cube]
+        chosen = [f"--cube={cube}" for cube in cubes]
+        self._command = command(settings, Path(self._folder.name), f"--processes={processes}", *chosen)
         self._offsets = Consumer(
             {"bootstrap.servers": settings.kafka.bootstrap, "group.id": group_id(settings.kafka)}
         )

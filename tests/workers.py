@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-import msgspec
-
+from agents.processes import command
 from streams.settings import Settings
 from tests.kafka_broker import REPOSITORY
 
@@ -28,28 +26,16 @@ class WorkerProcess:
         self.exits: list[tuple[float, int]] = []
         """When the supervised process ended (seconds since the epoch) and with which exit code."""
         self.log = folder / f"{name}.log"
-        self._settings = folder / f"{name}.json"
-        self._settings.write_bytes(msgspec.json.encode(settings))
-        self._arguments = arguments
+        own = folder / name
+        own.mkdir(exist_ok=True)
+        self._command = command(settings, own, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
     def start(self) -> Self:
         """Start the process."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "agents.worker",
-                    "--settings-json",
-                    str(self._settings),
-                    *self._arguments,
-                ],
-                cwd=REPOSITORY,
-                stdout=log,
-                stderr=log,
-            )
+            self._process = subprocess.Popen(self._command, cwd=REPOSITORY, stdout=log, stderr=log)
         return self
 
     def supervise(self) -> Self:

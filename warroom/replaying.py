@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from agents import topics
+from agents import processes, topics
 from agents.board import KafkaBoard
 from agents.clients import client_options
 from agents.outputs import Outputs
@@ -60,10 +59,8 @@ def badge_of(recording: Recording) -> str:
 async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a worker in a process of its own: its folding must not slow the page down."""
     with tempfile.TemporaryDirectory(prefix="warroom-") as folder:
-        path = Path(folder) / "settings.json"
-        path.write_bytes(msgspec.json.encode(settings))
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "agents.worker", "--settings-json", str(path),
+            *processes.command(settings, Path(folder)),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to us, and the worker flushes before it ends
         )  # fmt: skip
