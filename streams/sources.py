@@ -48,6 +48,14 @@ class Source:
     without: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
+_AS_IT_HAPPENS: Final = (
+    *("product_impression", "product_click", "product_page_view", "add_to_cart", "checkout_started"),
+    *("order_paid", "order_status", "refund", "stock_changed", "heartbeat"),
+    *("campaign", "product", "shop", "account", "ad_account_selected"),
+    *("content", "violation", "follower"),
+)
+"""Event types of which a program of the seller's own sends each event at once; the generated day is such a program."""
+
 _OF_PEOPLE: Final = frozenset(metric.id for metric in METRICS.values() if metric.counts_people)
 _OF_SOURCE_BLOCKS: Final = frozenset(
     {
@@ -72,12 +80,7 @@ SOURCES: Final[tuple[Source, ...]] = (
         "Programs of the seller or of an agency that write single events on the topics as they happen: shop, "
         "warehouse, tracking of own pages and LIVE rooms.",
         {
-            **dict.fromkeys(("product_impression", "product_click", "product_page_view"), LIVE),
-            **dict.fromkeys(("add_to_cart", "checkout_started"), LIVE),
-            **dict.fromkeys(("order_paid", "order_status", "refund", "stock_changed", "heartbeat"), LIVE),
-            **dict.fromkeys(("campaign", "product", "shop", "account", "content"), LIVE),
-            **dict.fromkeys(("content_engagement", "violation", "follower"), LIVE),
-            "ad_account_selected": LIVE,
+            **dict.fromkeys((*_AS_IT_HAPPENS, "content_engagement"), LIVE),
             "history_total": DAY_S,
         },
         {
@@ -132,11 +135,7 @@ SOURCES: Final[tuple[Source, ...]] = (
         "Generated day",
         "`warroom generate`: a synthetic campaign day of a made-up shop.",
         {
-            **dict.fromkeys(("product_impression", "product_click", "product_page_view"), LIVE),
-            **dict.fromkeys(("add_to_cart", "checkout_started"), LIVE),
-            **dict.fromkeys(("order_paid", "order_status", "refund", "stock_changed", "heartbeat"), LIVE),
-            **dict.fromkeys(("campaign", "product", "shop", "account", "content", "violation"), LIVE),
-            **dict.fromkeys(("follower", "ad_account_selected"), LIVE),
+            **dict.fromkeys(_AS_IT_HAPPENS, LIVE),
             "content_engagement": POLLED_S,
             "ad_metric": 2 * HOUR_S,
             "benchmark": DAY_S,
