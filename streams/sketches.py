@@ -66,11 +66,6 @@ def estimate(sketch: hll_sketch) -> float:
     return float(_settled(sketch).get_estimate())
 
 
-def estimate_images(images: Iterable[bytes], lg_k: int) -> float:
-    """Return the number of people in the union of images."""
-    return estimate(merge((load(image) for image in images), lg_k))
-
-
 def canonical(sketch: hll_sketch) -> bytes:
     """Return bytes that are equal for equal sets of people, in whatever order and pieces they were united.
 

@@ -131,7 +131,7 @@ def check_row(board: Board, content: dict[str, Any]) -> None:
     if "people" in content:
         images = board.images(rows)
         lg_k = 14 if content["cube"] == "shop_quarter" else 12
-        assert round(sketches.estimate_images(images, lg_k)) == content["people"]
+        assert round(sketches.estimate(sketches.merge(map(sketches.load, images), lg_k))) == content["people"]
 
 
 def check_fact(board: Board, content: dict[str, Any]) -> None:

@@ -78,5 +78,5 @@ def test_bytes_that_are_no_sketch_are_a_state_error() -> None:
 
 
 def test_nobody_is_nobody() -> None:
-    assert sketches.estimate_images([], 12) == 0
+    assert sketches.estimate(sketches.merge([], 12)) == 0
     assert sketches.canonical_images([], 12) == b""
