@@ -16,6 +16,13 @@ import polars as pl
 MAX_CELLS: Final = 4_000_000
 """Most values kept; at some 30 bytes each that bounds them to about 120 MB, whatever is asked."""
 
+MAX_MADE_CELLS: Final = 2_000_000
+MOST_MADE: Final = 256
+"""Most values, and most answers, kept that were made of several days together."""
+
+Made = Mapping[str, pl.DataFrame]
+"""What is made of several days together, by name."""
+
 Compute = Callable[[list[int]], dict[int, dict[str, pl.DataFrame]]]
 """Count days: day -> measure -> values; a day without any may be left out."""
 
@@ -28,6 +35,8 @@ class DayValues:
             OrderedDict()
         )
         self._cells: dict[Hashable, int] = {}
+        self._made: OrderedDict[Hashable, Made] = OrderedDict()
+        self._made_cells = 0
 
     def of(
         self, question: Hashable, days: Mapping[int, Hashable], compute: Compute
@@ -46,11 +55,32 @@ class DayValues:
             found = compute(missing)
             for day in missing:
                 known[day] = (days[day], found.get(day, {}))
-            self._cells[question] = sum(
-                values.height * values.width for _, parts in known.values() for values in parts.values()
-            )
+            self._cells[question] = sum(_cells_of(parts) for _, parts in known.values())
         result = [known[day][1] for day in days]
         while sum(self._cells.values()) > MAX_CELLS and self._known:
             oldest, _ = self._known.popitem(last=False)
             self._cells.pop(oldest, None)
         return result
+
+    def made_of(self, question: Hashable, days: Mapping[int, Hashable], make: Callable[[], Made]) -> Made:
+        """Return what is made of several days together, made once while these days are as they are.
+
+        Args:
+            question: all that it depends on, besides the days.
+            days: as for `of`.
+            make: makes it.
+        """
+        key = (question, tuple(days.items()))
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = make()
+            self._made_cells += _cells_of(found)
+        self._made.move_to_end(key)
+        while self._made_cells > MAX_MADE_CELLS or len(self._made) > MOST_MADE:
+            _, oldest = self._made.popitem(last=False)
+            self._made_cells -= _cells_of(oldest)
+        return found
+
+
+def _cells_of(parts: Mapping[str, pl.DataFrame]) -> int:
+    return sum(values.height * values.width for values in parts.values())

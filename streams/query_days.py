@@ -110,11 +110,23 @@ def _of_days(
         return found
 
     question = (scope.shop, by, scope.where, tuple(measure.name for measure in measures))
-    known = scope.columns.day_values.of(question, days, count)
-    return {
-        measure.name: [parts[measure.name] for parts in known if measure.name in parts]
-        for measure in measures
-    }
+    known = dict(zip(days, scope.columns.day_values.of(question, days, count), strict=True))
+
+    def of(day: int, measure: Measure) -> list[pl.DataFrame]:
+        return [known[day][measure.name]] if measure.name in known[day] else []
+
+    def put_together() -> dict[str, pl.DataFrame]:
+        return {
+            measure.name: _together(scope, [part for day in over for part in of(day, measure)])
+            for measure in measures
+        }
+
+    # The last day is today as a rule, and changes; those before it are over, and are put together once.
+    last = max(days)
+    over = {day: change for day, change in days.items() if day != last}
+    rows = (question, scope.grain, scope.week_start)
+    before = scope.columns.day_values.made_of(rows, over, put_together)
+    return {measure.name: [before[measure.name], *of(last, measure)] for measure in measures}
 
 
 def _together(scope: Scope, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

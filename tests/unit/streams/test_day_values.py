@@ -68,3 +68,46 @@ def test_one_question_larger_than_the_bound_is_answered_and_not_kept(monkeypatch
     for _ in range(2):
         assert values(kept.of("q", {1: 1, 2: 1, 4: 1}, count)) == [10, 20, 40]
     assert count.asked == [[1, 2, 4], [1, 2, 4]]
+
+
+class Together:
+    """Put days together, and count how often."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self) -> dict[str, pl.DataFrame]:
+        self.made += 1
+        return {"gmv": pl.DataFrame({"value": [self.made, self.made]})}
+
+
+def test_days_are_put_together_once_until_one_of_them_changes() -> None:
+    kept, together = DayValues(), Together()
+    for days in ({1: 1, 2: 1}, {1: 1, 2: 1}, {1: 1, 2: 7}, {1: 1}, {1: 1, 2: 7}):
+        kept.made_of("q", days, together)
+    assert together.made == 3
+
+
+def test_what_was_made_of_days_is_forgotten_when_there_is_too_much_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(day_values, "MAX_MADE_CELLS", 4)
+    kept, together = DayValues(), Together()
+    for question in ("q", "r", "q", "s", "q"):
+        kept.made_of(question, {1: 1}, together)
+    assert together.made == 3
+    kept.made_of("r", {1: 1}, together)
+    assert together.made == 4
+
+
+def test_answers_without_any_value_are_forgotten_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_values, "MOST_MADE", 2)
+    kept, made = DayValues(), []
+
+    def nothing() -> dict[str, pl.DataFrame]:
+        made.append(1)
+        return {}
+
+    for question in ("q", "r", "s", "q"):
+        kept.made_of(question, {1: 1}, nothing)
+    assert len(made) == 4
