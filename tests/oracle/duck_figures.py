@@ -90,7 +90,10 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
     begins = _begins(names, dict(base.execute("SELECT topic, ms FROM sources").fetchall()))
     nobody = {kind for (kind,) in base.execute(_PEOPLELESS).fetchall()}
     uncounted = {
-        name for name in names for word in _words(name) if PARTS[word].sketched and PARTS[word].kind in nobody
+        name
+        for name in names
+        for word in words_of(name)
+        if PARTS[word].sketched and PARTS[word].kind in nobody
     }
     rows: Rows = {}
     for row in found:
@@ -106,15 +109,16 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
 
 
 def _begins(names: Iterable[str], since: Mapping[str, float]) -> dict[str, float]:
-    return {name: max(since.get(PARTS[word].topic, math.inf) for word in _words(name)) for name in names}
+    return {name: max(since.get(PARTS[word].topic, math.inf) for word in words_of(name)) for name in names}
 
 
 def topics_of(metric: str) -> set[str]:
     """Return the topics that a metric needs."""
-    return {PARTS[word].topic for word in _words(metric)}
+    return {PARTS[word].topic for word in words_of(metric)}
 
 
-def _words(metric: str) -> set[str]:
+def words_of(metric: str) -> set[str]:
+    """Return the names of the parts that a metric is made of."""
     figure = FIGURES[metric]
     return {word for sql in (figure.sql, *figure.place) for _, word in _WORD.findall(sql)}
 
@@ -262,6 +266,9 @@ def same(metric: str, answered: float | None, figure: float | None, sigma: float
         return figure is answered
     parts = estimates(metric)
     if parts:
+        if answered == figure == 0:
+            # Nothing was estimated, so no error is stated.
+            return True
         error = 3 * sigma * math.sqrt(parts)
         return 0 < sigma < MOST_SIGMA and abs(answered - figure) <= max(
             error * abs(figure), 0.5 * (figure >= 1)
