@@ -122,7 +122,7 @@ class Answer:
             days = " to ".join(self.comparison["days"])
             text.append(f"compared with {self.comparison['with']}{': ' if days else ''}{days}")
             text.extend(
-                f"{metric}: both sides until {self._instant(at_ms)} here"
+                f"{metric}: both sides until {self.instant(at_ms)} here"
                 for metric, at_ms in self.comparison.get("through_ms", {}).items()
             )
         text.extend(
@@ -140,7 +140,7 @@ class Answer:
             for metric, error in self.relative_error.items()
         )
         text.extend(
-            f"{metric}: since {self._instant(at_ms)}, what came before is not rebuilt yet"
+            f"{metric}: since {self.instant(at_ms)}, what came before is not rebuilt yet"
             for metric, at_ms in self.since_ms.items()
         )
         return "\n".join(text) + "\n"
@@ -156,7 +156,7 @@ class Answer:
         if unit is Unit.RATE:
             return f"{value:.2%}"
         if unit is Unit.INSTANT:
-            return self._instant(value)
+            return self.instant(value)
         return (
             f"{value:,.1f}"
             if isinstance(value, float)
@@ -165,7 +165,8 @@ class Answer:
             else str(value)
         )
 
-    def _instant(self, at_ms: int) -> str:
+    def instant(self, at_ms: int) -> str:
+        """Return an instant by the shop's clock, with its offset."""
         at = dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(self.timezone))
         return at.isoformat(timespec="seconds")
 

@@ -47,7 +47,7 @@ EXPORT_PARAMETERS: Final = {
     **{name: meaning for name, meaning in PARAMETERS.items() if name != "format"},
     "format": "csv, parquet or json; csv when not named",
     "all_formats": "1: every format of the briefs in one file, with a first column Tab Name",
-    "why": "1: beside every metric a column that says why its value is missing",
+    "why": "1: beside every metric a column that says why its value is missing, or since when it counts",
 }
 """Names of an export's parts, as the API takes them."""
 
@@ -88,7 +88,7 @@ class FileForm:
     Attributes:
         format: of the file.
         all_formats: the question once for each format of the briefs.
-        why: reasons of nulls have columns of their own.
+        why: reasons of nulls, and since when a metric counts whose cube is not rebuilt, have columns of their own.
     """
 
     format: ExportFormat = "csv"
@@ -121,7 +121,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of a file; without a unit it holds text; `why_of` is the metric whose nulls it gives reasons for."""
+    """A column of a file; without a unit it holds text; `why_of` is the metric whose gaps it explains."""
 
     name: str
     unit: Unit | None = None
@@ -196,7 +196,10 @@ def write_export(tables: Sequence[Table], form: FileForm, file: IO[bytes]) -> No
 
 
 def write_parquet(tables: Sequence[Table], file: IO[bytes], *, why: bool = False) -> None:
-    """Write a Parquet file; its metadata holds shop, currency, zone, window, state, as-of and the units by column."""
+    """Write a Parquet file; its metadata holds shop, currency, zone, window, state, as-of and the units by column.
+
+    Where a cube is not rebuilt yet it also holds since when metrics count, in `warroom.since_ms`.
+    """
     columns = _columns(tables, why=why)
     found: dict[str, pl.Series] = {}
     for column in columns:
@@ -212,6 +215,8 @@ def write_parquet(tables: Sequence[Table], file: IO[bytes], *, why: bool = False
         "warroom.as_of_ms": str(answer.as_of_ms),
         "warroom.units": json.dumps({column.name: _unit_text(column, answer.currency) for column in columns}),
     }
+    if since := _since(tables):
+        metadata["warroom.since_ms"] = json.dumps(since)
     pl.DataFrame(found).write_parquet(file, metadata=metadata)
 
 
@@ -250,6 +255,8 @@ def _json_chunks(tables: Sequence[Table], *, why: bool) -> Iterator[bytes]:
     head = tables[0].answer.document()
     for name in ("rows", "nulls", "partial", "coverage", "relative_error"):
         head.pop(name, None)
+    if since := _since(tables):
+        head["since_ms"] = since
     head["columns"] = [
         {"name": column.name, "unit": _unit_text(column, tables[0].answer.currency)} for column in columns
     ]
@@ -276,6 +283,15 @@ def _nulls(tables: Sequence[Table]) -> dict[str, dict[str, list[int]]]:
             for reason, rows in reasons.items():
                 found.setdefault(metric, {}).setdefault(reason, []).extend(first + row for row in rows)
         first += len(table.answer.rows)
+    return found
+
+
+def _since(tables: Sequence[Table]) -> dict[str, int]:
+    """Return metric -> event time before which values of the file lack events: the latest of its tables."""
+    found: dict[str, int] = {}
+    for table in tables:
+        for metric, at_ms in table.answer.since_ms.items():
+            found[metric] = max(at_ms, found.get(metric, at_ms))
     return found
 
 
@@ -328,7 +344,9 @@ def _values(table: Table, column: _Column) -> Iterator[Any]:
             for reason, found in table.answer.nulls.get(column.why_of, {}).items()
             for row in found
         }
-        return (reasons.get(index) for index in range(len(rows)))
+        since_ms = table.answer.since_ms.get(column.why_of)
+        lacks = None if since_ms is None else f"since {table.answer.instant(since_ms)}"
+        return (reasons.get(index, lacks) for index in range(len(rows)))
     if column.name in table.lead:
         return (table.lead[column.name] for _ in rows)
     return (row.get(column.name) for row in rows)

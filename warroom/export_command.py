@@ -41,7 +41,11 @@ from warroom.configuration import load
     help="Default: as the file's name ends, else csv.",
 )
 @click.option("--all-formats", is_flag=True, help="Every format in one file, with a first column Tab Name.")
-@click.option("--why", is_flag=True, help="Beside every metric a column that says why its value is missing.")
+@click.option(
+    "--why",
+    is_flag=True,
+    help="Beside every metric a column that says why its value is missing, or since when it counts.",
+)
 @click.pass_obj
 def export(
     config: Path | None,

@@ -342,3 +342,32 @@ def test_a_file_name_is_safe_whatever_things_are_called(shop_id: str, window: st
     answer = run(shop(), export_of(by="").request, now_ms=NOW_MS)
     answer = dataclasses.replace(answer, shop_id=shop_id, window=window)
     assert file_name(answer, FileForm("csv")) == expected
+
+
+def test_a_file_says_since_when_a_metric_counts_whose_cube_is_not_rebuilt() -> None:
+    since = {"product_clicks": at("2024-11-29 10:00") + 5_000}
+    later = {"product_clicks": at("2024-11-29 10:00") + 9_000}
+    first, *others = tables_of(
+        shop(), export_of(metrics="gmv,product_clicks", all_formats="1"), now_ms=NOW_MS
+    )
+    tables = [
+        dataclasses.replace(first, answer=dataclasses.replace(first.answer, since_ms=since)),
+        dataclasses.replace(others[0], answer=dataclasses.replace(others[0].answer, since_ms=later)),
+        *others[1:],
+    ]
+    files = {}
+    for form in ("json", "csv", "parquet"):
+        files[form] = io.BytesIO()
+        write_export(tables, FileForm(form, all_formats=True, why=True), files[form])
+    rows = _rows(files["csv"].getvalue(), "csv")
+    assert json.loads(files["json"].getvalue())["since_ms"] == later
+    assert (
+        json.loads(pl.read_parquet_metadata(io.BytesIO(files["parquet"].getvalue()))["warroom.since_ms"])
+        == later
+    )
+    assert [row["product_clicks_why"] for row in rows[:3]] == [
+        "since 2024-11-29T10:00:05+00:00",
+        "since 2024-11-29T10:00:09+00:00",
+        "",
+    ]
+    assert {row["gmv_why"] for row in rows} == {""}
