@@ -95,7 +95,7 @@ class DayFolder:
                 self._complain(shop_id, day, f"{path} is missing")
             elif size != manifest.size:
                 self._complain(shop_id, day, f"{path} has {size} bytes and must have {manifest.size}")
-        self._days[shop_id] = frozenset(known) | {day for shop, day in self.faults if shop == shop_id}
+        self._days[shop_id] = frozenset(known) | self._damaged(shop_id)
 
     def days(self, shop_id: str) -> frozenset[int]:
         """Return the days of a shop that were written down, also those whose files are damaged."""
@@ -103,7 +103,7 @@ class DayFolder:
 
     def whole_days(self, shop_id: str) -> frozenset[int]:
         """Return the days of a shop that were written down and of whose files no fault is known."""
-        return self.days(shop_id) - {day for shop, day in self.faults if shop == shop_id}
+        return self.days(shop_id) - self._damaged(shop_id)
 
     def cells(self, shop_id: str, day: int, cube: Cube, *, people: bool) -> pl.DataFrame:
         """Return a cube's rows of a day; the file's checksum is looked at before the first one.
@@ -177,6 +177,10 @@ class DayFolder:
         self._days[shop_id] = self.days(shop_id) | {day}
         self._checked.add((shop_id, day))
         self.faults.pop((shop_id, day), None)
+
+    def _damaged(self, shop_id: str) -> set[int]:
+        # A copy: days are written, and their faults forgotten, in another thread than questions find some in.
+        return {day for shop, day in dict(self.faults) if shop == shop_id}
 
     def _manifest(self, shop_id: str, day: int, path: Path) -> Manifest | None:
         try:

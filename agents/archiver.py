@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import polars as pl
 
@@ -28,10 +29,32 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LOOK_EVERY_S: Final = 10.0
 WAIT_DAYS: Final = 2
 """So long after a day has closed a board that may not write waits for another one's file; then it writes its own, or
 its memory would grow for as long as the two share no folder."""
+
+
+_Part = tuple["Cube", pl.DataFrame, list[list[bytes]]]
+"""A cube with its cells of a day and the images of the people of each, from every partition."""
+
+
+class _ClosedDay(NamedTuple):
+    """What is to be written down of a day; `cubes` are those that are whole, with their definitions."""
+
+    day: int
+    parts: list[_Part]
+    cubes: dict[str, str]
+
+
+class InTurn(Protocol):
+    """Gives a piece of work with the columns its turn: `streams.board.Board.in_turn`."""
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Return what the work returns, or raise what it raises."""
+        ...
 
 
 class Archiver:
@@ -41,12 +64,16 @@ class Archiver:
         columns: of the board.
         folder: where days are written down.
         now_ms: the board's now.
+        in_turn: of the board, in which the columns are read and changed.
     """
 
-    def __init__(self, columns: Columns, folder: DayFolder, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, columns: Columns, folder: DayFolder, now_ms: Callable[[], int], in_turn: InTurn
+    ) -> None:
         self._columns = columns
         self._folder = folder
         self._now_ms = now_ms
+        self._in_turn = in_turn
         self._hot_days = columns.settings.fold.hot_days
         self.trouble: str | None = None
         """Why a day cannot be written down; None while it can."""
@@ -54,7 +81,7 @@ class Archiver:
     def begin(self) -> None:
         """Set each shop's boundary: behind what is written down, and behind what the state has forgotten.
 
-        Call it when the board holds everything up to its start: from then on it keeps what the state forgets.
+        Call it in turn, when the board holds everything up to its start: from then on it keeps what the state forgets.
         """
         newest_ms: dict[int, int] = {}
         for partition, position in self._columns.positions():
@@ -82,6 +109,15 @@ class Archiver:
 
     async def advance(self, shop_id: str, *, may: bool) -> bool:
         """Move a shop's boundary by a day, if the day is closed and written down; return whether it moved."""
+        found = await self._in_turn(partial(self._step, shop_id, may=may))
+        if isinstance(found, bool):
+            return found
+        await asyncio.to_thread(self._write, shop_id, found)
+        await self._in_turn(partial(self._columns.set_day_boundary, shop_id, found.day + 1))
+        return True
+
+    def _step(self, shop_id: str, *, may: bool) -> bool | _ClosedDay:
+        """Move the boundary and return whether it moved; or return a day that is to be written down before it may."""
         columns = self._columns
         day = columns.day_boundary(shop_id)
         if day is None or not self._is_closed(shop_id, day):
@@ -98,19 +134,20 @@ class Archiver:
         if day not in self._folder.whole_days(shop_id):
             if not (may or self._is_closed(shop_id, day + WAIT_DAYS)):
                 return False
-            await self._write(shop_id, day)
+            parts = [(cube, *columns.day_cells(cube.name, shop_id, day)) for cube in ARCHIVED]
+            cubes = {
+                cube.name: cube.definition for cube in ARCHIVED if columns.cube_since_ms(cube.name) is None
+            }
+            return _ClosedDay(day, parts, cubes)
         columns.set_day_boundary(shop_id, day + 1)
         return True
 
-    async def _write(self, shop_id: str, day: int) -> None:
-        columns = self._columns
-        parts = [(cube, *columns.day_cells(cube.name, shop_id, day)) for cube in ARCHIVED]
-        cells = await asyncio.to_thread(_merged, parts)
+    def _write(self, shop_id: str, closed: _ClosedDay) -> None:
+        cells = _merged(closed.parts)
         own = cells.filter(pl.col("cube") == "shop_quarter").group_by("event_type").agg(pl.col("count").sum())
         events = dict(own.sort("event_type").iter_rows())
-        cubes = {cube.name: cube.definition for cube in ARCHIVED if columns.cube_since_ms(cube.name) is None}
-        await asyncio.to_thread(self._folder.write, shop_id, day, cells, cubes, events)
-        logger.info("Wrote down %s of %s: %d cells.", day_label(day), shop_id, cells.height)
+        self._folder.write(shop_id, closed.day, cells, closed.cubes, events)
+        logger.info("Wrote down %s of %s: %d cells.", day_label(closed.day), shop_id, cells.height)
 
     def _is_closed(self, shop_id: str, day: int) -> bool:
         columns = self._columns
@@ -130,7 +167,7 @@ class Archiver:
         return min((at for at in since if at is not None), default=None)
 
 
-def _merged(parts: Sequence[tuple[Cube, pl.DataFrame, list[list[bytes]]]]) -> pl.DataFrame:
+def _merged(parts: Sequence[_Part]) -> pl.DataFrame:
     """Return the rows of a day, the people of each cell united over partitions."""
     frames = [
         cells_frame(cube, cells, [_united(cube, one) for one in images]) for cube, cells, images in parts

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 
     from streams.board import Verdict
     from streams.settings import Settings
-    from streams.wire import StateRecord
+    from streams.state import Flush
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 READ_BYTES: Final = 4 << 20
 RETRY_S: Final = 1.0
@@ -61,10 +65,12 @@ class KafkaBoard:
         self.verdict: Verdict | None = None
         self._clock = clock
         self._replay_now_ms = 0
+        self._folded_ms = 0
         self._vouching: deque[tuple[int, dict[tuple[int, str], int]]] = deque()
         self._loading: str | None = "loading: nothing read yet"
         self._alerts: dict[str, Alert] = {}
         self._changed = asyncio.Event()
+        self._turns = ThreadPoolExecutor(1, thread_name_prefix="columns")
         self._tasks: list[asyncio.Task[None]] = []
         self._next: dict[TopicPartition, int] = {}
         partitions = range(settings.kafka.partitions)
@@ -81,7 +87,7 @@ class KafkaBoard:
         self._lag = SourceLag(settings.kafka)
         self._folder = day_folder(settings)
         self.columns.read_history(self._folder)
-        self._archiver = Archiver(self.columns, self._folder, self.now_ms)
+        self._archiver = Archiver(self.columns, self._folder, self.now_ms, self.in_turn)
 
     async def start(self) -> None:
         """Begin to read; `ready` says when everything up to now is in."""
@@ -97,15 +103,18 @@ class KafkaBoard:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lag.close()
+        self._turns.shutdown(wait=False, cancel_futures=True)
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Do a piece of work with the columns, one at a time and beside the loop: see `streams.board.Board`."""
+        return await asyncio.get_running_loop().run_in_executor(self._turns, work)
 
     def now_ms(self) -> int:
         """Return the wall clock, on a replay the player's recorded time."""
         if not self.replay_id:
             return self._clock()
         # Before the player's first tick: the newest record that is folded, so that no screen shows 1970.
-        return self._replay_now_ms or max(
-            (position.last_timestamp_ms for _, position in self.columns.positions()), default=0
-        )
+        return self._replay_now_ms or self._folded_ms
 
     def ready(self) -> str | None:
         """Return None when everything up to the start is in, else what is missing."""
@@ -121,7 +130,8 @@ class KafkaBoard:
 
     def history_fault(self) -> str | None:
         """Return which days that were written down cannot be read, or why none can be written; None: all is well."""
-        faults = [f"history: {fault}" for _, fault in sorted(self._folder.faults.items())]
+        # A copy: a question beside the loop may find the next fault meanwhile.
+        faults = [f"history: {fault}" for _, fault in sorted(dict(self._folder.faults).items())]
         if self._archiver.trouble is not None:
             faults.append(f"history: {self._archiver.trouble}")
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -189,39 +199,45 @@ class KafkaBoard:
     async def _take(self, fetched: dict[TopicPartition, list[Any]]) -> None:
         for tp, records in fetched.items():
             match self._names[tp.topic]:
-                case STATE.name:
-                    await self._put(tp.partition, STATE.name, decode_state, records)
-                case FACTS.name:
-                    await self._put(tp.partition, FACTS.name, decode_fact, records)
                 case ALERTS.name:
                     self._take_alerts(records)
-                case _:
+                case CLOCK.name:
                     self._replay_now_ms = max(self._replay_now_ms, decode_clock(records[-1].value))
-        for partition in {tp.partition for tp in fetched}:
-            flush = self._assemblers[partition].take() if partition in self._assemblers else None
-            if flush is not None:
-                self.columns.apply(flush)
+        for flush in await asyncio.to_thread(self._assembled, fetched):
+            # Each in a turn of its own: who asks meanwhile waits for one of them, not for all.
+            await self.in_turn(partial(self._apply, flush))
         self._changed.set()
 
-    async def _put(
-        self,
-        partition: int,
-        topic: str,
-        decode: Callable[[bytes, bytes | None], StateRecord],
-        records: list[Any],
-    ) -> None:
-        decoded = await asyncio.to_thread(lambda: [decode(record.key, record.value) for record in records])
-        assembler = self._assemblers[partition]
-        for record in decoded:
-            assembler.put(topic, record)
+    def _assembled(self, fetched: dict[TopicPartition, list[Any]]) -> list[Flush]:
+        """Decode what was fetched and return the flushes that are whole by now."""
+        touched: dict[int, FlushAssembler] = {}
+        for tp, records in fetched.items():
+            topic = self._names[tp.topic]
+            if topic not in (STATE.name, FACTS.name):
+                continue
+            assembler = touched[tp.partition] = self._assemblers[tp.partition]
+            for record in records:
+                if topic == STATE.name:
+                    assembler.put(topic, decode_state(record.key, record.value))
+                else:
+                    assembler.put(topic, decode_fact(record.key, record.value))
+        return [flush for assembler in touched.values() if (flush := assembler.take()) is not None]
+
+    def _apply(self, flush: Flush) -> None:
+        self.columns.apply(flush)
+        for position in flush.positions:
+            self._folded_ms = max(self._folded_ms, position.last_timestamp_ms)
 
     def _take_alerts(self, records: Iterable[Any]) -> None:
+        # A new mapping, not a changed one: a question beside the loop may be going through the old one.
+        alerts = dict(self._alerts)
         for record in records:
             alert_id = record.key.decode("utf-8", "replace")
             if record.value is None:
-                self._alerts.pop(alert_id, None)
+                alerts.pop(alert_id, None)
             else:
-                self._alerts[alert_id] = decode_alert(record.value)
+                alerts[alert_id] = decode_alert(record.value)
+        self._alerts = alerts
 
     async def _look_whether_loaded(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
         missing = [tp for tp in self._tps if await consumer.position(tp) < ends[tp]]
@@ -230,21 +246,24 @@ class KafkaBoard:
             read = sum([min(await consumer.position(tp), ends[tp]) for tp in self._tps])
             self._loading = f"loading: {read} of {sum(ends.values())} offsets of state read"
         else:
-            self._archiver.begin()
+            await self.in_turn(self._archiver.begin)
             self._loading = None
             logger.info("The board holds everything up to its start.")
 
     async def _watch_lag(self) -> None:
         while True:
             now_ms = self._replay_now_ms
-            positions = {
-                (p, position.topic): position.next_offset for p, position in self.columns.positions()
-            }
-            if await self._lag.look(positions):
-                self.columns.mark_lagging(self._lag.lagging)
-                self._vouch(now_ms)
+            if await self._lag.look(await self.in_turn(self._positions)):
+                await self.in_turn(partial(self._take_lag, now_ms))
                 self._changed.set()
             await asyncio.sleep(LAG_EVERY_S / 4 if self.replay_id else LAG_EVERY_S)
+
+    def _positions(self) -> dict[tuple[int, str], int]:
+        return {(p, position.topic): position.next_offset for p, position in self.columns.positions()}
+
+    def _take_lag(self, now_ms: int) -> None:
+        self.columns.mark_lagging(self._lag.lagging)
+        self._vouch(now_ms)
 
     def _vouch(self, now_ms: int) -> None:
         """Pass on what the player vouches for: everything up to its time, once what it had sent by then is folded.
@@ -257,7 +276,7 @@ class KafkaBoard:
             self._vouching.append((now_ms, self._lag.unfolded_ends()))
         if self._loading is not None:
             return
-        folded = {(p, position.topic): position.next_offset for p, position in self.columns.positions()}
+        folded = self._positions()
         while self._vouching:
             vouched_ms, ends = self._vouching[0]
             if not all(folded.get(at, 0) >= end or at not in self._lag.lagging for at, end in ends.items()):

@@ -35,8 +35,9 @@ PAUSE_OF_COST: Final = 4
 """A pause is at least this many times what an evaluation costs, the less of the last two: at most a fifth of the
 board's time is spent here, also when a replay's clock runs at 600 times. One that took long by itself, as the first of
 cold caches does, is not paid off: a replay's hours would pass unseen. Looks at which nothing was due cost nothing and
-count for nothing, nor does the wait for a sink that is away: what it has not taken must not come minutes late. Cost is
-time of processors: on a machine that is busy with other work an evaluation takes longer, and no page must wait."""
+count for nothing, nor does the wait for a turn with the columns or for a sink that is away: what it has not taken must
+not come minutes late. Cost is time of processors: on a machine that is busy with other work an evaluation takes longer,
+and no page must wait."""
 
 _ETA_STEP_MS: Final = 5 * MINUTE_MS
 
@@ -97,6 +98,7 @@ class Evaluator:
         self.ended_ms: int | None = None
         self.state: RuleState | None = None
         self._last_ms: int | None = None
+        self._cost_s = 0.0
         self._heads: dict[str, int] = {}
         self._memo: Memo = {}
         self._unpublished: list[Alert] = []
@@ -108,7 +110,7 @@ class Evaluator:
         """Evaluate until cancelled; an unavailable sink is tried again."""
         before_s = 0.0
         while True:
-            began, pause_s = time.process_time(), LEAST_PAUSE_S
+            pause_s = LEAST_PAUSE_S
             try:
                 evaluated = await self.step()
                 if not self._broken:
@@ -117,9 +119,8 @@ class Evaluator:
                 logger.warning("Evaluation could not be published, will try again: %s", error)
             else:
                 if evaluated:
-                    cost_s = time.process_time() - began
-                    pause_s = max(pause_s, PAUSE_OF_COST * min(cost_s, before_s))
-                    before_s = cost_s
+                    pause_s = max(pause_s, PAUSE_OF_COST * min(self._cost_s, before_s))
+                    before_s = self._cost_s
             await self._sleep(pause_s)
 
     async def step(self) -> bool:
@@ -138,18 +139,25 @@ class Evaluator:
             now_ms = min(now_ms, board.columns.vouched_ms)
         if self._last_ms is not None and now_ms - self._last_ms < board.settings.board.evaluate_every_ms:
             return False
-        self._last_ms = now_ms
+        self._last_ms, self._cost_s = now_ms, 0.0
         if self.state is None:
             self.state = RuleState.restored(
                 board.alerts(), digest_every_ms=board.settings.stock.digest_every_ms
             )
         # A shop that never sent anything has a feed that is missing, too.
-        for shop_id in sorted({*board.columns.shops(), *board.settings.shops}):
+        for shop_id in sorted({*await board.in_turn(board.columns.shops), *board.settings.shops}):
             shop = board.settings.shops.get(shop_id) or ShopSettings(shop_id)
-            await self._evaluate_shop(self.state, shop, now_ms)
+            goals, rows = await board.in_turn(partial(self._evaluate_shop, self.state, shop, now_ms))
+            await self._publish_goals(goals)
+            await self._publish_alerts()
+            await self._publish_stock(rows)
         return True
 
-    async def _evaluate_shop(self, state: RuleState, shop: ShopSettings, now_ms: int) -> None:
+    def _evaluate_shop(
+        self, state: RuleState, shop: ShopSettings, now_ms: int
+    ) -> tuple[Sequence[GoalProgress], Sequence[SkuStock]]:
+        """Look at a shop, all of it at one state of the columns; alerts wait in `_unpublished`."""
+        began_s = time.process_time()
         settings = self._board.settings
         at_head = self._at_head(shop.shop_id, now_ms)
         context = RuleContext(
@@ -174,11 +182,12 @@ class Evaluator:
                 broke(what, error)
                 return ()
 
-        await self._publish_goals(tried("Goal progress", lambda: context.goals))
+        goals = tried("Goal progress", lambda: context.goals)
         self._unpublished += evaluate(state, rules_of(settings), context, broke=rule_broke)
         self._unpublished += tried("The digest", partial(digest, state, context))
-        await self._publish_alerts()
-        await self._publish_stock(tried("Stock", lambda: context.stock))
+        rows = tried("Stock", lambda: context.stock)
+        self._cost_s += time.process_time() - began_s
+        return goals, rows
 
     def _at_head(self, shop_id: str, now_ms: int) -> bool:
         """Return False while the order feed lies behind and moves: what it says is about a time that is over.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -15,6 +16,9 @@ from streams.formulas import describe
 from streams.own_metrics import known_metrics
 from streams.query import run
 from streams.request import parse_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -40,6 +44,9 @@ class Api:
                 503, "loading", f"The board is not whole yet: {waiting}.", mend="Ask again in a moment."
             )
         params = {name: request.query.getall(name) for name in request.query}
+        return await self._board.in_turn(partial(self._answer, params))
+
+    def _answer(self, params: Mapping[str, Sequence[str]]) -> web.Response:
         try:
             question = parse_request(params, known=known_metrics(self._board.columns.settings))
             answer = run(self._board.columns, question, now_ms=self._board.now_ms())
@@ -56,8 +63,11 @@ class Api:
 
     async def overview(self, request: web.Request) -> web.StreamResponse:
         """Answer `GET /api/v1/overview`, what the page shows."""
+        return await self._board.in_turn(partial(self._screen, request.query.get("shop")))
+
+    def _screen(self, shop_id: str | None) -> web.Response:
         try:
-            return json_answer(self._overview.document(request.query.get("shop")))
+            return json_answer(self._overview.document(shop_id))
         except UnknownShopError as error:
             return problem(
                 404, "unknown_shop", str(error), mend="Leave `shop` out, or see /api/v1/catalogue."
@@ -78,7 +88,8 @@ class Api:
             }
             for name, metric in known_metrics(self._board.columns.settings).items()
         ]
-        return json_answer({"shops": self._board.columns.shops(), "metrics": metrics})
+        shops = await self._board.in_turn(self._board.columns.shops)
+        return json_answer({"shops": shops, "metrics": metrics})
 
     async def healthz(self, _request: web.Request) -> web.StreamResponse:
         """Answer whether the process serves at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dashboards.api import json_answer
@@ -31,7 +32,7 @@ class CubesApi:
         waiting = self._board.ready()
         if waiting is not None:
             return problem(503, "loading", f"The board is not whole yet: {waiting}.")
-        return json_answer(document(self._board.columns))
+        return json_answer(await self._board.in_turn(partial(document, self._board.columns)))
 
 
 def document(columns: Columns) -> dict[str, Any]:

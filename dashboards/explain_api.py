@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dashboards.api import json_answer
@@ -11,6 +12,8 @@ from streams.explain import explain, parse_explain
 from streams.own_metrics import known_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from aiohttp import web
 
     from streams.board import Board
@@ -33,11 +36,14 @@ class ExplainApi:
             return problem(
                 503, "loading", f"The board is not whole yet: {waiting}.", mend="Ask again in a moment."
             )
-        columns = self._board.columns
         params = {name: request.query.getall(name) for name in request.query}
+        address = f"{request.scheme}://{request.host}"
+        return await self._board.in_turn(partial(self._explained, params, address))
+
+    def _explained(self, params: Mapping[str, Sequence[str]], address: str) -> web.Response:
+        columns = self._board.columns
         try:
             cell = parse_explain(params, known=known_metrics(columns.settings))
-            address = f"{request.scheme}://{request.host}"
             return json_answer(explain(columns, cell, now_ms=self._board.now_ms(), place=("--url", address)))
         except QueryError as error:
             return problem(422, error.reason, error.what, mend=error.mend)

@@ -93,11 +93,11 @@ class Exporter:
     async def handle(self, _request: web.Request) -> web.StreamResponse:
         """Give the text exposition of a fresh snapshot."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(SnapshotCollector(self.snapshot()))
+        registry.register(SnapshotCollector(await self._board.in_turn(self.snapshot)))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE})
 
     def snapshot(self) -> Snapshot:
-        """Take the samples of now; health first, then shop by shop while the budget lasts."""
+        """Take the samples of now, in turn; health first, then shop by shop while the budget lasts."""
         budget = self._board.settings.board.series_budget - 1
         kept = self._health()
         shops = self._board.columns.shops()

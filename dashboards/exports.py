@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from streams.export_views import answer_export, read_export
 from streams.own_metrics import known_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from streams.board import Board
     from streams.export import FileForm, Table
@@ -41,14 +42,19 @@ class ExportsApi:
                 503, "loading", f"The board is not whole yet: {waiting}.", mend="Ask again in a moment."
             )
         params = {name: request.query.getall(name) for name in request.query}
-        columns, now_ms = self._board.columns, self._board.now_ms()
         try:
-            # All tables before the first byte: they are as of one moment, and a refusal can still be one.
-            export = read_export(params, known_metrics(columns.settings))
-            tables, name = answer_export(columns, export, now_ms=now_ms)
+            # All tables before the first byte: they are as of one moment, and a refusal can still be one. Sent they are
+            # out of turn, however slow the one who takes them.
+            tables, form, name = await self._board.in_turn(partial(self._tables, params))
         except QueryError as error:
             return problem(422, error.reason, error.what, mend=error.mend)
-        return await _send(request, tables, export.form, name)
+        return await _send(request, tables, form, name)
+
+    def _tables(self, params: Mapping[str, Sequence[str]]) -> tuple[list[Table], FileForm, str]:
+        columns = self._board.columns
+        export = read_export(params, known_metrics(columns.settings))
+        tables, name = answer_export(columns, export, now_ms=self._board.now_ms())
+        return tables, export.form, name
 
 
 async def _send(
@@ -62,7 +68,8 @@ async def _send(
     if form.format != "parquet":
         response.charset = "utf-8"
         await response.prepare(request)
-        for piece in chunks(tables, form):
+        pieces = chunks(tables, form)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             await response.write(piece)
         await response.write_eof()
         return response

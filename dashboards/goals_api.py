@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,9 +40,12 @@ class GoalsApi:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Answer `GET /api/v1/goals`: goals with progress, pace, projection and history; weeks and quarters."""
-        shop = self._shop(request)
+        shop = await self._shop(request)
         if isinstance(shop, web.Response):
             return shop
+        return await self._board.in_turn(partial(self._shown, shop))
+
+    def _shown(self, shop: ShopSettings) -> web.Response:
         board = self._board
         return _json(goals_document(board.columns, shop, board.settings, now_ms=board.now_ms()))
 
@@ -50,7 +54,7 @@ class GoalsApi:
 
         202: the record is durable on the topic, and the board shows it as soon as it is folded.
         """
-        shop = self._shop(request)
+        shop = await self._shop(request)
         if isinstance(shop, web.Response):
             return shop
         if self._publisher is None:
@@ -61,7 +65,8 @@ class GoalsApi:
             asked = msgspec.json.decode(await request.read(), type=GoalRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return problem(400, "bad_request", f"That is no goal: {error}.", mend="See docs/GOALS.md.")
-        campaign = self._newest(shop.shop_id, request.match_info["campaign_id"])
+        campaign_id = request.match_info["campaign_id"]
+        campaign = await self._board.in_turn(partial(self._newest, shop.shop_id, campaign_id))
         if campaign is None:
             return problem(
                 404, "unknown_campaign", "The shop has no such campaign.", mend="See /api/v1/goals."
@@ -99,20 +104,20 @@ class GoalsApi:
             return known
         return sent
 
-    def _shop(self, request: web.Request) -> ShopSettings | web.Response:
+    async def _shop(self, request: web.Request) -> ShopSettings | web.Response:
         board = self._board
         waiting = board.ready()
         if waiting is not None:
             return problem(
                 503, "loading", f"The board is not whole yet: {waiting}.", mend="Ask again in a moment."
             )
-        shops = board.columns.shops()
+        shops = await board.in_turn(board.columns.shops)
         shop_id = request.query.get("shop", shops[0] if len(shops) == 1 else "")
         if shop_id not in shops:
             return problem(
                 404, "unknown_shop", "Name one of the board's shops.", mend="See /api/v1/catalogue."
             )
-        return board.columns.shop(shop_id)
+        return await board.in_turn(partial(board.columns.shop, shop_id))
 
 
 def _json(document: object, *, status: int = 200) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from dashboards.desk import Desk
     from streams.alerts import Alert
     from streams.board import Board
+    from streams.findings import Finding
+    from streams.preflight import CampaignStart
+    from streams.settings import ShopSettings
 
 LOOK_EVERY_S: Final = 0.5
 
@@ -72,7 +76,6 @@ class PreflightApi:
     async def findings(self, _request: web.Request) -> web.StreamResponse:
         """Answer `GET /api/v1/preflight`: findings and campaigns; without the test page, so without a verdict."""
         board, settings = self._board, self._board.settings
-        now_ms = board.now_ms()
         waiting = board.ready()
         findings = [] if waiting is None else [bad("board", waiting, "Wait until it is ready: /readyz.")]
         folder = Path(settings.board.data_dir)
@@ -84,15 +87,27 @@ class PreflightApi:
             free_bytes=await asyncio.to_thread(free_bytes, folder),
             routes=self._routes,
         )
-        campaigns = []
-        for shop in settings.shops.values():
-            findings += check_shop(board.columns, shop, now_ms=now_ms)
-            campaign = next_campaign(board.columns, shop, now_ms=now_ms)
-            if campaign is not None:
-                campaigns.append(start_of(board.columns, shop, campaign))
+        now_ms, of_shops, campaigns = await board.in_turn(self._look)
+        findings += of_shops
         if not settings.shops:
             findings.append(bad("shops", "no shop is configured", "Run `warroom init`."))
         return _json({"now_ms": now_ms, "findings": findings, "campaigns": campaigns})
+
+    def _look(self) -> tuple[int, list[Finding], list[CampaignStart]]:
+        """Return now, what is found of the shops, and their next campaigns."""
+        board = self._board
+        now_ms = board.now_ms()
+        findings: list[Finding] = []
+        campaigns: list[CampaignStart] = []
+        for shop in board.settings.shops.values():
+            findings += check_shop(board.columns, shop, now_ms=now_ms)
+            if (start := self._next(shop, now_ms)) is not None:
+                campaigns.append(start)
+        return now_ms, findings, campaigns
+
+    def _next(self, shop: ShopSettings, now_ms: int) -> CampaignStart | None:
+        campaign = next_campaign(self._board.columns, shop, now_ms=now_ms)
+        return None if campaign is None else start_of(self._board.columns, shop, campaign)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """Answer `POST /api/v1/preflight/page`: open a test page, which closes when it is acknowledged or too old."""
@@ -109,9 +124,8 @@ class PreflightApi:
             return problem(
                 422, "bad_request", what, mend="Send `by`, the name of the person, and a known shop."
             )
-        columns, now_ms = self._board.columns, self._board.now_ms()
-        campaign = next_campaign(columns, shop, now_ms=now_ms)
-        start = None if campaign is None else start_of(columns, shop, campaign)
+        now_ms = self._board.now_ms()
+        start = await self._board.in_turn(partial(self._next, shop, now_ms))
         alert = test_page(shop, start, by=by, now_ms=now_ms)
         try:
             await self._publish([alert])

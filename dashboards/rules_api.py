@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dashboards.api import json_answer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from streams.board import Board
+    from streams.rule import Rule
 
 
 class RulesApi:
@@ -48,8 +50,12 @@ class RulesApi:
             return problem(
                 422, "bad_request", f"There is no rule {name!r}, or no entity.", mend="See /api/v1/rules."
             )
+        return await board.in_turn(partial(self._explained, rule, entity, request.query.get("shop")))
+
+    def _explained(self, rule: Rule, entity: str, named: str | None) -> web.Response:
+        board = self._board
         shops = board.columns.shops()
-        shop_id = request.query.get("shop") or (shops[0] if len(shops) == 1 else "")
+        shop_id = named or (shops[0] if len(shops) == 1 else "")
         if shop_id not in shops:
             return problem(
                 404, "unknown_shop", f"There is no shop {shop_id!r}.", mend=f"Name one: {', '.join(shops)}."

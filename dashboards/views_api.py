@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,10 @@ from streams.view import COMMON, view_document
 from streams.views import VIEWS, run_view, view_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from streams.board import Board
+    from streams.view import View
 
 
 WEB_FOLDER: Final = Path(__file__).parent / "web"
@@ -54,6 +58,9 @@ class ViewsApi:
             view = view_of(request.match_info["name"])
         except QueryError as error:
             return problem(404, error.reason, error.what, mend=error.mend)
+        return await self._board.in_turn(partial(self._answer, view, words))
+
+    def _answer(self, view: View, words: Mapping[str, Sequence[str]]) -> web.Response:
         try:
             answer = run_view(self._board.columns, view, words, now_ms=self._board.now_ms())
         except QueryError as error:

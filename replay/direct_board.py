@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from replay.clock import Pace
 from replay.cursor import Cursor
@@ -25,6 +27,8 @@ _CHUNK: Final = 20_000
 """Lines folded at once: the page stays responsive between two chunks."""
 
 _TICK_S: Final = 0.25
+
+T = TypeVar("T")
 
 
 class DirectBoard:
@@ -55,6 +59,7 @@ class DirectBoard:
         self._now_ms = 0
         self._alerts: dict[str, Alert] = {}
         self._news = asyncio.Event()
+        self._turns = ThreadPoolExecutor(1, thread_name_prefix="columns")
 
     def now_ms(self) -> int:
         """Return the recorded time that has been reached."""
@@ -79,6 +84,10 @@ class DirectBoard:
             await self._news.wait()
         return self.columns.version
 
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Do a piece of work with the columns, one at a time and beside the loop: see `streams.board.Board`."""
+        return await asyncio.get_running_loop().run_in_executor(self._turns, work)
+
     async def publish_projections(self, rows: Sequence[SkuStock]) -> None:
         """Take projections; a page reads its own from the columns, and there is no topic to keep these on."""
 
@@ -87,7 +96,7 @@ class DirectBoard:
 
     async def publish_alerts(self, alerts: Sequence[Alert]) -> None:
         """Keep the newest version of each alert."""
-        self._alerts |= {alert.alert_id: alert for alert in alerts}
+        self._alerts = self._alerts | {alert.alert_id: alert for alert in alerts}
 
     async def play(
         self,
@@ -130,17 +139,17 @@ class DirectBoard:
             if chunk:
                 await asyncio.to_thread(self._engine.fold, chunk)
                 for flush in self._engine.flushes():
-                    self.columns.apply(flush)
+                    await self.in_turn(partial(self.columns.apply, flush))
             read += len(chunk)
-            self._tell(cursor.reached_ms(due_ms))
+            await self._tell(cursor.reached_ms(due_ms))
             if progress is not None:
                 progress(len(chunk))
             if len(chunk) < _CHUNK:
                 await asyncio.sleep(_TICK_S)
         return read
 
-    def _tell(self, now_ms: int) -> None:
+    async def _tell(self, now_ms: int) -> None:
         """Set the time; what is not later is whole, for every topic."""
         self._now_ms = max(self._now_ms, now_ms)
-        self.columns.vouch(self._now_ms)
+        await self.in_turn(partial(self.columns.vouch, self._now_ms))
         self._news.set()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from streams.alerts import Alert
     from streams.columns import Columns
     from streams.events import Campaign
     from streams.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Board(Protocol):
 
     Attributes:
         settings: of the process.
-        columns: what is known, merged over partitions.
+        columns: what is known, merged over partitions. On an event loop only `version` and `vouched_ms` may be read of
+            a board that runs; everything else is asked for in `in_turn`.
         replay_id: not empty on a replay; every view then carries a REPLAY banner (X-81).
         badge: a word shown wherever numbers are shown, such as "synthetic"; empty for live data.
     """
@@ -66,6 +69,15 @@ class Board(Protocol):
 
     async def changed(self, since: int) -> int:
         """Wait until `columns.version` exceeds `since`, and return it."""
+        ...
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Do a piece of work with the columns beside the event loop; return what it returns, raise what it raises.
+
+        One piece at a time, in the order asked for, questions and flushes alike: no question sees half a flush, and
+        neither holds the other up for longer than what was asked before it. Who goes away while it waits is forgotten;
+        what has begun ends by itself. The work sends nothing and waits for nobody.
+        """
         ...
 
 

@@ -10,8 +10,9 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from agents import lease
 from streams.alerts import Alert, decode_alert
@@ -20,6 +21,8 @@ from streams.goals import GoalProgress
 from streams.settings_check import checked_settings
 from streams.stock import SkuStock
 from warroom.running import serving
+
+T = TypeVar("T")
 
 LEASE_MS = 3_000
 """A test does not wait a quarter of a minute for a lease to end."""
@@ -45,6 +48,9 @@ class FileBoard:
 
     def alerts(self) -> Sequence[Alert]:
         return [decode_alert(line) for line in self._alerts_file.read_bytes().splitlines()]
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        return work()
 
     async def changed(self, since: int) -> int:
         await asyncio.Event().wait()

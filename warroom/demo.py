@@ -151,7 +151,7 @@ async def _load_history(board: KafkaBoard | DirectBoard, day: Day) -> None:
     for partition, recording in enumerate(day.history, HISTORY_PARTITION):
         flushes = direct_flushes(recording, board.settings, until_ms=until_ms, first_partition=partition)
         for flush in await asyncio.to_thread(list, flushes):
-            board.columns.apply(flush, history=True)
+            await board.in_turn(partial(board.columns.apply, flush, history=True))
 
 
 class _Followed:
@@ -184,7 +184,8 @@ async def _follow(board: KafkaBoard, update: Callable[[int], None]) -> None:
     """Move the bar by what is folded, not by what is merely sent."""
     seen = 0
     while True:
-        folded_by_now = sum(sum(counts.values()) for counts in board.columns.outcomes().values())
+        outcomes = await board.in_turn(board.columns.outcomes)
+        folded_by_now = sum(sum(counts.values()) for counts in outcomes.values())
         update(folded_by_now - seen)
         seen = folded_by_now
         await asyncio.sleep(BAR_EVERY_S)
@@ -193,8 +194,9 @@ async def _follow(board: KafkaBoard, update: Callable[[int], None]) -> None:
 async def _judge(board: KafkaBoard, judge: Judge) -> None:
     """Keep the board's verdict fresh; the comparison folds every record again, in a thread."""
     while True:
-        positions = [place for place in board.columns.positions() if place[0] < HISTORY_PARTITION]
-        board.verdict = await asyncio.to_thread(judge.compare, positions)
+        positions = await board.in_turn(board.columns.positions)
+        live = [place for place in positions if place[0] < HISTORY_PARTITION]
+        board.verdict = await asyncio.to_thread(judge.compare, live)
         await asyncio.sleep(JUDGE_EVERY_S)
 
 

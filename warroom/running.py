@@ -33,6 +33,9 @@ from warroom.configuration import for_replay
 
 logger = logging.getLogger(__name__)
 
+END_ANSWERS_S = 3.0
+"""Who waits for an answer when the board is told to end, or takes an export slowly, is sent away after this."""
+
 
 def clock_ms() -> int:
     """Return the wall clock in ms since the epoch."""
@@ -125,7 +128,7 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
             publish=sink.publish_alerts,
             campaigns=sink if isinstance(sink, PublishesCampaigns) else None,
         )
-        runner = web.AppRunner(build_app(board, extras), access_log=None)
+        runner = web.AppRunner(build_app(board, extras), access_log=None, shutdown_timeout=END_ANSWERS_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:

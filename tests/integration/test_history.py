@@ -51,7 +51,7 @@ async def test_days_that_left_the_state_are_answered_beside_those_of_now(
             while len(day_folder(settings).days(world.SHOP_ID)) < DAYS - 2:  # noqa: ASYNC110 - files tell nobody
                 await asyncio.sleep(0.2)
         expected = [A_DAY] * DAYS
-        assert by_day(board) == expected
+        assert await by_day(board) == expected
     finally:
         keeping.cancel()
         await board.stop()
@@ -64,14 +64,15 @@ async def test_days_that_left_the_state_are_answered_beside_those_of_now(
             while again.ready() is not None:
                 version = await again.changed(version)
         assert again.columns.cube("shop_quarter", world.SHOP_ID).height < DAYS * A_DAY
-        assert by_day(again) == expected
+        assert await by_day(again) == expected
         assert again.history_fault() is None
     finally:
         await again.stop()
 
 
-def by_day(board: KafkaBoard) -> list[int]:
-    answer = run(board.columns, QUESTION, now_ms=world.BEGIN_MS + DAYS * DAY_MS)
+async def by_day(board: KafkaBoard) -> list[int]:
+    now_ms = world.BEGIN_MS + DAYS * DAY_MS
+    answer = await board.in_turn(lambda: run(board.columns, QUESTION, now_ms=now_ms))
     return [row["product_impressions"] for row in answer.rows]
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +91,8 @@ async def _keep_trading(board: FixedBoard) -> None:
     (orders,) = [position for _, position in board.columns.positions() if position.topic == "orders"]
     for read in itertools.count(1):
         outcomes = {Outcome.COUNTED: orders.outcomes[Outcome.COUNTED] + 7 * read}
-        board.columns.apply(_only(dataclasses.replace(orders, outcomes=outcomes), read))
+        flush = _only(dataclasses.replace(orders, outcomes=outcomes), read)
+        await board.in_turn(partial(board.columns.apply, flush))
         await asyncio.sleep(0.2)
 
 

@@ -14,6 +14,7 @@ import pytest
 from agents import topics
 from agents.board import KafkaBoard
 from agents.rebuild_requests import ask_rebuild
+from streams.answers import Answer
 from streams.cubes import CUBES
 from streams.kept_cubes import PIECES
 from streams.query import parse_request, run
@@ -42,7 +43,7 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
         try:
             await world.settled(settings, 6_000, within_s=40)
             async with reading(settings) as board:
-                answer = run(board.columns, QUESTION, now_ms=NOW_MS)
+                answer = await asked(board)
                 assert world.BEGIN_MS < answer.since_ms["product_impressions"] < NOW_MS
                 assert all(row.handed == 0 for _, row in board.columns.cubes_kept() if row.cube in NEW)
         finally:
@@ -55,7 +56,7 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
             await world.settled(settings, len(sent), within_s=60)
             async with reading(settings) as board:
                 await rebuilt(board)
-                answer = run(board.columns, QUESTION, now_ms=NOW_MS)
+                answer = await asked(board)
                 assert answer.since_ms == {}
                 assert "since" not in answer.table()
                 await ask_rebuild(settings.kafka, ("creator_day",), asked_at_ms=1)
@@ -99,6 +100,10 @@ async def reading(settings: Settings) -> AsyncIterator[KafkaBoard]:
         yield board
     finally:
         await board.stop()
+
+
+async def asked(board: KafkaBoard) -> Answer:
+    return await board.in_turn(lambda: run(board.columns, QUESTION, now_ms=NOW_MS))
 
 
 async def rebuilt(board: KafkaBoard, name: str = "", asked_ms: int = 0) -> None:

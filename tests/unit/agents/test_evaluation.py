@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import pytest
 
@@ -22,6 +23,8 @@ from streams.settings import Settings
 from streams.stock import SkuStock, StockStatus
 from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, settings, stock
 from tests.unit.streams.test_stock import NOW, campaign, sales
+
+T = TypeVar("T")
 
 DAY: list[Fact] = [
     *sales("A1", 60, 24),
@@ -59,6 +62,9 @@ class FakeBoard:
 
     def alerts(self) -> Sequence[Alert]:
         return self.known
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        return work()
 
     async def changed(self, since: int) -> int:
         return self.columns.version
@@ -105,6 +111,21 @@ async def on(evaluator: Evaluator, board: FakeBoard, by_ms: int) -> bool:
     board.clock_ms += by_ms
     board.take(heartbeat(["orders", "stock"], board.clock_ms))
     return await evaluator.step()
+
+
+def costly_looks(monkeypatch: pytest.MonkeyPatch, costs_s: Sequence[float]) -> Callable[[], int]:
+    """Make looks cost so much processor time each, in this order; the result says how many there were."""
+    clock_s, looks = 0.0, 0
+
+    def evaluated(*_: object, **__: object) -> list[Alert]:
+        nonlocal clock_s, looks
+        clock_s += costs_s[looks]
+        looks += 1
+        return []
+
+    monkeypatch.setattr("agents.evaluation.evaluate", evaluated)
+    monkeypatch.setattr("agents.evaluation.time.process_time", lambda: clock_s)
+    return lambda: looks
 
 
 async def test_projections_progress_and_pages_are_published(board: FakeBoard, sink: Kept) -> None:
@@ -274,56 +295,62 @@ async def test_running_tries_an_unavailable_sink_again_and_pauses_between(
 async def test_a_pause_follows_what_looks_cost_but_not_what_one_of_them_did(
     board: FakeBoard, costs_s: tuple[float, ...], pauses_s: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock_s, costs, pauses = 0.0, list(costs_s), []
-
-    async def step(_: Evaluator) -> bool:
-        nonlocal clock_s
-        clock_s += costs.pop(0)
-        return True
+    costs, pauses = list(costs_s), []
+    looked = costly_looks(monkeypatch, costs)
 
     async def sleep(seconds: float) -> None:
         pauses.append(round(seconds, 3))
-        if not costs:
+        board.clock_ms += MINUTE_MS
+        if looked() == len(costs):
             raise asyncio.CancelledError
 
-    monkeypatch.setattr(Evaluator, "step", step)
-    monkeypatch.setattr("agents.evaluation.time.process_time", lambda: clock_s)
     with pytest.raises(asyncio.CancelledError):
         await Evaluator(board, Kept(), sleep=sleep).run()
     assert pauses == pauses_s
 
 
 async def test_looks_at_which_nothing_is_due_do_not_shorten_the_pause_of_those_that_cost(
-    board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+    board: FakeBoard, sink: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock_s, pauses = 0.0, []
-    # Evaluated for three seconds, nothing due, evaluated for three seconds, a sink that is away for a minute.
-    steps: list[tuple[float, bool | None]] = [
-        (3.0, True),
-        (0.0, False),
-        (3.0, True),
-        (60.0, None),
-        (3.0, True),
-    ]
-
-    async def step(_: Evaluator) -> bool:
-        nonlocal clock_s
-        cost_s, evaluated = steps.pop(0)
-        clock_s += cost_s
-        if evaluated is None:
-            raise UnavailableError("away")
-        return evaluated
+    pauses: list[float] = []
+    costly_looks(monkeypatch, [3.0, 3.0, 60.0, 3.0])
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        if not steps:
+        # Evaluated, nothing due, evaluated, a sink that is away, evaluated.
+        board.clock_ms += 0 if len(pauses) == 1 else MINUTE_MS
+        board.take(order(f"o{len(pauses)}", board.clock_ms, [line("1", "A1", 1_000)]))
+        sink.down = len(pauses) == 3
+        if len(pauses) == 5:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr(Evaluator, "step", step)
+    with pytest.raises(asyncio.CancelledError):
+        await Evaluator(board, sink, sleep=sleep).run()
+    assert pauses == [0.5, 0.5, 12.0, 0.5, 12.0]
+
+
+async def test_a_wait_for_the_columns_is_no_cost_of_a_look(
+    board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s, pauses = 0.0, []
     monkeypatch.setattr("agents.evaluation.time.process_time", lambda: clock_s)
+    in_turn = board.in_turn
+
+    async def after_others(work: Callable[[], T]) -> T:
+        nonlocal clock_s
+        clock_s += 30.0
+        return await in_turn(work)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        board.clock_ms += MINUTE_MS
+        if len(pauses) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(board, "in_turn", after_others)
     with pytest.raises(asyncio.CancelledError):
         await Evaluator(board, Kept(), sleep=sleep).run()
-    assert pauses == [0.5, 0.5, 12.0, 0.5, 12.0]
+    assert pauses == [LEAST_PAUSE_S] * 3
 
 
 async def test_a_rule_that_breaks_is_told_once_and_silences_no_other_until_it_is_whole(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 
@@ -18,6 +19,8 @@ from streams.fold import PartitionState
 from streams.query import parse_request, run
 from streams.records import RecordBatch
 from streams.settings import BoardSettings, FoldSettings, Settings, ShopSettings
+
+T = TypeVar("T")
 
 SHOP: Final = "s/1 .."
 BEGIN_MS: Final = 1_761_912_000_000
@@ -50,6 +53,10 @@ QUESTIONS: Final = [
 ]
 
 
+async def at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
 class Shop:
     """Two partitions that fold a few events a day, and the board that reads them."""
 
@@ -75,7 +82,7 @@ class Shop:
         self.columns.read_history(self.folder)
         for flush in self._log:
             self.columns.apply(flush)
-        self.archiver = Archiver(self.columns, self.folder, lambda: self.now_ms)
+        self.archiver = Archiver(self.columns, self.folder, lambda: self.now_ms, at_once)
         self.archiver.begin()
 
     def pass_days(self, count: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from streams.alerts import Alert, AlertRoute, AlertState, Resolution
 from streams.columns import Columns
@@ -16,6 +17,8 @@ from streams.events import Campaign, Event, Product, Source
 from streams.settings import BoardSettings, Settings, ShopSettings
 from streams.state import Flush
 from tests.unit.streams.boards import SHOP, flush_of, heartbeat, line, order, stock, traffic
+
+T = TypeVar("T")
 
 ZONE = "Europe/London"
 MIDNIGHT_MS = 1_322_179_200_000
@@ -54,6 +57,7 @@ class FixedBoard:
     told: list[Alert] = field(default_factory=list)
     behind: int | None = 0
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    turns: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def now_ms(self) -> int:
         return self.at_ms
@@ -66,6 +70,9 @@ class FixedBoard:
 
     def lag(self) -> int | None:
         return self.behind
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.turns, work)
 
     async def changed(self, since: int) -> int:
         await self.moved.wait()

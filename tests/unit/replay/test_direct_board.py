@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from replay.direct_board import DirectBoard
 from replay.recording import Recording
 from streams.alerts import Alert, AlertRoute, AlertState
 from streams.settings import Settings
+from streams.state import Flush
 from tests.unit.replay.recorded import BEGIN_MS, LINES, SHOP_ID, STEP_MS, written
 
 SETTINGS = Settings(replay_id="t")
@@ -98,6 +101,36 @@ async def test_who_waits_is_told_when_the_columns_change(small: Recording) -> No
     await board.play(speed=None)
     assert await waiting > before
     assert await board.changed(before) == board.columns.version
+
+
+async def test_nothing_is_folded_into_the_columns_while_a_question_looks_at_them(small: Recording) -> None:
+    board = DirectBoard(small, SETTINGS)
+    await board.play(speed=None, to_ms=BEGIN_MS + 10 * STEP_MS)
+    begun, may_end, folded = threading.Event(), threading.Event(), asyncio.Event()
+    flushes = board._engine.flushes
+
+    def noticed() -> Iterator[Flush]:
+        folded.set()
+        yield from flushes()
+
+    board._engine.flushes = noticed  # type: ignore[method-assign]  # tells when the next step is to apply them
+
+    def question() -> tuple[int, int]:
+        before = board.columns.version
+        begun.set()
+        assert may_end.wait(20)
+        return before, board.columns.version
+
+    asked = asyncio.create_task(board.in_turn(question))
+    assert await asyncio.to_thread(begun.wait, 20)
+    playing = asyncio.create_task(board.play(speed=None, from_ms=BEGIN_MS + 10 * STEP_MS + 1))
+    async with asyncio.timeout(20):
+        await folded.wait()
+    may_end.set()
+    before, after = await asked
+    assert before == after
+    await playing
+    assert board.columns.outcomes() == load_columns(small, SETTINGS).outcomes()
 
 
 async def test_the_newest_version_of_an_alert_is_kept_and_the_newest_stands_first(small: Recording) -> None:
