@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from streams import query_facts
+from streams.day_sales import answers, sales_values
 from streams.formulas import AddsOver, Frame
 from streams.scope import TIME
 from streams.windows import Window
@@ -29,19 +30,20 @@ _ALL_DAYS: Final = Window("days", None, None, unit="days")
 def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
     """Return the values of measures over facts, as `query_facts.fact_values` does."""
     days = _whole_days(scope)
-    kept = [measure for measure in measures if _is_kept(measure)] if days else []
-    rest = [measure for measure in measures if measure not in kept]
+    edges = _edges(scope)
+    sold = [each for each in measures if answers(scope, each, whole=not edges)] if days else []
+    kept = [each for each in measures if each not in sold and _is_kept(each)] if days else []
+    rest = [each for each in measures if each not in sold and each not in kept]
     values = query_facts.fact_values(scope, rest) if rest else {}
-    if not kept:
-        return values
-    parts = _of_days(scope, kept, days)
-    for edge in _edges(scope):
-        found = query_facts.fact_values(dataclasses.replace(scope, window=edge), kept)
-        for measure in kept:
-            parts[measure.name].append(found[measure.name])
-    for measure in kept:
-        values[measure.name] = _together(scope, parts[measure.name])
-    return values
+    parts = _of_days(scope, kept, days) if kept else {}
+    if sold:
+        parts |= {name: [found] for name, found in sales_values(scope, sold, days).items()}
+    if parts:
+        for edge in edges:
+            found = query_facts.fact_values(dataclasses.replace(scope, window=edge), [*kept, *sold])
+            for name, more in found.items():
+                parts[name].append(more)
+    return values | {name: _together(scope, found) for name, found in parts.items()}
 
 
 def _is_kept(measure: Measure) -> bool:

@@ -1,0 +1,278 @@
+"""What a shop sells, and to how many, by source alone: kept of every day, added to with the orders that come in.
+
+A headline of today costs what was sold since it was asked last, and one of a month costs no more: an order is in one
+quarter hour and touches a set of sources, so the number of orders by that set tells every slice, leaf and owner; of
+customers it is the same with the set that they touch on a day, or in the whole window.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from streams.atoms import ATOM_COUNT
+from streams.days import QUARTER_MS
+from streams.formulas import AddsOver, Counts, Frame
+from streams.frames import KEPT_DAYS, SLOT
+from streams.scope import TIME, closed_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from streams.formulas import Measure
+    from streams.scope import Scope
+
+_SUMMED: Final = (
+    *("goods_minor", "shipping_minor", "tax_minor", "cofund_minor"),
+    *("quantity", "leads_sku_order"),
+)
+"""Columns of order lines that are summed."""
+
+_NUMBER: Final = "customer_no"
+
+_ALL: Final = frozenset(range(ATOM_COUNT))
+
+_SUMS: Final = pl.DataFrame(
+    schema={"at_ms": pl.Int64(), "atom": pl.UInt8(), **dict.fromkeys(_SUMMED, pl.Int64())}
+)
+_NUMBERS: Final = pl.DataFrame(schema={"at_ms": pl.Int64(), "atoms": pl.UInt16(), "value": pl.Int64()})
+_EMPTY: Final = {
+    **dict.fromkeys(("sums of quarters", "sums of days"), _SUMS),
+    **dict.fromkeys(("orders of quarters", "orders of days", "customers"), _NUMBERS),
+}
+"""What is kept of a day; `at_ms` is the start of its quarter hour or of itself, `atoms` a set of sources."""
+
+_QUARTER: Final = (pl.col("paid_at_ms") // QUARTER_MS * QUARTER_MS).alias("at_ms")
+
+
+def answers(scope: Scope, measure: Measure, *, whole: bool) -> bool:
+    """Return whether a measure is one of order lines by source alone.
+
+    Args:
+        scope: the question.
+        measure: of any kind.
+        whole: the window is of whole days.
+    """
+    if measure.frame is not Frame.ORDER_LINES or measure.only_cancelled or not scope.needs <= {"atom"}:
+        return False
+    if measure.counts is Counts.SUM:
+        return measure.column in _SUMMED
+    if measure.column == SLOT:
+        return True
+    if measure.column != _NUMBER or scope.grain == "hour":
+        return False
+    return measure.adds_over is not AddsOver.NONE or (whole and scope.grain in (None, "day"))
+
+
+def sales_values(
+    scope: Scope, measures: Sequence[Measure], days: Mapping[int, int]
+) -> dict[str, pl.DataFrame]:
+    """Return the values of measures that `answers` takes, over whole business days.
+
+    Args:
+        scope: the question.
+        measures: whose values are wanted.
+        days: of the window, with the change that touched each last.
+    """
+    kept = _of_days(scope, days)
+    fine = "quarters" if scope.grain == "hour" else "days"
+    found: dict[str, pl.DataFrame] = {}
+    for measure in measures:
+        if measure.counts is Counts.SUM:
+            known = not measure.only_if or getattr(scope.shop, measure.only_if)
+            parts = kept[f"sums of {fine}"]
+            found[measure.name] = _by_atom(scope, measure, parts if known else parts.clear())
+        elif measure.column == SLOT:
+            found[measure.name] = _by_set(scope, measure, kept[f"orders of {fine}"])
+        elif measure.adds_over is AddsOver.NONE and scope.grain is None:
+            found[measure.name] = _by_set(scope, measure, _customers_of(scope, days))
+        else:
+            found[measure.name] = _by_set(scope, measure, kept["customers"])
+    return found
+
+
+# -- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def _of_days(scope: Scope, days: Mapping[int, int]) -> dict[str, pl.DataFrame]:
+    """Return the parts of all days; those before the last one, which is today as a rule, are put together once."""
+    kept, question = scope.columns.day_values, ("sales", scope.shop.shop_id)
+    known = dict(zip(days, kept.of(question, days, lambda missing: _count(scope, missing)), strict=True))
+    last = max(days)
+    over = {day: change for day, change in days.items() if day != last}
+
+    def put_together() -> dict[str, pl.DataFrame]:
+        return {
+            name: pl.concat([_EMPTY[name], *(known[day][name] for day in over if known[day])])
+            for name in _EMPTY
+        }
+
+    before = kept.made_of(question, over, put_together)
+    return {name: pl.concat([before[name], known[last].get(name, _EMPTY[name])]) for name in _EMPTY}
+
+
+def _count(scope: Scope, missing: list[int]) -> dict[int, dict[str, pl.DataFrame]]:
+    """Count days: sums by quarter hour and source, orders by quarter hour and set of sources, customers by set."""
+    columns, shop_id = scope.columns, scope.shop.shop_id
+    if len(missing) <= KEPT_DAYS:
+        pieces = {day: _pieces(scope, day) for day in missing}
+        # A day may have lost its only order to another one.
+        return {day: _day(scope, day, *found) for day, found in pieces.items() if found[0]}
+    lines = columns.order_lines(shop_id).filter(pl.col("day").is_in(missing))
+    parts = (reduce(lines).partition_by("day", as_dict=True) for reduce in (_sums, _orders, _customers))
+    sums, orders, customers = ({int(key): part for (key,), part in found.items()} for found in parts)
+    return {day: _day(scope, day, [sums[day]], [orders[day]], [customers[day]]) for day in sums}
+
+
+def _pieces(scope: Scope, day: int) -> tuple[list[pl.DataFrame], list[pl.DataFrame], list[pl.DataFrame]]:
+    columns, shop_id = scope.columns, scope.shop.shop_id
+    return (
+        columns.order_sums(shop_id, "source sums", day, _sums),
+        columns.order_sums(shop_id, "source orders", day, _orders),
+        columns.order_sums(shop_id, "source customers", day, _customers),
+    )
+
+
+def _day(
+    scope: Scope,
+    day: int,
+    sums: list[pl.DataFrame],
+    orders: list[pl.DataFrame],
+    customers: list[pl.DataFrame],
+) -> dict[str, pl.DataFrame]:
+    """Return the parts of a day, of the pieces that its orders came in."""
+    at_ms = pl.lit(scope.calendar.day_start_ms(day), dtype=pl.Int64()).alias("at_ms")
+    by_quarter = pl.concat(sums).group_by("at_ms", "atom").agg(pl.col(_SUMMED).sum())
+    orders_by_quarter = pl.concat(orders).group_by("at_ms", "atoms").agg(pl.col("value").sum())
+    return {
+        "sums of quarters": by_quarter,
+        "orders of quarters": orders_by_quarter,
+        "sums of days": by_quarter.group_by("atom")
+        .agg(pl.col(_SUMMED).sum())
+        .select(at_ms, "atom", *_SUMMED),
+        "orders of days": orders_by_quarter.group_by("atoms")
+        .agg(pl.col("value").sum())
+        .select(at_ms, "atoms", "value"),
+        "customers": _number_by_set(customers).select(at_ms, "atoms", "value"),
+    }
+
+
+def _sums(lines: pl.DataFrame) -> pl.DataFrame:
+    return lines.group_by("day", _QUARTER, "atom").agg(pl.col(_SUMMED).cast(pl.Int64).sum())
+
+
+def _orders(lines: pl.DataFrame) -> pl.DataFrame:
+    # An order is paid at one instant.
+    orders = (
+        lines.select(SLOT, "day", _QUARTER, _set_of(lines))
+        .group_by(SLOT)
+        .agg(pl.col("day", "at_ms").first(), pl.col("atoms").bitwise_or())
+    )
+    return orders.group_by("day", "at_ms", "atoms").agg(pl.len().cast(pl.Int64).alias("value"))
+
+
+def _customers(lines: pl.DataFrame) -> pl.DataFrame:
+    return (
+        lines.select("day", _NUMBER, _set_of(lines))
+        .group_by("day", _NUMBER)
+        .agg(pl.col("atoms").bitwise_or())
+    )
+
+
+def _set_of(lines: pl.DataFrame) -> pl.Series:
+    """Return the source of each line as a set of one: a bit for each atom."""
+    return pl.Series("atoms", np.left_shift(np.uint16(1), lines.get_column("atom").to_numpy()))
+
+
+def _number_by_set(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return how many customers touch each set of sources: `atoms`, `value`; pieces name each at most once."""
+    pieces = [piece for piece in pieces if piece.height]
+    if not pieces:
+        return _NUMBERS.select("atoms", "value")
+    # Customers are numbered from 0 without gaps: a place for each is ten times quicker than hashing them.
+    seen = np.zeros(max(int(piece.get_column(_NUMBER).max()) for piece in pieces) + 1, dtype=np.uint16)  # type: ignore[arg-type] # not empty, integers
+    for piece in pieces:
+        seen[piece.get_column(_NUMBER).to_numpy()] |= piece.get_column("atoms").to_numpy()
+    numbers = np.bincount(seen)
+    numbers[0] = 0
+    sets = np.flatnonzero(numbers)
+    return pl.DataFrame({"atoms": sets.astype(np.uint16), "value": numbers[sets].astype(np.int64)})
+
+
+def _customers_of(scope: Scope, days: Mapping[int, int]) -> pl.DataFrame:
+    """Return how many customers touch each set of sources over all of these days: `at_ms`, `atoms`, `value`."""
+    columns, shop_id, last = scope.columns, scope.shop.shop_id, max(days)
+    over = {day: change for day, change in days.items() if day != last}
+
+    def unite() -> dict[str, pl.DataFrame]:
+        lines = columns.order_lines(shop_id).filter(pl.col("day").is_in(list(over)))
+        found = lines.select(_NUMBER, _set_of(lines)).group_by(_NUMBER).agg(pl.col("atoms").bitwise_or())
+        return {"": found}
+
+    pieces = columns.order_sums(shop_id, "source customers", last, _customers)
+    if over:
+        before = columns.day_values.made_of(("customers", shop_id), over, unite)
+        pieces = [before[""], *pieces]
+    return _number_by_set(pieces).select(pl.lit(0, dtype=pl.Int64()).alias("at_ms"), "atoms", "value")
+
+
+# -- values ---------------------------------------------------------------------------------------------------------
+
+
+def _by_atom(scope: Scope, measure: Measure, parts: pl.DataFrame) -> pl.DataFrame:
+    """Return sums by source as values: every slice is the sum of its sources."""
+    atoms = parts.get_column("atom").to_numpy()
+    starts, table = _table(scope, parts, atoms, ATOM_COUNT, measure.column)
+
+    def of(chosen: frozenset[int]) -> NDArray[np.int64]:
+        return np.asarray(table[:, sorted(chosen)].sum(axis=1))
+
+    return _frame(scope, measure, starts, of)
+
+
+def _by_set(scope: Scope, measure: Measure, parts: pl.DataFrame) -> pl.DataFrame:
+    """Return numbers by set of sources as values: a slice has all whose set has one of its sources."""
+    sets, places = np.unique(parts.get_column("atoms").to_numpy(), return_inverse=True)
+    starts, table = _table(scope, parts, places, len(sets), "value")
+
+    def of(chosen: frozenset[int]) -> NDArray[np.int64]:
+        touched = (sets & sum(1 << atom for atom in chosen)) != 0
+        return np.asarray(table[:, touched].sum(axis=1))
+
+    return _frame(scope, measure, starts, of)
+
+
+def _table(
+    scope: Scope, parts: pl.DataFrame, places: NDArray[np.int64], width: int, column: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the starts of the rows of time, and a column summed by row of time and place."""
+    starts, rows = np.unique(scope.time_of(parts.get_column("at_ms").to_numpy()), return_inverse=True)
+    table = np.zeros((len(starts), width), dtype=np.int64)
+    np.add.at(table, (rows, places), parts.get_column(column).to_numpy())
+    return starts, table
+
+
+def _frame(
+    scope: Scope,
+    measure: Measure,
+    starts: NDArray[np.int64],
+    of: Callable[[frozenset[int]], NDArray[np.int64]],
+) -> pl.DataFrame:
+    """Return key columns and `value` of every slice, leaf or owner that is asked for, where anything was counted."""
+    combinations = closed_values(scope.names) if scope.by_atom else [({}, _ALL)]
+    narrowed = [chosen for chosen in (scope.atoms(), measure.atoms) if chosen is not None]
+    found: dict[str, list[Any]] = {name: [] for name in scope.keys}
+    values: list[int] = []
+    for names, atoms in combinations:
+        counted = of(atoms.intersection(*narrowed))
+        for place in np.flatnonzero(counted).tolist():
+            found[TIME].append(int(starts[place]))
+            for name, value in names.items():
+                found[name].append(value)
+            values.append(int(counted[place]))
+    schema = {TIME: pl.Int64(), **dict.fromkeys(scope.names, pl.String()), "value": pl.Int64()}
+    return pl.DataFrame({**found, "value": values}, schema=schema)
