@@ -1,8 +1,8 @@
 """Tables that grow by a flush at a time and stay cheap to read.
 
 A board applies a flush every second to tables of a million rows. Nothing is rebuilt for that: new rows become a chunk,
-chunks are merged when they are of like size (so there are about log2(n) of them), and only where a key's row is
-replaced are its old rows filtered out.
+chunks are merged when they are of like size and small (so there are about a dozen for a million rows), and only where a
+key's row is replaced are its old rows filtered out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ SLOT: Final = "slot"
 
 PENDING_ROWS: Final = 50_000
 """A table that nobody reads turns its new rows into a chunk at this many, so that events are not held for ever."""
+
+MOST_MERGED_ROWS: Final = 1 << 17
+"""Chunks are not merged into one of more rows: a question would wait for the copy, and lose what was made of them."""
 
 KEPT_DAYS: Final = 3
 """Days of which a chunk keeps its rows apart: today and those that a question goes back to again and again."""
@@ -144,6 +147,11 @@ class LatestFacts:
         parts = [part for chunk in self._chunks for day in days if (part := chunk.of(day)) is not None]
         return pl.concat(parts) if parts else self._empty
 
+    def pieces(self) -> list[pl.DataFrame]:
+        """Return the rows of `frame` as the pieces that they are kept in, in the same order."""
+        self.frame()
+        return [chunk.rows for chunk in self._chunks]
+
     def slots(self, keys: Iterable[Hashable]) -> NDArray[np.int64]:
         """Return the slots of those keys that are known, in their order."""
         known = self._slots
@@ -187,9 +195,11 @@ class LatestFacts:
             self._stored[slot] = 1
         self._chunks.append(_Chunk(self._extract(slots, rows)))
         self._touch(self._chunks[-1].rows)
-        while len(self._chunks) > 1 and self._chunks[-2].rows.height < 2 * self._chunks[-1].rows.height:
-            last = self._chunks.pop()
-            self._chunks[-1] = _Chunk(pl.concat([self._chunks[-1].rows, last.rows], rechunk=True))
+        while len(self._chunks) > 1:
+            before, last = (chunk.rows for chunk in self._chunks[-2:])
+            if before.height >= 2 * last.height or before.height + last.height > MOST_MERGED_ROWS:
+                break
+            self._chunks[-2:] = [_Chunk(pl.concat([before, last], rechunk=True))]
 
     def _without(self, chunk: _Chunk, is_gone: pl.Expr) -> _Chunk:
         gone = chunk.rows.filter(is_gone)

@@ -71,8 +71,16 @@ def past_span(scope: Scope, metrics: Iterable[Metric]) -> tuple[int, int] | None
     return calendar.day_start_ms(min(inside)), calendar.day_start_ms(max(inside) + 1) - 1
 
 
-def filled_in(scope: Scope, metric: Metric, rows: Sequence[Row], own: Own) -> dict[int, float | int | str]:
+def filled_in(
+    scope: Scope, metric: Metric, rows: Callable[[], Sequence[Row]], own: Own
+) -> dict[int, float | int | str]:
     """Return what totals make of rows that reach days which the own records do not have.
+
+    Args:
+        scope: the question.
+        metric: one of its metrics.
+        rows: gives the rows; most questions have none that totals could speak of, and are not made to list them.
+        own: gives the own value of a sum in every row.
 
     Returns:
         number of the row -> its value, or as text the reason why it has none; rows that are not there stay as they are.
@@ -81,7 +89,7 @@ def filled_in(scope: Scope, metric: Metric, rows: Sequence[Row], own: Own) -> di
     if parts is None or not any(part.totals for part in parts):
         return {}
     found: dict[int, float | int | str] = {}
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows()):
         sums = [_sum(scope, part, row, number, own) for part in parts]
         outcomes = {outcome for _, outcome in sums}
         if outcomes == {_OWN} or _NOT_TOLD in outcomes:

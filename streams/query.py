@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer
 from streams.catalogue import Metric, Unit
-from streams.demand import DemandFlag
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.grid import GRAINS, labels
 from streams.money import major
 from streams.own_metrics import known_metrics
 from streams.query_compare import Table, clock_of, table_of
-from streams.query_figures import REFERENCE_TOPICS, STATUS_RANK
+from streams.query_figures import REFERENCE_TOPICS
 from streams.query_traffic import choose_cube
+from streams.ranking import First, order_of
 from streams.ready_made import feeds
 from streams.request import Request, parse_request, unknown
 from streams.scope import Scope
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from streams.columns import Columns
 
 __all__ = ["Answer", "Request", "parse_request", "run"]
-
-_TEXT_RANK: Final = (*map(str, STATUS_RANK), *map(str, DemandFlag))
-"""What is text is sorted by this, first on top: the worst stock status, high demand."""
 
 _ALONE_BY: Final = {"orders_by_status": "status", "metric_vs_benchmark_pct": "metric"}
 """A metric that, asked for alone and by nothing, is given by its own dimension."""
@@ -59,9 +56,11 @@ def run(
         QueryError: no right answer exists; the message says which part of the question, and what would work.
     """
     scope, metrics = scope_of(columns, request, now_ms=now_ms)
-    table = table_of(scope, metrics, request.compare, known_metrics(columns.settings), recordings or {})
+    first = First(request.sort, request.limit)
+    known = known_metrics(columns.settings)
+    table = table_of(scope, metrics, request.compare, known, recordings or {}, first)
     cells, series = table.cells, table.series
-    order = _order(request, series, cells.height)
+    order = order_of(series[first.sort].values if first.sort else None, cells.height, first.limit)
     state = state_of(table.own, metrics)
     restated = restated_by(table.own, metrics) if state == "restated" else {}
     currency = scope.shop.currency
@@ -81,7 +80,7 @@ def run(
         partial={
             name: rows
             for name, one in series.items()
-            if (rows := [row for row, index in enumerate(order) if index in one.partial])
+            if one.partial and (rows := [row for row, index in enumerate(order) if index in one.partial])
         },
         coverage=table.coverage,
         relative_error=table.relative_error,
@@ -168,24 +167,6 @@ def _check_dims(scope: Scope, metric: Metric) -> None:
     raise QueryError(what, reason="no_such_dimension", mend=mend)
 
 
-def _order(request: Request, series: dict[str, Series], height: int) -> list[int]:
-    """Return row numbers of the cells in the order of the answer."""
-    order = list(range(height))
-    if request.sort:
-        values = series[request.sort].values
-        order.sort(key=lambda index: _descending(values[index]))
-    return order if request.limit is None else order[: request.limit]
-
-
-def _descending(value: Any) -> tuple[bool, float]:
-    """Sort greatest first, text by `_TEXT_RANK`, null last; equals keep their order by name."""
-    if value is None:
-        return True, 0.0
-    if isinstance(value, str):
-        return False, float(_TEXT_RANK.index(value) if value in _TEXT_RANK else len(_TEXT_RANK))
-    return False, -value
-
-
 def _rows(table: Table, order: list[int]) -> list[dict[str, Any]]:
     cells, scope = table.cells, table.cells.scope
     columns: dict[str, list[Any]] = {}
@@ -207,6 +188,8 @@ def _rows(table: Table, order: list[int]) -> list[dict[str, Any]]:
 
 def _by_reason(series: Series, order: list[int]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
+    if not series.reasons:
+        return found
     for row, index in enumerate(order):
         reason = series.reasons.get(index)
         if reason is not None:

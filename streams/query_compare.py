@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from streams import benchmarks
 from streams.comparison import CHANGE, SUFFIXES, benchmark_group, resolve_comparison
 from streams.days import day_label
 from streams.errors import QueryError
-from streams.formulas import CompareFigure
+from streams.formulas import CompareFigure, Rank
 from streams.lives import streams_of
 from streams.metric import Unit
 from streams.periods import first_weekday
 from streams.query_figures import figure_frame
+from streams.ranking import First, order_of
 from streams.series import Cells, Series
 from streams.side_by_side import differences, side_by_side
 from streams.windows import Clock, resolve
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from streams.scope import Scope
     from streams.settings import ShopSettings
     from streams.windows import Window
+
+_ALL: Final = First("", None)
 
 
 @dataclass(slots=True)
@@ -73,8 +76,17 @@ def table_of(
     compare: str,
     known: Mapping[str, Metric],
     recordings: Mapping[str, Columns],
+    first: First = _ALL,
 ) -> Table:
     """Return the values of a question, with the other side's beside them where it compares.
+
+    Args:
+        scope: the question.
+        metrics: whose dimensions fit the scope.
+        compare: with what; empty: with nothing.
+        known: every metric by id.
+        recordings: as for `query.run`.
+        first: which rows are wanted; others may be left out.
 
     Raises:
         QueryError: no right answer exists.
@@ -82,7 +94,7 @@ def table_of(
     given = _given(scope, metrics, compare, known, recordings)
     group = benchmark_group(compare)
     if not compare:
-        return _alone(scope, metrics, given)
+        return _alone(scope, metrics, given, first)
     if group is not None:
         part = benchmarks.finished_part(scope)
         table = _alone(part.scope or scope, metrics, given)
@@ -113,8 +125,16 @@ def table_of(
     return _with_columns(table, metrics, both.other)
 
 
-def _alone(scope: Scope, metrics: Sequence[Metric], given: Mapping[str, Figures]) -> Table:
+def _alone(
+    scope: Scope, metrics: Sequence[Metric], given: Mapping[str, Figures], first: First = _ALL
+) -> Table:
     cells = Cells(scope, metrics, given)
+    ranks = any(isinstance(metric.formula, Rank) for metric in metrics)
+    if first.limit is not None and first.limit < cells.height and not ranks:
+        # Of tens of thousands of rows the other metrics are worked out for those that are shown.
+        by = next((metric for metric in metrics if metric.id == first.sort), None)
+        values = None if by is None else cells.series(by).values
+        cells.show(cells.index[order_of(values, cells.height, first.limit)])
     table = Table(cells, scope)
     for metric in metrics:
         table.series[metric.id] = cells.series(metric)

@@ -1,15 +1,51 @@
-"""Places of rows by figures, greatest first."""
+"""The order of rows and their places, greatest first."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from streams.demand import DemandFlag
 from streams.errors import QueryError
+from streams.query_figures import STATUS_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from streams.formulas import Rank
+
+_TEXT_RANK: Final = (*map(str, STATUS_RANK), *map(str, DemandFlag))
+"""What is text is sorted by this, first on top: the worst stock status, high demand."""
+
+
+class First(NamedTuple):
+    """Which rows of an answer are wanted: so many by a metric, or by name where it is empty; limit None: all."""
+
+    sort: str
+    limit: int | None
+
+
+def order_of(values: Sequence[Any] | None, height: int, limit: int | None) -> list[int]:
+    """Return row numbers, those of the greatest values first; without values as they stand.
+
+    Text goes by `_TEXT_RANK`, null last; equals keep their order.
+
+    Args:
+        values: of each row.
+        height: number of rows.
+        limit: most rows; None: all.
+    """
+    order = list(range(height))
+    if values is not None:
+        order.sort(key=lambda index: _descending(values[index]))
+    return order if limit is None else order[:limit]
+
+
+def _descending(value: Any) -> tuple[bool, float]:
+    if value is None:
+        return True, 0.0
+    if isinstance(value, str):
+        return False, float(_TEXT_RANK.index(value) if value in _TEXT_RANK else len(_TEXT_RANK))
+    return False, -value
 
 
 def places(

@@ -6,6 +6,7 @@ import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import add, sub
 from typing import Any, Final
 
 import polars as pl
@@ -101,8 +102,10 @@ class Cells:
         return self._index
 
     def show(self, index: pl.DataFrame) -> None:
-        """Take other rows in place of the scope's own, before anything is asked of them: those of two sides."""
+        """Take other rows in place of the scope's own: those of two sides, or the first of an order."""
         self._index = index
+        for name in ("row_times", "times", "names", "spans", "_ends"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def row_times(self) -> list[int]:
@@ -184,13 +187,10 @@ class Cells:
 
     def _total(self, formula: Total, variant: str) -> list[int]:
         parts = [self._column(Leaf(measure, variant)) for measure in measures_of(formula)]
-        if len(parts) == 1:
-            return parts[0]
-        signs = [1] * len(formula.measures) + [-1] * len(formula.minus)
-        return [
-            sum(sign * value for sign, value in zip(signs, row, strict=True))
-            for row in zip(*parts, strict=True)
-        ]
+        total = parts[0]
+        for number, part in enumerate(parts[1:], start=1):
+            total = list(map(add if number < len(formula.measures) else sub, total, part))
+        return total
 
     def _sum(self, formula: Total | DailyMean | Recent | Now) -> Series:
         if isinstance(formula, DailyMean):
@@ -288,6 +288,15 @@ class Cells:
                 series.values[index] = None
                 series.reasons[index] = reason
 
+    def _mark_spans(
+        self, series: Series, reason: str, holds: Callable[[tuple[int | None, int]], bool]
+    ) -> None:
+        """Mark the rows whose span it holds of; of rows of one time it is asked once."""
+        spans = self.spans
+        marked = {span for span in set(spans) if holds(span)}
+        if marked:
+            self._mark(series, reason, lambda index: spans[index] in marked)
+
     @cached_property
     def spans(self) -> list[tuple[int | None, int]]:
         """Start (None: open) and end of each row in event time; the future has not begun yet."""
@@ -311,14 +320,16 @@ class Cells:
         if scope.days is not None or not scope.columns.totals(scope.shop.shop_id).history().height:
             return
         chosen = next((value for dim, value in scope.where if dim == "slice"), "all")
-        slices = self.names.get("slice") or [chosen] * self.height
 
         def own(formula: Total, day: int | None) -> list[int]:
             cells = self if day is None else Cells(on_day(scope, day), [metric])
             cells.show(self._index)
             return cells.sums(formula)
 
-        rows = [Row(*span, name) for span, name in zip(self.spans, slices, strict=True)]
+        def rows() -> list[Row]:
+            slices = self.names.get("slice") or [chosen] * self.height
+            return [Row(*span, name) for span, name in zip(self.spans, slices, strict=True)]
+
         for index, value in filled_in(scope, metric, rows, own).items():
             series.values[index] = None if isinstance(value, str) else value
             series.reasons.pop(index, None)
@@ -335,13 +346,13 @@ class Cells:
         starts_ms = [calendar.day_start_ms(day) for day in gone]
         ends_ms = [calendar.day_start_ms(day + 1) for day in gone]
 
-        def reaches(index: int) -> bool:
-            begin_ms, end_ms = self.spans[index]
+        def reaches(span: tuple[int | None, int]) -> bool:
+            begin_ms, end_ms = span
             # The days are in order: of those that end after the row begins, the first begins before the row ends.
             first = 0 if begin_ms is None else bisect.bisect_right(ends_ms, begin_ms)
             return first < len(gone) and starts_ms[first] < end_ms
 
-        self._mark(series, "no_detail_before", reaches)
+        self._mark_spans(series, "no_detail_before", reaches)
 
     def _mark_no_source(self, metric: Metric, series: Series) -> None:
         """A topic feeds a shop from its first record on: before, there is no value, not zero."""
@@ -354,7 +365,7 @@ class Cells:
         known = [at_ms for at_ms in since if at_ms is not None]
         missing = len(known) < len(since)
         began = max(known, default=0)
-        self._mark(series, "no_source", lambda index: missing or self.spans[index][1] <= began)
+        self._mark_spans(series, "no_source", lambda span: missing or span[1] <= began)
 
     def _mark_catching_up(self, metric: Metric, series: Series) -> None:
         """A rate of topics that are too far apart says nothing for what the later one has not reached."""
@@ -367,7 +378,7 @@ class Cells:
         if not marks or max(marks) - min(marks) <= scope.columns.settings.board.catching_up_ms:
             return
         behind = min(marks)
-        self._mark(series, "catching_up", lambda index: min(self.spans[index][1], scope.now_ms) > behind)
+        self._mark_spans(series, "catching_up", lambda span: min(span[1], scope.now_ms) > behind)
 
     def _fed_by(self, topic: str) -> tuple[str, ...]:
         """Return which topics feed what one topic would: its own, that of ready-made counts, or both."""

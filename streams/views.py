@@ -38,6 +38,9 @@ VIEWS: Final[dict[str, View]] = {
 }
 """Every view by name, in the order of the documentation."""
 
+_SEVERAL: Final = 2
+"""The query layer sorts by one metric; rows that several decide on are put in order here."""
+
 _HOURLY: Final = ("today", "yesterday", "day:", "hour:", "stream:")
 _BY_MINUTES: Final = ("m", "h")
 
@@ -168,8 +171,13 @@ def _ask(
         "where": [f"{dimension}={value}" for dimension, value in where],
         "sort": sort[0] if len(sort) == 1 else "",
     }
+    limit = int(chosen["limit"]) if chosen["limit"] else part.limit
     if part.compare and chosen["compare"]:
         words["compare"] = chosen["compare"]
+    takes_rows_out = bool(options or chosen[SEARCH.name]) or part.shape is Shape.SCORECARD
+    if limit is not None and len(sort) < _SEVERAL and not takes_rows_out:
+        # Nothing below changes the order either: rows that are not shown are not made.
+        words["limit"] = str(limit)
     answer = run(columns, parse_request(words, known=chosen.known), now_ms=now_ms)
     if part.shape is Shape.SCORECARD:
         card = scorecard(answer, chosen.known, chosen.profile)
@@ -183,10 +191,9 @@ def _ask(
     labels += put_places(answer, rows, part.banded, chosen.profile)
     order = [index for index, row in enumerate(rows) if _keeps(row, options)]
     order = [index for index in order if _found(rows[index], part, labels, chosen[SEARCH.name])]
-    if len(sort) > 1:
+    if len(sort) >= _SEVERAL:
         for name in reversed(sort):
             order.sort(key=lambda index, name=name: _descending(rows[index][name]))  # type: ignore[misc] # bound now
-    limit = int(chosen["limit"]) if chosen["limit"] else part.limit
     order = order[:limit]
     titles = {name: chosen.known[name].title for name in kept}
     shown = _shown(answer, rows, order, tuple(kept), missing)
