@@ -149,7 +149,7 @@ class Answer:
         if value is None:
             return "-"
         if name in self.by:
-            return plain(str(value))
+            return self._label(name, value)
         unit = self.units.get(name)
         if unit is Unit.MONEY:
             return f"{value:,.{minor_digits(self.currency)}f}"
@@ -164,6 +164,14 @@ class Answer:
             if isinstance(value, int)
             else str(value)
         )
+
+    def _label(self, name: str, value: Any) -> str:
+        """Return what stands before the figures: a dimension, or a name, price, time, yes or no of a view."""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, int) and name.endswith("_ms"):
+            return self.instant(value)
+        return f"{value:.6g}" if isinstance(value, float) else plain(str(value))
 
     def instant(self, at_ms: int) -> str:
         """Return an instant by the shop's clock, with its offset."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -58,3 +59,12 @@ def test_an_id_cannot_send_escape_sequences_to_a_terminal() -> None:
 def test_the_table_shows_an_instant_as_the_shops_time() -> None:
     text = answer(metrics="view_as_of", by="topic").table()
     assert text.splitlines()[1].split() == ["orders", "2024-11-29T12:00:00+00:00"]
+
+
+def test_the_table_shows_times_prices_and_yes_or_no_of_a_view_as_a_person_reads_them() -> None:
+    found = answer(metrics="orders", by="sku")
+    labels = {"began_at_ms": NOON, "on_air": True, "paid": False, "rate": 0.0949398440058099}
+    shown = dataclasses.replace(found, by=(*found.by, *labels), rows=[{**found.rows[0], **labels}])
+    assert shown.table().splitlines()[1].split() == [
+        *("A1", "2024-11-29T12:00:00+00:00", "yes", "no", "0.0949398", "1"),
+    ]
