@@ -7,6 +7,8 @@ customers it is the same with the set that they touch on a day, or in the whole 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,7 +21,7 @@ from streams.frames import KEPT_DAYS, SLOT
 from streams.scope import TIME, closed_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +34,8 @@ _SUMMED: Final = (
 )
 """Columns of order lines that are summed."""
 
-_NUMBER: Final = "customer_no"
+_PEOPLE: Final = ("customer_no", "user_no")
+"""Columns of numbers of people."""
 
 _ALL: Final = frozenset(range(ATOM_COUNT))
 
@@ -42,7 +45,7 @@ _SUMS: Final = pl.DataFrame(
 _NUMBERS: Final = pl.DataFrame(schema={"at_ms": pl.Int64(), "atoms": pl.UInt16(), "value": pl.Int64()})
 _EMPTY: Final = {
     **dict.fromkeys(("sums of quarters", "sums of days"), _SUMS),
-    **dict.fromkeys(("orders of quarters", "orders of days", "customers"), _NUMBERS),
+    **dict.fromkeys(("orders of quarters", "orders of days", *_PEOPLE), _NUMBERS),
 }
 """What is kept of a day; `at_ms` is the start of its quarter hour or of itself, `atoms` a set of sources."""
 
@@ -63,7 +66,7 @@ def answers(scope: Scope, measure: Measure, *, whole: bool) -> bool:
         return measure.column in _SUMMED
     if measure.column == SLOT:
         return True
-    if measure.column != _NUMBER or scope.grain == "hour":
+    if measure.column not in _PEOPLE or scope.grain == "hour":
         return False
     return measure.adds_over is not AddsOver.NONE or (whole and scope.grain in (None, "day"))
 
@@ -89,9 +92,9 @@ def sales_values(
         elif measure.column == SLOT:
             found[measure.name] = _by_set(scope, measure, kept[f"orders of {fine}"])
         elif measure.adds_over is AddsOver.NONE and scope.grain is None:
-            found[measure.name] = _by_set(scope, measure, _customers_of(scope, days))
+            found[measure.name] = _by_set(scope, measure, _people_of(scope, measure.column, days))
         else:
-            found[measure.name] = _by_set(scope, measure, kept["customers"])
+            found[measure.name] = _by_set(scope, measure, kept[measure.column])
     return found
 
 
@@ -119,45 +122,33 @@ def _count(scope: Scope, missing: list[int]) -> dict[int, dict[str, pl.DataFrame
     """Count days: sums by quarter hour and source, orders by quarter hour and set of sources, customers by set."""
     columns, shop_id = scope.columns, scope.shop.shop_id
     if len(missing) <= KEPT_DAYS:
-        pieces = {day: _pieces(scope, day) for day in missing}
-        # A day may have lost its only order to another one.
-        return {day: _day(scope, day, *found) for day, found in pieces.items() if found[0]}
+        return {day: _day(scope, day, _pieces(scope, day)) for day in missing}
     lines = columns.order_lines(shop_id).filter(pl.col("day").is_in(missing))
-    parts = (reduce(lines).partition_by("day", as_dict=True) for reduce in (_sums, _orders, _customers))
-    sums, orders, customers = ({int(key): part for (key,), part in found.items()} for found in parts)
-    return {day: _day(scope, day, [sums[day]], [orders[day]], [customers[day]]) for day in sums}
+    found: dict[int, dict[str, list[pl.DataFrame]]] = {}
+    for name, reduce in _REDUCTIONS.items():
+        for (day,), part in reduce(lines).partition_by("day", as_dict=True).items():
+            found.setdefault(int(day), {other: [] for other in _REDUCTIONS})[name].append(part)
+    return {day: _day(scope, day, pieces) for day, pieces in found.items()}
 
 
-def _pieces(scope: Scope, day: int) -> tuple[list[pl.DataFrame], list[pl.DataFrame], list[pl.DataFrame]]:
-    columns, shop_id = scope.columns, scope.shop.shop_id
-    return (
-        columns.order_sums(shop_id, "source sums", day, _sums),
-        columns.order_sums(shop_id, "source orders", day, _orders),
-        columns.order_sums(shop_id, "source customers", day, _customers),
-    )
+def _pieces(scope: Scope, day: int) -> dict[str, list[pl.DataFrame]]:
+    sums_of, shop_id = scope.columns.order_sums, scope.shop.shop_id
+    return {name: sums_of(shop_id, ("source", name), day, reduce) for name, reduce in _REDUCTIONS.items()}
 
 
-def _day(
-    scope: Scope,
-    day: int,
-    sums: list[pl.DataFrame],
-    orders: list[pl.DataFrame],
-    customers: list[pl.DataFrame],
-) -> dict[str, pl.DataFrame]:
-    """Return the parts of a day, of the pieces that its orders came in."""
+def _day(scope: Scope, day: int, pieces: dict[str, list[pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """Return the parts of a day, of the pieces that its orders came in; none where its only order has left it."""
+    if not pieces["sums"]:
+        return {}
     at_ms = pl.lit(scope.calendar.day_start_ms(day), dtype=pl.Int64()).alias("at_ms")
-    by_quarter = pl.concat(sums).group_by("at_ms", "atom").agg(pl.col(_SUMMED).sum())
-    orders_by_quarter = pl.concat(orders).group_by("at_ms", "atoms").agg(pl.col("value").sum())
+    sums = pl.concat(pieces["sums"]).group_by("at_ms", "atom").agg(pl.col(_SUMMED).sum())
+    orders = pl.concat(pieces["orders"]).group_by("at_ms", "atoms").agg(pl.col("value").sum())
     return {
-        "sums of quarters": by_quarter,
-        "orders of quarters": orders_by_quarter,
-        "sums of days": by_quarter.group_by("atom")
-        .agg(pl.col(_SUMMED).sum())
-        .select(at_ms, "atom", *_SUMMED),
-        "orders of days": orders_by_quarter.group_by("atoms")
-        .agg(pl.col("value").sum())
-        .select(at_ms, "atoms", "value"),
-        "customers": _number_by_set(customers).select(at_ms, "atoms", "value"),
+        "sums of quarters": sums,
+        "orders of quarters": orders,
+        "sums of days": sums.group_by("atom").agg(pl.col(_SUMMED).sum()).select(at_ms, "atom", *_SUMMED),
+        "orders of days": orders.group_by("atoms").agg(pl.col("value").sum()).select(at_ms, "atoms", "value"),
+        **{name: _by_number(name, pieces[name]).select(at_ms, "atoms", "value") for name in _PEOPLE},
     }
 
 
@@ -175,12 +166,22 @@ def _orders(lines: pl.DataFrame) -> pl.DataFrame:
     return orders.group_by("day", "at_ms", "atoms").agg(pl.len().cast(pl.Int64).alias("value"))
 
 
-def _customers(lines: pl.DataFrame) -> pl.DataFrame:
+def _people(column: str, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return which sources each person touches, by day: `day`, the number of the person, `atoms`."""
     return (
-        lines.select("day", _NUMBER, _set_of(lines))
-        .group_by("day", _NUMBER)
+        lines.select("day", column, _set_of(lines))
+        .filter(pl.col(column).is_not_null())
+        .group_by("day", column)
         .agg(pl.col("atoms").bitwise_or())
     )
+
+
+_REDUCTIONS: Final[dict[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+    "sums": _sums,
+    "orders": _orders,
+    **{column: partial(_people, column) for column in _PEOPLE},
+}
+"""What is made of the lines of whole orders; of several such pieces the parts of a day are made."""
 
 
 def _set_of(lines: pl.DataFrame) -> pl.Series:
@@ -188,36 +189,37 @@ def _set_of(lines: pl.DataFrame) -> pl.Series:
     return pl.Series("atoms", np.left_shift(np.uint16(1), lines.get_column("atom").to_numpy()))
 
 
-def _number_by_set(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return how many customers touch each set of sources: `atoms`, `value`; pieces name each at most once."""
+def _by_number(column: str, pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return how many people touch each set of sources: `atoms`, `value`; a piece names each of them at most once."""
     pieces = [piece for piece in pieces if piece.height]
     if not pieces:
         return _NUMBERS.select("atoms", "value")
-    # Customers are numbered from 0 without gaps: a place for each is ten times quicker than hashing them.
-    seen = np.zeros(max(int(piece.get_column(_NUMBER).max()) for piece in pieces) + 1, dtype=np.uint16)  # type: ignore[arg-type] # not empty, integers
+    # People are numbered from 0 without gaps: a place for each is ten times quicker than hashing them.
+    seen = np.zeros(max(_greatest(piece, column) for piece in pieces) + 1, dtype=np.uint16)
     for piece in pieces:
-        seen[piece.get_column(_NUMBER).to_numpy()] |= piece.get_column("atoms").to_numpy()
+        seen[piece.get_column(column).to_numpy()] |= piece.get_column("atoms").to_numpy()
     numbers = np.bincount(seen)
     numbers[0] = 0
     sets = np.flatnonzero(numbers)
     return pl.DataFrame({"atoms": sets.astype(np.uint16), "value": numbers[sets].astype(np.int64)})
 
 
-def _customers_of(scope: Scope, days: Mapping[int, int]) -> pl.DataFrame:
-    """Return how many customers touch each set of sources over all of these days: `at_ms`, `atoms`, `value`."""
+def _greatest(piece: pl.DataFrame, column: str) -> int:
+    return int(piece.get_column(column).to_numpy().max())
+
+
+def _people_of(scope: Scope, column: str, days: Mapping[int, int]) -> pl.DataFrame:
+    """Return how many people touch each set of sources over all of these days: `at_ms`, `atoms`, `value`."""
     columns, shop_id, last = scope.columns, scope.shop.shop_id, max(days)
     over = {day: change for day, change in days.items() if day != last}
 
     def unite() -> dict[str, pl.DataFrame]:
-        lines = columns.order_lines(shop_id).filter(pl.col("day").is_in(list(over)))
-        found = lines.select(_NUMBER, _set_of(lines)).group_by(_NUMBER).agg(pl.col("atoms").bitwise_or())
-        return {"": found}
+        found = _people(column, columns.order_lines(shop_id).filter(pl.col("day").is_in(list(over))))
+        return {column: found.group_by(column).agg(pl.col("atoms").bitwise_or())}
 
-    pieces = columns.order_sums(shop_id, "source customers", last, _customers)
-    if over:
-        before = columns.day_values.made_of(("customers", shop_id), over, unite)
-        pieces = [before[""], *pieces]
-    return _number_by_set(pieces).select(pl.lit(0, dtype=pl.Int64()).alias("at_ms"), "atoms", "value")
+    before = columns.day_values.made_of(("people", column, shop_id), over, unite)[column]
+    pieces = [before, *_pieces(scope, last)[column]]
+    return _by_number(column, pieces).select(pl.lit(0, dtype=pl.Int64()).alias("at_ms"), "atoms", "value")
 
 
 # -- values ---------------------------------------------------------------------------------------------------------

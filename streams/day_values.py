@@ -1,4 +1,4 @@
-"""Values of single business days, kept between questions.
+"""Values of single business days, and of frames that stand still, kept between questions.
 
 Most of a long window is over and changes no more: what was counted of a day is kept until one of its facts changes, and
 a window of thirty days costs what changed today. Sums, distinct orders and daily distinct customers add over days;
@@ -7,6 +7,7 @@ what is distinct over a whole window is counted anew.
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Final
@@ -19,6 +20,9 @@ MAX_CELLS: Final = 4_000_000
 MAX_MADE_CELLS: Final = 2_000_000
 MOST_MADE: Final = 256
 """Most values, and most answers, kept that were made of several days together."""
+
+MAX_FRAME_CELLS: Final = 20_000
+"""Most values of one answer that is kept while a frame stands still."""
 
 Made = Mapping[str, pl.DataFrame]
 """What is made of several days together, by name."""
@@ -37,6 +41,7 @@ class DayValues:
         self._cells: dict[Hashable, int] = {}
         self._made: OrderedDict[Hashable, Made] = OrderedDict()
         self._made_cells = 0
+        self._frames: OrderedDict[Hashable, tuple[weakref.ref[pl.DataFrame], Made]] = OrderedDict()
 
     def of(
         self, question: Hashable, days: Mapping[int, Hashable], compute: Compute
@@ -80,6 +85,23 @@ class DayValues:
             _, oldest = self._made.popitem(last=False)
             self._made_cells -= _cells_of(oldest)
         return found
+
+    def while_same(self, question: Hashable, frame: pl.DataFrame, make: Callable[[], Made]) -> Made:
+        """Return what is made of a frame, made once while it is this very frame.
+
+        Args:
+            question: all that it depends on, besides the frame.
+            frame: that it is made of; it is not kept alive for this.
+            make: makes it.
+        """
+        known = self._frames.pop(question, None)
+        if known is None or known[0]() is not frame:
+            known = (weakref.ref(frame), make())
+        if _cells_of(known[1]) <= MAX_FRAME_CELLS:
+            self._frames[question] = known
+        if len(self._frames) > MOST_MADE:
+            self._frames.popitem(last=False)
+        return known[1]
 
 
 def _cells_of(parts: Mapping[str, pl.DataFrame]) -> int:

@@ -25,6 +25,7 @@ from streams.events import (
     StockChanged,
 )
 from streams.frames import SLOT, LatestFacts
+from streams.numbers import Numbers
 from streams.spreading import spread
 from streams.state import FactRow
 from streams.total_columns import TotalColumns
@@ -44,7 +45,7 @@ ORDER_LINE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "sku_no": pl.UInt32(),
     "customer_id": _TEXT,
     "customer_no": pl.UInt32(),
-    "user_key": _TEXT,
+    "user_no": pl.UInt32(),
     "content_id": _TEXT,
     "creator_id": _TEXT,
     "sub_campaign_id": _TEXT,
@@ -66,7 +67,8 @@ ORDER_LINE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "day": pl.Int32(),
     "atom": pl.UInt8(),
 }
-"""`slot` numbers the order, `customer_no` the customer and `sku_no` the SKU: what distinct counts and joins run over.
+"""`slot` numbers the order, `customer_no` the customer, `user_no` the `user_key` (null without one) and `sku_no` the
+SKU: what distinct counts and joins run over.
 `leads_sku_order` marks the least line_id (as text, by code point) of each (order, SKU): the pair's source is that
 line's."""
 
@@ -154,6 +156,7 @@ class FactColumns:
         self._stock = LatestFacts(STOCK_SCHEMA, _stock_rows)
         self._customers: dict[str, int] = {}
         self._skus: dict[str, int] = {}
+        self._users = Numbers()
         self._references: dict[str, dict[tuple[str, ...], FactRow]] = {}
         self._attributed: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None = None
         self._refunded: tuple[pl.DataFrame, NDArray[np.int64]] | None = None
@@ -195,6 +198,10 @@ class FactColumns:
     def order_lines(self, days: Collection[int] | None = None) -> pl.DataFrame:
         """Return `ORDER_LINE_SCHEMA`, one row per line of each order; of some business days or of all."""
         return self._orders.frame() if days is None else self._orders.of_days(days)
+
+    def order_pieces(self) -> list[pl.DataFrame]:
+        """Return the rows of `order_lines` in pieces: `LatestFacts.pieces`."""
+        return self._orders.pieces()
 
     def order_sums(
         self, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]
@@ -246,6 +253,10 @@ class FactColumns:
     def stock_history(self) -> pl.DataFrame:
         """Return `STOCK_SCHEMA`, one row per SKU, warehouse and kept quarter hour."""
         return self._stock.frame()
+
+    def stock_begun(self) -> pl.DataFrame:
+        """Return `sku_id` and `occurred_at_ms` of its first kept level."""
+        return self._stock.reduced("begun", _first_levels)
 
     def stock_levels(self) -> pl.DataFrame:
         """Return `STOCK_SCHEMA`, the newest row of each SKU and warehouse."""
@@ -308,7 +319,7 @@ class FactColumns:
                 "sku_no": [self._skus.setdefault(sku, len(self._skus)) for sku in skus],
                 "customer_id": each(customers),
                 "customer_no": each(numbers),
-                "user_key": each([_text(order.user_key) for order in orders]),
+                "user_no": each(self._users.of([_text(order.user_key) for order in orders])),
                 "content_id": _of_source(sources, lambda source: source.content_id),
                 "creator_id": _of_source(sources, lambda source: source.creator_id),
                 "sub_campaign_id": _of_source(sources, lambda source: source.sub_campaign_id),
@@ -389,6 +400,10 @@ def _newest_levels(levels: pl.DataFrame) -> pl.DataFrame:
     """Return the newest row of each SKU and warehouse; of equal ones the first."""
     newest = levels.sort("version", "occurred_at_ms", descending=True, maintain_order=True)
     return newest.unique(["sku_id", "warehouse_id"], keep="first", maintain_order=True)
+
+
+def _first_levels(levels: pl.DataFrame) -> pl.DataFrame:
+    return levels.group_by("sku_id").agg(pl.col("occurred_at_ms").min())
 
 
 def _stock_rows(slots: list[int], rows: list[FactRow]) -> pl.DataFrame:

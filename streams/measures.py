@@ -145,7 +145,7 @@ _CONTENT: Final = (
         "content_buyers",
         Frame.ORDER_LINES,
         Counts.DISTINCT,
-        "user_key",
+        "user_no",
         "orders",
         AddsOver.NONE,
         atoms=CONTENT_ATOMS,

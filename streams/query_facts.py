@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,16 +31,38 @@ def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataF
     for measure in measures:
         groups.setdefault((measure.frame, measure.atoms), []).append(measure)
     for (frame, atoms), wanted in groups.items():
-        measured = {measure.column for measure in wanted}
-        if any(measure.only_cancelled for measure in wanted):
-            measured.add("order_id")
-        facts = rows_in_scope(scope, FRAMES[frame], measured, atoms)
-        summed = [measure for measure in wanted if measure.counts is Counts.SUM]
-        if summed:
-            values |= sums(scope, facts, summed)
-        for measure in wanted:
-            if measure.counts is not Counts.SUM:
-                values[measure.name] = _distinct(scope, facts, measure)
+        values |= _of_frame(scope, frame, atoms, wanted)
+    return values
+
+
+def _of_frame(
+    scope: Scope, frame: Frame, atoms: frozenset[int] | None, wanted: list[Measure]
+) -> Mapping[str, pl.DataFrame]:
+    """Return the values of measures of one frame; they are kept while it stands still."""
+    of_orders = any(measure.only_cancelled for measure in wanted) or "status" in scope.needs
+    if frame is Frame.ORDER_LINES or of_orders:
+        return _counted(scope, FRAMES[frame], atoms, wanted)
+    rows = FRAMES[frame].read(scope)
+    question = (
+        *(scope.shop, scope.window, scope.by, scope.where, scope.week_start, scope.days, scope.arrived),
+        tuple(measure.name for measure in wanted),
+    )
+    read = dataclasses.replace(FRAMES[frame], read=lambda _: rows)
+    return scope.columns.day_values.while_same(question, rows, lambda: _counted(scope, read, atoms, wanted))
+
+
+def _counted(
+    scope: Scope, frame: FactFrame, atoms: frozenset[int] | None, wanted: list[Measure]
+) -> dict[str, pl.DataFrame]:
+    measured = {measure.column for measure in wanted}
+    if any(measure.only_cancelled for measure in wanted):
+        measured.add("order_id")
+    facts = rows_in_scope(scope, frame, measured, atoms)
+    summed = [measure for measure in wanted if measure.counts is Counts.SUM]
+    values = sums(scope, facts, summed) if summed else {}
+    for measure in wanted:
+        if measure.counts is not Counts.SUM:
+            values[measure.name] = _distinct(scope, facts, measure)
     return values
 
 

@@ -111,3 +111,32 @@ def test_answers_without_any_value_are_forgotten_too(monkeypatch: pytest.MonkeyP
     for question in ("q", "r", "s", "q"):
         kept.made_of(question, {1: 1}, nothing)
     assert len(made) == 4
+
+
+def test_what_is_made_of_a_frame_is_made_again_for_another_one() -> None:
+    kept, together = DayValues(), Together()
+    one, other = pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]})
+    for frame in (one, one, other, other, one):
+        kept.while_same("q", frame, together)
+    assert together.made == 3
+
+
+def test_a_frame_that_nobody_holds_any_more_is_no_other_frame() -> None:
+    kept, together = DayValues(), Together()
+    for _ in range(3):
+        kept.while_same("q", pl.DataFrame({"a": [1]}), together)
+    assert together.made == 3
+
+
+def test_questions_of_frames_are_forgotten_and_large_answers_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(day_values, "MOST_MADE", 2)
+    kept, together, frame = DayValues(), Together(), pl.DataFrame({"a": [1]})
+    for question in ("q", "r", "s", "q"):
+        kept.while_same(question, frame, together)
+    assert together.made == 4
+    monkeypatch.setattr(day_values, "MAX_FRAME_CELLS", 1)
+    for _ in range(2):
+        kept.while_same("t", frame, together)
+    assert together.made == 6
