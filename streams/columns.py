@@ -47,6 +47,7 @@ class Columns(CubeStore):
         version: rises with every apply and every vouch.
         vouched_ms: every topic is complete up to here: a replay's clock, or a recording read to its end.
         day_values: what was counted of single days before.
+        beside: shop id -> columns of the recording that `compare=recording:...` means; whoever opens both sets it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,6 +58,7 @@ class Columns(CubeStore):
         self._lagging: frozenset[tuple[int, str]] = frozenset()
         self._heard: dict[tuple[str, str], int] = {}
         self.day_values = DayValues()
+        self.beside: Mapping[str, Columns] = {}
         self._once: tuple[int, dict[Hashable, Any]] = (0, {})
 
     def apply(self, flush: Flush, *, history: bool = False) -> None:

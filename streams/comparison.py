@@ -34,7 +34,8 @@ COMPARISONS: Final[dict[str, str]] = {
     "reference:2011-10-25": "the days from that one on, of any age, day by day and by the hour of the clock (X-80)",
     "reference:<campaign id>": "an own campaign, by campaign day and hour; `reference` alone: the one that "
     "the campaign names. Of a LIVE, `reference:<content id>` is another LIVE, from its start on",
-    "recording:2011-11-25": "a day, or `recording:<campaign id>` a campaign, of another recording that is given beside",
+    "recording:2011-11-25": "a day, or `recording:<campaign id>` a campaign, of another recording: the one that "
+    "`--against` of the command, or of the board, names",
     "benchmark": "the mean of top sellers of the own tier, or `benchmark:higher_tier`; one finished day, or the "
     "campaign through its last final day (X-24)",
 }
@@ -292,7 +293,11 @@ class _Side:
                 if shops
                 else "No recording is given beside."
             )
-            mend = f"It has: {shops}." if shops else "Give one with warroom query --against PATH."
+            mend = (
+                f"It has: {shops}."
+                if shops
+                else "Name one with --against PATH: of the question to a recording, or of warroom board, warroom up."
+            )
             raise QueryError(what, reason="no_recording", mend=mend)
         shop_id = next((name for name, each in recordings.items() if each is columns), self.shop.shop_id)
         shop = columns.shop(shop_id)

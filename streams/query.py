@@ -27,8 +27,6 @@ from streams.states import restated_by, state_of
 from streams.windows import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from streams.columns import Columns
 
 __all__ = ["Answer", "Request", "parse_request", "run"]
@@ -37,20 +35,13 @@ _ALONE_BY: Final = {"orders_by_status": "status", "metric_vs_benchmark_pct": "me
 """A metric that, asked for alone and by nothing, is given by its own dimension."""
 
 
-def run(
-    columns: Columns,
-    request: Request,
-    *,
-    now_ms: int,
-    recordings: Mapping[str, Columns] | None = None,
-) -> Answer:
+def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
     """Answer a question.
 
     Args:
         columns: what is known.
         request: checked by `parse_request`.
         now_ms: "now" (X-79): the wall clock live, a replay's own clock, a recording's last record.
-        recordings: shop id -> columns of the recording that `compare=recording:...` means.
 
     Raises:
         QueryError: no right answer exists; the message says which part of the question, and what would work.
@@ -58,7 +49,7 @@ def run(
     scope, metrics = scope_of(columns, request, now_ms=now_ms)
     first = First(request.sort, request.limit)
     known = known_metrics(columns.settings)
-    table = table_of(scope, metrics, request.compare, known, recordings or {}, first)
+    table = table_of(scope, metrics, request.compare, known, columns.beside, first)
     cells, series = table.cells, table.series
     order = order_of(series[first.sort].values if first.sort else None, cells.height, first.limit)
     state = state_of(table.own, metrics)

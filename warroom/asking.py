@@ -33,22 +33,38 @@ def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form
         QueryError: the question has no right answer.
     """
     request = parse_request(parameters_of(words, window="all", form=form), known=known_metrics(settings))
-    recording = Recording.open(path)
-    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
-    beside = _recorded(words["against"], settings) if words.get("against") else {}
+    columns = loaded(path, settings, at=words["at"], against=words["against"])
     now_ms = words["at"] or columns.vouched_ms
-    return run(columns, request, now_ms=now_ms, recordings=beside).text(request.format)
+    return run(columns, request, now_ms=now_ms).text(request.format)
 
 
-def _recorded(path: Path, settings: Settings) -> dict[str, Columns]:
-    """Return shop id -> the columns of a recording that another one is compared with."""
+def loaded(path: Path, settings: Settings, *, at: int | None, against: Path | None) -> Columns:
+    """Return a recording's columns as known at an instant, with another recording beside them to compare with.
+
+    Raises:
+        RecordingError: one of them cannot be read.
+    """
+    recording = Recording.open(path)
+    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=at)
+    columns.beside = recorded(against, settings)
+    return columns
+
+
+def recorded(path: Path | None, settings: Settings) -> dict[str, Columns]:
+    """Return shop id -> the columns of a recording that something is compared with; nothing without one.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+    """
+    if path is None:
+        return {}
     recording = Recording.open(path)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=None)
     return dict.fromkeys(columns.shops(), columns)
 
 
 def opened(
-    path: Path, settings: Settings, *, at: int | None, shop: str | None
+    path: Path, settings: Settings, *, at: int | None, shop: str | None, against: Path | None = None
 ) -> tuple[Columns, ShopSettings]:
     """Return a recording's columns as known at an instant, and the shop that is asked for, or its only one.
 
@@ -56,8 +72,7 @@ def opened(
         RecordingError: the recording cannot be read.
         QueryError: no such shop, or one of several must be named.
     """
-    recording = Recording.open(path)
-    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=at)
+    columns = loaded(path, settings, at=at, against=against)
     shops = columns.shops()
     shop_id = shop or (shops[0] if len(shops) == 1 else "")
     if shop_id not in shops:
@@ -84,6 +99,21 @@ def instant_of(path: Path, settings: Settings, at: str | None, *, shop: str | No
         raise QueryError(what, reason="bad_request", mend="Write 2011-11-25T20:00, or ms.") from error
 
 
+def needs_recording(*, at: int | None, against: Path | None) -> None:
+    """Refuse what only a question to a recording can say.
+
+    Raises:
+        QueryError: `at_needs_recording`, `no_recording`.
+    """
+    if at is not None:
+        what = "--at looks back in a recording; a board answers as of now."
+        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+    if against is not None:
+        what = "A board compares with the recording that it was started with."
+        mend = "Start it with warroom board --against PATH or warroom up --against PATH, or use --recording."
+        raise QueryError(what, reason="no_recording", mend=mend)
+
+
 async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form: str) -> str:
     """Return a board's answer, as text in the asked form.
 
@@ -91,13 +121,7 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
         QueryError: the board says that the question has no right answer.
         UnavailableError: the board does not answer, or not with an answer.
     """
-    if words["at"] is not None:
-        what = "--at looks back in a recording; a board answers as of now."
-        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
-    if words.get("against"):
-        what = "A board does not read the recording of --against."
-        mend = "Use --recording, or compare with reference:<date> or reference:<campaign id>."
-        raise QueryError(what, reason="no_recording", mend=mend)
+    needs_recording(at=words["at"], against=words["against"])
     parameters = parameters_of(words, window="today", form=form)
     try:
         parse_request(parameters, known=known_metrics(settings))

@@ -192,22 +192,24 @@ def worker(config: Path | None, replay_id: str) -> None:
 
 @main.command()
 @click.option("--replay", "replay_id", default="", help="Show this replay instead of the live topics.")
+@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
 @click.pass_obj
-def board(config: Path | None, replay_id: str) -> None:
+def board(config: Path | None, replay_id: str, against: Path | None) -> None:
     """Serve the page, the API and /metrics from the state topics; evaluate stock, goals and rules."""
     from warroom import running
 
-    sys.exit(asyncio.run(running.run_board(load(config), replay_id, with_worker=False)))
+    sys.exit(asyncio.run(running.run_board(load(config), replay_id, with_worker=False, against=against)))
 
 
 @main.command()
 @click.option("--replay", "replay_id", default="", help="Run for this replay instead of the live topics.")
+@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
 @click.pass_obj
-def up(config: Path | None, replay_id: str) -> None:
+def up(config: Path | None, replay_id: str, against: Path | None) -> None:
     """Run worker and board in one go: topics are created where missing."""
     from warroom import running
 
-    sys.exit(asyncio.run(running.run_board(load(config), replay_id, with_worker=True)))
+    sys.exit(asyncio.run(running.run_board(load(config), replay_id, with_worker=True, against=against)))
 
 
 @main.command()

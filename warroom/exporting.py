@@ -10,14 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from replay.direct import load_columns
-from replay.recording import Recording
 from streams.errors import QueryError, UnavailableError
 from streams.export import write_export
 from streams.export_views import answer_export, read_export
 from streams.own_metrics import known_metrics
 from streams.settings import Settings
-from warroom.asking import parameters_of
+from warroom.asking import loaded, needs_recording, parameters_of
 from warroom.board_client import download
 
 
@@ -59,8 +57,7 @@ def export_recording(
     """
     named = parameters_of(_named(words), window="" if words["view"] else "all", form=form)
     export = read_export(named, known_metrics(settings))
-    recording = Recording.open(path)
-    columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=words["at"])
+    columns = loaded(path, settings, at=words["at"], against=words["against"])
     tables, _ = answer_export(columns, export, now_ms=words["at"] or columns.vouched_ms)
     write_export(tables, export.form, file)
 
@@ -74,9 +71,7 @@ async def export_board(
         QueryError: the board says that the question has no right answer.
         UnavailableError: the board does not answer, or breaks off.
     """
-    if words["at"] is not None:
-        what = "--at looks back in a recording; a board answers as of now."
-        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+    needs_recording(at=words["at"], against=words["against"])
     params = parameters_of(_named(words), window="" if words["view"] else "today", form=form)
     await download(url, "/api/v1/export", params, settings, file)
 

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ from dashboards.store import stores_beside
 from streams.board import Board, KeepsHistory, PublishesCampaigns
 from streams.errors import SettingsError, UnavailableError
 from streams.settings import Settings
+from warroom.asking import recorded
 from warroom.configuration import for_replay
 
 logger = logging.getLogger(__name__)
@@ -68,10 +70,20 @@ def run_worker(settings: Settings, replay_id: str) -> int:
     return workers.run(settings) if number == 1 else processes.run(settings, number)
 
 
-async def run_board(settings: Settings, replay_id: str, *, with_worker: bool) -> int:
-    """Serve a board until SIGTERM or Ctrl-C, with a worker beside it for `up`; return the exit code."""
+async def run_board(
+    settings: Settings, replay_id: str, *, with_worker: bool, against: Path | None = None
+) -> int:
+    """Serve a board until SIGTERM or Ctrl-C, with a worker beside it for `up`; return the exit code.
+
+    Args:
+        settings: of both.
+        replay_id: of the world that is shown; empty: the live one.
+        with_worker: for `up`.
+        against: the recording that `compare=recording:...` means.
+    """
     settings = for_replay(needs_shops(settings), replay_id)
     told = stop_event()
+    beside = await asyncio.to_thread(recorded, against, settings)
     async with contextlib.AsyncExitStack() as stack:
         ended: Awaitable[int] = asyncio.get_running_loop().create_future()
         if with_worker:
@@ -83,6 +95,7 @@ async def run_board(settings: Settings, replay_id: str, *, with_worker: bool) ->
         else:
             await topics.check(settings)
         board = KafkaBoard(settings, clock_ms)
+        board.columns.beside = beside
         outputs = Outputs(settings.kafka)
         await board.start()
         stack.push_async_callback(board.stop)

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option("--window", help="today, day:2011-11-25, campaign, last7, weeks:6, ...; default the view's.")
 @click.option("--compare", help="With what figures are compared.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The recording that --compare recording:... means.",
+)
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
 @click.option("--sort", help="Metric to sort by, descending.")
 @click.option("--limit", help="Most rows of each part.")
@@ -43,6 +48,7 @@ def view(
     recording: Path | None,
     url: str | None,
     at: int | None,
+    against: Path | None,
     shop: str | None,
     form: str,
     **common: str | tuple[str, ...] | None,
@@ -52,7 +58,7 @@ def view(
     PARAMETER=VALUE is what the view itself lets you choose: content_type=seller_live, search=dress, ...
     """
     from streams.views import VIEWS, run_view, view_of
-    from warroom.asking import board_text, opened
+    from warroom.asking import board_text, needs_recording, opened
 
     if name is None:
         click.echo(_list(list(VIEWS.values()), form))
@@ -78,12 +84,10 @@ def view(
     words["format"] = form
     settings = load(config)
     if recording is not None:
-        columns, _ = opened(recording, settings, at=at, shop=shop)
+        columns, _ = opened(recording, settings, at=at, shop=shop, against=against)
         click.echo(run_view(columns, chosen, words, now_ms=at or columns.vouched_ms).text(form), nl=False)  # type: ignore[arg-type] # click's choice
         return
-    if at is not None:
-        what = "--at looks back in a recording; a board answers as of now."
-        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+    needs_recording(at=at, against=against)
     click.echo(asyncio.run(board_text(str(url), f"/api/v1/views/{name}", words, settings)), nl=False)
 
 

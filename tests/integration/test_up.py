@@ -28,6 +28,9 @@ WARROOM = [sys.executable, "-m", "warroom.cli"]
 NUMBERS = itertools.count(1)
 
 
+RETAIL = Path(__file__).parents[2] / "replay" / "recordings" / "online-retail-2010-11"
+
+
 def prefix_of(config: Path) -> str:
     return str(tomllib.loads(config.read_text(encoding="utf-8"))["kafka"]["prefix"])
 
@@ -60,7 +63,9 @@ def running(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     )
     assert created.returncode == 0, created.stderr
     assert set(json.loads(created.stdout).values()) == {"created"}
-    process = subprocess.Popen([*WARROOM, "--config", str(config), "up"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*WARROOM, "--config", str(config), "up", "--against", str(RETAIL)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     yield process, process.stdout.readline().strip()
     if process.poll() is None:
@@ -129,6 +134,21 @@ def test_an_order_on_the_topic_is_in_the_answer_and_sigterm_ends_cleanly(
     assert time.monotonic() - ended < 10
 
 
+def test_a_board_compares_with_the_recording_that_it_was_started_with(
+    config: Path, running: tuple[subprocess.Popen[str], str]
+) -> None:
+    _, url = running
+    until = time.monotonic() + 40
+    while not is_ready(url) and time.monotonic() < until:
+        time.sleep(0.2)
+    with urllib.request.urlopen(
+        f"{url}/api/v1/query?metrics=orders&window=yesterday&compare=recording:2010-11-24", timeout=20
+    ) as answer:
+        (row,) = json.load(answer)["rows"]
+    # Different order ids that its lines have on that day, counted by DuckDB.
+    assert row["orders_compared"] == 133
+
+
 def test_a_question_with_no_right_answer_is_refused_alike_by_board_and_recording(
     config: Path, running: tuple[subprocess.Popen[str], str]
 ) -> None:
@@ -136,9 +156,8 @@ def test_a_question_with_no_right_answer_is_refused_alike_by_board_and_recording
     until = time.monotonic() + 40
     while not is_ready(url) and time.monotonic() < until:
         time.sleep(0.2)
-    recording = Path(__file__).parents[2] / "replay" / "recordings" / "online-retail-2010-11"
     said = []
-    for place in (["--url", url], ["--recording", str(recording)]):
+    for place in (["--url", url], ["--recording", str(RETAIL)]):
         refused = subprocess.run(
             [*WARROOM, "--config", str(config), "query", *place, "--metrics", "gmvv"],
             capture_output=True,

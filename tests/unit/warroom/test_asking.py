@@ -19,11 +19,14 @@ from streams.errors import QueryError, UnavailableError
 from streams.settings import BoardSettings, OwnMetricSettings, Settings
 from tests.processes import free_port
 from tests.unit.dashboards.shops import FixedBoard, full_board, orders_board
-from warroom.asking import ask_board
+from warroom.asking import ask_board, recorded
 
+RETAIL = Path(__file__).parents[3] / "replay" / "recordings" / "online-retail-2010-11"
+ORDERS_THAT_DAY = 133
+"""Different order ids that its lines have on 24 November 2010, counted by DuckDB."""
 Serve = Callable[[web.Application], Awaitable[str]]
 
-WORDS: dict[str, Any] = {"metrics": "gmv,orders", "at": None}
+WORDS: dict[str, Any] = {"metrics": "gmv,orders", "at": None, "against": None}
 
 
 @pytest.fixture
@@ -98,6 +101,19 @@ async def test_the_past_is_asked_of_recordings_only() -> None:
     with pytest.raises(QueryError, match="--recording") as refused:
         await asked("http://127.0.0.1:1", at=5)
     assert refused.value.reason == "at_needs_recording"
+
+
+async def test_a_board_compares_with_the_recording_that_it_was_started_with(serve: Serve) -> None:
+    board = orders_board()
+    url = await serve(build_app(board))
+    with pytest.raises(QueryError, match="--against") as refused:
+        await asked(url, compare="recording:2010-11-24")
+    assert refused.value.reason == "no_recording"
+    board.columns.beside = recorded(RETAIL, Settings())
+    (row,) = json.loads(await asked(url, window="yesterday", compare="recording:2010-11-24"))["rows"]
+    assert (row["orders"], row["orders_compared"]) == (None, ORDERS_THAT_DAY)
+    with pytest.raises(QueryError, match="started with"):
+        await asked(url, compare="recording:2010-11-24", against=RETAIL)
 
 
 async def test_the_token_of_the_settings_opens_a_guarded_board(serve: Serve, tmp_path: Path) -> None:

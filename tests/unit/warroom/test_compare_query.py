@@ -41,6 +41,26 @@ def test_a_day_beside_the_same_day_of_the_same_recording_differs_by_nothing() ->
     assert sum(row["gmv_pct"] == 0 for row in answer["rows"]) > 5
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("view", "overview", "--part", "headline"),
+        ("export", "--view", "overview", "part=headline"),
+        ("export", "--metrics", "gmv"),
+    ],
+    ids=" ".join,
+)
+def test_a_view_and_a_file_compare_with_the_recording_beside_too(words: tuple[str, ...]) -> None:
+    more = ["--window", "day:2010-11-24", "--compare", "recording:2010-11-23", "--against", RETAIL]
+    said = click.testing.CliRunner().invoke(main, [*words, "--recording", RETAIL, "--format", "json", *more])
+    assert said.exit_code == 0, said.output
+    found = json.loads(said.output)
+    (row,) = (found["parts"][0] if words[0] == "view" else found)["rows"]
+    (alone,) = document("--metrics", "gmv", "--window", "day:2010-11-23")["rows"]
+    assert row["gmv_compared"] == alone["gmv"]
+    assert row["gmv_difference"] == pytest.approx(row["gmv"] - alone["gmv"])
+
+
 def test_the_table_says_with_what_it_compares_and_how_far() -> None:
     result = asked("--metrics", "gmv", "--window", "today", "--compare", "yesterday")
     assert result.exit_code == 0
