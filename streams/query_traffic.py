@@ -232,7 +232,7 @@ def _words(scope: Scope) -> set[str]:
 
 
 def _no_cube(scope: Scope, measure: Measure, metric: str) -> QueryError:
-    """Name the nearest `by` that a cube answers: fewest dimensions dropped, then time made coarser."""
+    """Name the nearest `by` that a cube answers: fewest dimensions dropped, then time or SKU made coarser."""
     asked = scope.by
     filters = ", ".join(f"{dim}={value}" for dim, value in scope.where)
     found = next((by for by in _nearer(asked) if _answers(scope, by, measure)), None)
@@ -245,7 +245,7 @@ def _no_cube(scope: Scope, measure: Measure, metric: str) -> QueryError:
 
 
 def _nearer(by: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    coarser = {"minute": ("hour", "day"), "hour": ("day",)}
+    coarser = {"minute": ("hour", "day"), "hour": ("day",), "sku": ("product",)}
     for size in range(len(by), -1, -1):
         for kept in itertools.combinations(by, size):
             yield kept

@@ -105,7 +105,8 @@ _CUBES: Final = """\
 Orders, refunds and states are kept one by one and answer any combination of their dimensions. Traffic is
 added up, and answers what one of these cubes keeps; slices and leaves come from the atom. Anything else is
 refused with the nearest `by` that works (`no_cube`), and a window that cuts a cube's buckets with
-`grain_too_coarse`.
+`grain_too_coarse`. No cube is by SKU: a product is shown, not one of its SKUs, and a click or a press need not name
+one. So `ctor` and `atc_count` of a SKU are asked by its product.
 """
 
 

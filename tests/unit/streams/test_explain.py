@@ -220,7 +220,7 @@ def test_an_offset_survives_an_address_where_a_plus_means_a_space() -> None:
         ({"metric": "ctr0"}, "unknown_metric", "ctr"),
         ({}, "no_metrics", "gmv"),
         ({"metric": "gmv", "limit": "3"}, "unknown_parameter", ""),
-        ({"metric": "ctor", "row": "sku=A1"}, "no_cube", "Without"),
+        ({"metric": "ctor", "row": "sku=A1"}, "no_cube", "by=product"),
         ({"metric": "gmv", "row": "day=2024-11-30"}, "no_such_row", "2024-11-29"),
         ({"metric": "gmv", "window": "tomorrow"}, "unknown_window", "today"),
     ],

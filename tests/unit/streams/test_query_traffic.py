@@ -181,8 +181,8 @@ def test_many_people_are_estimated_within_three_sigma() -> None:
 @pytest.mark.parametrize(
     ("params", "reason", "names"),
     [
-        ({"metrics": "product_clicks", "by": "sku"}, "no_cube", ["product_clicks", "sku"]),
-        ({"metrics": "gmv,ctor", "by": "sku,day"}, "no_cube", ["ctor", "by=day"]),
+        ({"metrics": "product_clicks", "by": "sku"}, "no_cube", ["by sku.", "by=product."]),
+        ({"metrics": "gmv,ctor", "by": "sku,day"}, "no_cube", ["ctor", "by=product,day"]),
         ({"metrics": "unique_clicks", "by": "product,hour"}, "no_cube", ["by=product,day"]),
         ({"metrics": "unique_clicks", "by": "minute"}, "no_cube", ["by=hour"]),
         ({"metrics": "product_clicks", "by": "product,slice,hour"}, "no_cube", ["by=product,slice,day"]),
