@@ -46,7 +46,7 @@ MOST_RECORDS: Final = 20
 _PEOPLE: Final = ("customer", "user", "buyer", "viewer", "address", "email", "phone", "zip", "name")
 """Text columns with these words may say who a person is."""
 
-_OWN: Final = frozenset({SLOT, "day", "customer_no", "sku_no"})
+_OWN: Final = frozenset({SLOT, "day", "customer_no", "user_no", "sku_no"})
 """Columns that number rows inside the board."""
 
 _RECORD_OF: Final = {

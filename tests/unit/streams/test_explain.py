@@ -174,6 +174,9 @@ def test_nobody_is_recognised_in_an_explanation() -> None:
         text = json.dumps(asked(columns, metric=metric, window="all"))
         assert "customer-" not in text
         assert "viewer-" not in text
+        # A number for each of them would tell which orders are of one person.
+        assert "customer_no" not in text
+        assert "user_no" not in text
 
 
 @pytest.mark.parametrize(
