@@ -29,6 +29,9 @@ BATCH_BYTES: Final = 900_000
 CATCHING_UP_RECORDS: Final = 20_000
 """A source partition that is further behind its end catches up: a second's worth at four times the rated speed."""
 
+CAUGHT_UP_MS: Final = 500
+"""How long after that the rest of a backlog takes: a flush before would leave it to another one."""
+
 Row = tuple[bytes, bytes | None]
 
 
@@ -57,20 +60,35 @@ class FlushPacer:
     Due `flush_after_ms` after the first change, but not before four times the last flush's duration have passed since
     it ended (a slow broker is not asked more often than it can answer), and at the latest `flush_at_most_ms` after it.
     While a partition catches up nobody waits for its newest second, and a row that changes all the time costs a
-    fifth: a flush is due at the latest moment then.
+    fifth: a flush is due at the latest moment then. Once it has caught up somebody does: the next flush does not wait
+    for what the last one took, which was our own load and not the broker's.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._after_ms = kafka.flush_after_ms
         self._at_most_ms = kafka.flush_at_most_ms
         self._changed_ms: int | None = None
-        self._catching_up = False
+        self._far_behind: set[str] = set()
+        self._caught_up_ms = 0
         self._ended_ms = 0
         self._duration_ms = 0
 
-    def changed(self, now_ms: int, *, behind: int = 0) -> None:
-        """Note that there is something to flush, and how many records of the source are still to be read."""
-        self._catching_up = behind > CATCHING_UP_RECORDS
+    def changed(self, now_ms: int, *, topic: str | None = None, behind: int = 0) -> None:
+        """Note that there is something to flush.
+
+        Args:
+            now_ms: of a clock that only goes on.
+            topic: of the source that it came from; None when it came from none.
+            behind: records of that topic that are still to be read.
+        """
+        if topic is not None:
+            if behind > CATCHING_UP_RECORDS:
+                self._far_behind.add(topic)
+            elif topic in self._far_behind:
+                self._far_behind.discard(topic)
+                if not self._far_behind:
+                    self._caught_up_ms = now_ms
+                    self._duration_ms = 0
         if self._changed_ms is None:
             self._changed_ms = now_ms
 
@@ -87,9 +105,13 @@ class FlushPacer:
         """Return whether a flush should begin now."""
         if self._changed_ms is None:
             return False
-        if self._catching_up:
+        if self._far_behind:
             return self.overdue(now_ms)
-        earliest = max(self._changed_ms + self._after_ms, self._ended_ms + 4 * self._duration_ms)
+        earliest = max(
+            self._changed_ms + self._after_ms,
+            self._ended_ms + 4 * self._duration_ms,
+            self._caught_up_ms + CAUGHT_UP_MS,
+        )
         return now_ms >= min(earliest, self._changed_ms + self._at_most_ms)
 
     def overdue(self, now_ms: int) -> bool:

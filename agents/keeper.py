@@ -227,7 +227,7 @@ class StateKeeper:
             self._fail(error)
             raise
         if changed:
-            owned.pacer.changed(_now_ms(), behind=fetch.behind)
+            owned.pacer.changed(_now_ms(), topic=topic, behind=fetch.behind)
         self.progress += len(fetch.records)
         self.records += len(fetch.records)
         if fetch.epoch == self.epoch:

@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S: Final = 10.0
 
+FETCH_WAIT_MS: Final = 500
+"""Nearly always nothing has been asked for, and the client asks all the time: twice a second is enough. Looking up
+where the topic ends may take as long, as it comes behind a fetch."""
+
 
 class _Request(msgspec.Struct):
     asked_at_ms: int
@@ -67,7 +71,7 @@ class RebuildRequests:
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
-                **client_options(self._kafka), enable_auto_commit=False, fetch_max_wait_ms=50
+                **client_options(self._kafka), enable_auto_commit=False, fetch_max_wait_ms=FETCH_WAIT_MS
             )
             self._consumer = consumer
             await consumer.start()

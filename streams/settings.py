@@ -137,7 +137,7 @@ class KafkaSettings:
     session_timeout_ms: int = 10_000
     stall_after_ms: int = 60_000
     shutdown_ms: int = 10_000
-    fetch_bytes: int = 2 << 20
+    fetch_bytes: int = 1 << 20
     worker_processes: int = 0
     rebuild_records_per_s: int = 20_000
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

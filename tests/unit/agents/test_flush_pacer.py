@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.flush import CATCHING_UP_RECORDS, FlushPacer
+from agents.flush import CATCHING_UP_RECORDS, CAUGHT_UP_MS, FlushPacer
 from streams.settings import KafkaSettings
 
 SETTINGS = KafkaSettings(flush_after_ms=1_000, flush_at_most_ms=5_000)
@@ -69,8 +69,35 @@ def test_folding_need_not_wait_before_a_change_is_overdue() -> None:
 
 def test_while_catching_up_a_flush_is_due_at_the_latest_moment_and_soon_again_at_the_head() -> None:
     pacer = FlushPacer(SETTINGS)
-    pacer.changed(10_000, behind=CATCHING_UP_RECORDS + 1)
+    pacer.changed(10_000, topic="orders", behind=CATCHING_UP_RECORDS + 1)
     assert not pacer.due(14_999)
     assert pacer.due(15_000)
-    pacer.changed(11_500, behind=CATCHING_UP_RECORDS)
-    assert pacer.due(11_500)
+    pacer.changed(11_500, topic="orders", behind=CATCHING_UP_RECORDS)
+    assert not pacer.due(11_500 + CAUGHT_UP_MS - 1)
+    assert pacer.due(11_500 + CAUGHT_UP_MS)
+
+
+def test_a_topic_at_its_head_does_not_hide_that_another_one_catches_up() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(10_000, topic="impressions", behind=CATCHING_UP_RECORDS + 1)
+    pacer.changed(10_100, topic="orders", behind=0)
+    pacer.changed(10_200)
+    assert not pacer.due(14_999)
+    pacer.changed(12_000, topic="impressions", behind=0)
+    assert pacer.due(12_000 + CAUGHT_UP_MS)
+
+
+def test_what_a_flush_took_while_catching_up_does_not_hold_back_the_first_one_at_the_head() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(0, topic="orders", behind=CATCHING_UP_RECORDS + 1)
+    pacer.taken()
+    pacer.changed(5_100, topic="orders", behind=CATCHING_UP_RECORDS + 1)
+    pacer.ended(5_000, 6_000)
+    pacer.changed(6_200, topic="orders", behind=0)
+    assert not pacer.due(6_200 + CAUGHT_UP_MS - 1)
+    assert pacer.due(6_200 + CAUGHT_UP_MS)
+    pacer.taken()
+    pacer.changed(7_000, topic="orders", behind=0)
+    pacer.ended(6_700, 7_200)
+    assert not pacer.due(9_199)
+    assert pacer.due(9_200)

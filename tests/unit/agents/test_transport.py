@@ -124,6 +124,17 @@ async def test_a_fetch_is_one_message_per_partition_with_the_offset_of_its_last_
     assert rig.next_offsets == {A: 10, B: 2}
 
 
+async def test_a_full_queue_leaves_no_partition_out_of_what_is_asked_for_next() -> None:
+    rig = Rig(FakeKeeper(), [])
+    rig.app.in_recovery = False
+    rig._active_partitions = {A, B}
+    rig._buffered_partitions = set()
+    rig.on_buffer_full(A)
+    assert rig._get_active_partitions() == {A, B}
+    rig.on_buffer_drop(A)
+    assert rig._get_active_partitions() == {A, B}
+
+
 async def test_nothing_is_handed_over_before_state_is_loaded() -> None:
     keeper = FakeKeeper()
     keeper.placed = False
