@@ -164,8 +164,15 @@ async def stored(settings: Settings) -> Merged:
     )
 
 
+async def under_way(settings: Settings, count: int, *, within_s: float) -> None:
+    """Wait until `count` records are durable while others go on coming; what is to happen then happens under load."""
+    async with asyncio.timeout(within_s):
+        while (await stored(settings)).read < count:
+            await asyncio.sleep(0.1)
+
+
 async def settled(settings: Settings, count: int, *, within_s: float) -> Merged:
-    """Return what is stored once `count` records are read and durable, or whatever there is after `within_s`.
+    """Return what is stored once `count` records, all there are, are durable, or whatever there is after `within_s`.
 
     Read until two looks agree: the mark that commits a transaction reaches its partitions one after the other, and a
     look in between sees the state of a flush without its facts.

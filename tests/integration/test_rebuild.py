@@ -37,11 +37,11 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
     sent = list(world.records(12_000, seed=31))
     async with loading(settings, sent):
         older = WorkerProcess(settings, tmp_path, "older", OLDER).start()
-        await world.settled(settings, 3_000, within_s=40)
+        await world.under_way(settings, 3_000, within_s=40)
         assert await older.stop() == 0
         newer = WorkerProcess(world.with_kafka(settings, rebuild_records_per_s=0), tmp_path, "newer").start()
         try:
-            await world.settled(settings, 6_000, within_s=40)
+            await world.under_way(settings, 6_000, within_s=40)
             async with reading(settings) as board:
                 answer = await asked(board)
                 assert world.BEGIN_MS < answer.since_ms["product_impressions"] < NOW_MS
@@ -50,7 +50,7 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
             assert await newer.stop() == 0
         rebuilding = WorkerProcess(settings, tmp_path, "rebuilding").supervise()
         try:
-            await world.settled(settings, 9_000, within_s=40)
+            await world.under_way(settings, 9_000, within_s=40)
             # Wherever it is: what is handed over is durable, the rest begins anew.
             rebuilding.signal(signal.SIGKILL)
             await world.settled(settings, len(sent), within_s=60)
