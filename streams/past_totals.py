@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from streams.scope import Scope
 
 _BASES: Final = {
-    metric.formula: metric.id for metric in METRICS.values() if isinstance(metric.formula, Total)
+    metric.formula: metric.id for metric in reversed(METRICS.values()) if isinstance(metric.formula, Total)
 }
-"""The metric that a sum is, by whose id sources send its totals."""
+"""The metric that a sum is, by whose id sources send its totals; of several the first: orders, not those by status."""
 
 _OWN, _FILLED_IN, _NOT_TOLD, _NO_DETAIL = "own", "filled_in", "not_told", "no_detail_before"
 """What a sum over a row is made of; the last is why it is null."""

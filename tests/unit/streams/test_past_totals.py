@@ -140,3 +140,9 @@ def test_totals_of_a_slice_answer_that_slice_and_no_product() -> None:
 def test_money_of_a_past_day_is_in_minor_units_like_every_amount() -> None:
     columns = board(*LIVE, total("2025-11-28", "gmv", 123_456))
     assert ask(columns, "gmv", window="day:2025-11-28").rows == [{"gmv": 1234.56}]
+
+
+def test_totals_of_orders_are_those_of_orders_and_of_what_is_divided_by_them() -> None:
+    columns = board(*LIVE, *totals((4, 5, 6), "orders"), *totals((4_000, 5_000, 6_000), "gmv"))
+    answer = ask(columns, "orders,aov_revenue", window="range:2025-11-27..2025-11-29")
+    assert answer.rows == [{"orders": 15, "aov_revenue": 10.0}]
