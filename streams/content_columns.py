@@ -129,8 +129,9 @@ class ContentColumns:
         )
 
     def followers(self) -> pl.DataFrame:
-        """Return `FOLLOWER_SCHEMA`, one row per account and time."""
-        return self._followers.frame()
+        """Return `FOLLOWER_SCHEMA`, one row per account and time, by these."""
+        followers = self._followers.frame()
+        return self._cached("followers", (followers,), lambda: followers.sort("account_id", "at_ms"))
 
     def _cached(
         self, name: str, made_of: tuple[object, ...], make: Callable[[], pl.DataFrame]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ import polars as pl
 from streams.days import HOUR_MS, QUARTER_MS
 from streams.formulas import MEASURES
 from streams.grid import end_of, starts
-from streams.query_facts import fact_values
+from streams.query_days import fact_values
 from streams.query_figures import Figures, figure_frame
 from streams.query_traffic import traffic_values
 from streams.scope import Scope
@@ -72,15 +73,15 @@ def _growth(scope: Scope, _metric: Metric) -> tuple[Values, Reasons]:
 
 def _told(scope: Scope) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
     """Yield each account with the times at which its followers were told, rising, and how many there were."""
-    followers = scope.columns.content(scope.shop.shop_id).followers().sort("account_id", "at_ms")
+    followers = scope.columns.content(scope.shop.shop_id).followers()
     for account_id in (value for dim, value in scope.where if dim == "account"):
         followers = followers.filter(pl.col("account_id") == account_id)
-    for own in followers.partition_by("account_id", maintain_order=True):
-        yield (
-            str(own.item(0, "account_id")),
-            own.get_column("at_ms").to_numpy(),
-            own.get_column("followers").to_numpy(),
-        )
+    times, counts = (followers.get_column(name).to_numpy() for name in ("at_ms", "followers"))
+    accounts = followers.get_column("account_id")
+    # They stand one account after the other.
+    begins = np.flatnonzero(np.diff(accounts.rle_id().to_numpy().astype(np.int64), prepend=-1)).tolist()
+    for first, last in itertools.pairwise([*begins, len(times)]):
+        yield str(accounts[first]), times[first:last], counts[first:last]
 
 
 def _spans(scope: Scope) -> tuple[list[int], list[int], list[int]]:
@@ -88,7 +89,7 @@ def _spans(scope: Scope) -> tuple[list[int], list[int], list[int]]:
     followers = scope.columns.content(scope.shop.shop_id).followers()
     if not followers.height:
         return [], [], []
-    first = min(followers.get_column("at_ms").to_list())
+    first = int(followers.get_column("at_ms").to_numpy().min())
     start = first if scope.window.from_ms is None else scope.window.from_ms
     end = scope.now_ms + 1 if scope.window.to_ms is None else min(scope.window.to_ms, scope.now_ms + 1)
     if scope.grain is None:

@@ -50,7 +50,6 @@ def _is_kept(measure: Measure) -> bool:
     """Return whether a measure is of order lines alone and adds over days."""
     return (
         measure.frame is Frame.ORDER_LINES
-        and measure.atoms is None
         and measure.adds_over is not AddsOver.NONE
         and not measure.only_cancelled
     )
