@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streams.cubes import Cube
-    from streams.state import PeopleRow, StateRow
+    from streams.state import PeopleRow, RowKey, StateRow
 
 CACHED_UNIONS: Final = 4_096
 """Unions of people kept between queries; at 8 KiB each this bounds them to 32 MiB a cube."""
 
 _COMPACT_FROM: Final = 50_000
 """Forgotten cells are swept once there are this many and they are the majority."""
+
+_MOST_NEW: Final = 50_000
+"""Keys of new cells that nobody asks for become columns at this many: as objects they are three times as large."""
+
+_GROWTH: Final = 1.25
+"""Columns of numbers grow by this: doubled they would be a third empty, and there are ten of them a cube."""
 
 
 _Key = tuple[int, str, tuple[str, ...]]
@@ -62,10 +69,14 @@ class CubeColumns:
         self._clear()
 
     def _clear(self) -> None:
-        self._slots: dict[_Key, int] = {}
+        # By bucket and type of event: cells of all of them share their dimensions, which are most of a key.
+        self._slots: dict[tuple[int, str], dict[tuple[str, ...], int]] = {}
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._size = 0
         # By span of buckets, so that what is over is not put together again for every flush.
         self._keys: dict[int, pl.DataFrame] = {}
         self._new: dict[int, list[tuple[int, _Key]]] = {}
+        self._new_cells = 0
         self._frames: dict[int, pl.DataFrame] = {}
         self._counts: dict[int, NDArray[np.int64]] = {}
         self._keyed: dict[int, NDArray[np.int64]] = {}
@@ -81,13 +92,12 @@ class CubeColumns:
 
     def put(self, partition: int, row: StateRow) -> None:
         """Take the newest row of a cell of one partition in; without a count the cell is forgotten there."""
-        key = (row.key.bucket, row.key.event_type, row.key.dims)
-        slot = self._slots.get(key)
+        key = row.key
+        slot = self._slot_of(key)
         if slot is None:
             if row.events is None:
                 return
-            slot = self._slots[key] = len(self._slots)
-            self._new.setdefault(self._span_of(key[0]), []).append((slot, key))
+            slot = self._add((key.bucket, key.event_type, key.dims))
         if partition not in self._counts:
             self._counts[partition] = np.zeros(len(self._changed), dtype=np.int64)
             self._keyed[partition] = np.zeros(len(self._changed), dtype=np.int64)
@@ -111,12 +121,14 @@ class CubeColumns:
                 self._images[partition][slot] = row.sketch
             else:
                 self._images[partition].pop(slot, None)
-        self._frames.pop(self._span_of(key[0]), None)
+        self._frames.pop(self._span_of(key.bucket), None)
         self._frame = None
+        if row.events is None or self._new_cells >= _MOST_NEW:
+            self._tidy()
 
     def put_people(self, partition: int, row: PeopleRow) -> None:
         """Take a cell's newest large image of one partition in, after the cell's own row of the same flush."""
-        slot = self._slots.get((row.key.bucket, row.key.event_type, row.key.dims))
+        slot = self._slot_of(row.key)
         if slot is None or row.image is None:
             return
         self._changes += 1
@@ -250,8 +262,32 @@ class CubeColumns:
             for images in parts.values():
                 yield from (images[slot] for slot in chosen.tolist() if slot in images)
 
+    def _slot_of(self, key: RowKey) -> int | None:
+        cells = self._slots.get((key.bucket, key.event_type))
+        return None if cells is None else cells.get(key.dims)
+
+    def _add(self, key: _Key) -> int:
+        """Give a new cell its slot."""
+        bucket, event_type, dims = key
+        shared = self._shared.get(dims)
+        if shared is None:
+            shared = tuple(map(sys.intern, dims))
+            self._shared[shared] = shared
+        slot = self._slots.setdefault((bucket, event_type), {})[shared] = self._size
+        self._size += 1
+        self._new.setdefault(self._span_of(bucket), []).append((slot, (bucket, event_type, shared)))
+        self._new_cells += 1
+        return slot
+
+    def _tidy(self) -> None:
+        """Keep what nobody asks about small, too."""
+        self._sweep()
+        if self._new_cells >= _MOST_NEW:
+            for span in list(self._new):
+                self._make_keys(span)
+
     def _total(self, parts: dict[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-        total = np.zeros(len(self._slots), dtype=np.int64)
+        total = np.zeros(self._size, dtype=np.int64)
         for part in parts.values():
             total += part[: len(total)]
         return total
@@ -267,11 +303,15 @@ class CubeColumns:
     def _of_span(self, span: int) -> pl.DataFrame:
         frame = self._frames.get(span)
         if frame is None:
-            if new := self._new.pop(span, None):
-                parts = [self._keys[span]] if span in self._keys else []
-                self._keys[span] = pl.concat([*parts, self._keys_of(new)], rechunk=True)
+            self._make_keys(span)
             frame = self._frames[span] = self._counted(self._keys[span])
         return frame
+
+    def _make_keys(self, span: int) -> None:
+        if new := self._new.pop(span, None):
+            self._new_cells -= len(new)
+            parts = [self._keys[span]] if span in self._keys else []
+            self._keys[span] = pl.concat([*parts, self._keys_of(new)], rechunk=True)
 
     def _counted(self, keys: pl.DataFrame) -> pl.DataFrame:
         slots = keys.get_column(SLOT).to_numpy()
@@ -294,7 +334,7 @@ class CubeColumns:
         return pl.DataFrame(columns, schema=self._dims)
 
     def _grow(self, size: int) -> None:
-        room = max(size, 2 * len(self._changed)) - len(self._changed)
+        room = max(size, int(_GROWTH * len(self._changed))) - len(self._changed)
         more = np.zeros(room, dtype=np.int64)
         self._changed = np.concatenate([self._changed, more])
         self._large_changed = np.concatenate([self._large_changed, more])
@@ -304,9 +344,13 @@ class CubeColumns:
 
     def _sweep(self) -> None:
         """Drop forgotten cells, so that a board that runs for weeks does not keep every minute it has seen."""
-        if len(self._forgotten) < max(_COMPACT_FROM, len(self._slots) // 2):
+        if len(self._forgotten) < max(_COMPACT_FROM, self._size // 2):
             return
-        keys = list(self._slots)
+        keys = [
+            (slot, (bucket, event_type, dims))
+            for (bucket, event_type), cells in self._slots.items()
+            for dims, slot in cells.items()
+        ]
         counts, keyed, changed, large_changed = (
             self._counts,
             self._keyed,
@@ -318,9 +362,8 @@ class CubeColumns:
         self._clear()
         kept = np.flatnonzero(total > 0)
         self._grow(len(kept))
-        for slot, old in enumerate(kept.tolist()):
-            self._slots[keys[old]] = slot
-            self._new.setdefault(self._span_of(keys[old][0]), []).append((slot, keys[old]))
+        for _, key in sorted(each for each in keys if total[each[0]] > 0):
+            self._add(key)
         self._changed[: len(kept)] = changed[kept]
         self._large_changed[: len(kept)] = large_changed[kept]
         for partition in counts:

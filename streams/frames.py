@@ -11,8 +11,10 @@ from array import array
 from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 import polars as pl
+import xxhash
 
 from streams.state import FactRow
 
@@ -36,6 +38,14 @@ KEPT_REDUCTIONS: Final = 32
 
 Extract = Callable[[list[int], list[FactRow]], pl.DataFrame]
 """Turn slots and their facts into rows of a fixed schema, `slot` included; a fact may give several rows."""
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+def _short(key: Hashable) -> Hashable:
+    """Return a key of several parts as its 128-bit hash: a million tuples of text are 200 MiB."""
+    return xxhash.xxh3_128_intdigest(_ENCODER.encode(key)) if type(key) is tuple else key
 
 
 class _Chunk:
@@ -114,6 +124,7 @@ class LatestFacts:
 
     def put(self, key: Hashable, row: FactRow) -> bool:
         """Take a fact in; return whether it is now the key's winner."""
+        key = _short(key)
         slot = self._slots.get(key)
         if slot is None:
             slot = self._slots[key] = len(self._slots)
@@ -155,7 +166,7 @@ class LatestFacts:
     def slots(self, keys: Iterable[Hashable]) -> NDArray[np.int64]:
         """Return the slots of those keys that are known, in their order."""
         known = self._slots
-        return np.fromiter((known[key] for key in keys if key in known), dtype=np.int64)
+        return np.fromiter((known[key] for key in map(_short, keys) if key in known), dtype=np.int64)
 
     def reduced(self, name: str, reduce: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         """Return what a reduction leaves of all rows, working out again only what it leaves of new ones.
