@@ -205,6 +205,10 @@ class Columns(CubeStore):
         """
         return self._facts_of(shop_id).order_lines(days)
 
+    def order_pieces(self, shop_id: str) -> list[pl.DataFrame]:
+        """Return the rows of `order_lines` in pieces, whose columns can be read in place."""
+        return self._facts_of(shop_id).order_pieces()
+
     def order_sums(
         self, shop_id: str, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]
     ) -> list[pl.DataFrame]:
@@ -226,6 +230,10 @@ class Columns(CubeStore):
     def order_status(self, shop_id: str) -> pl.DataFrame:
         """Return one row per state that an order has reached: `STATUS_SCHEMA`."""
         return self._facts_of(shop_id).order_status()
+
+    def stock_begun(self, shop_id: str) -> pl.DataFrame:
+        """Return `sku_id` and `occurred_at_ms` of the first kept level of each SKU."""
+        return self._facts_of(shop_id).stock_begun()
 
     def stock_levels(self, shop_id: str) -> pl.DataFrame:
         """Return the newest level of each SKU and warehouse: `STOCK_SCHEMA`."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from streams.alerts import clean_name
 
 if TYPE_CHECKING:
     from streams.events import Product
+
+_KNOWN: Final = 16_384
+"""Names kept clean: a board names every SKU again with every flush."""
+
+_clean = lru_cache(_KNOWN)(clean_name)
 
 
 def sku_name(product: Product | None, sku_id: str, product_id: str) -> str:
@@ -19,9 +25,9 @@ def sku_name(product: Product | None, sku_id: str, product_id: str) -> str:
         product_id: as on the wire.
     """
     if product is None:
-        return clean_name(sku_id)
+        return _clean(sku_id)
     if len(product.sku_ids) <= 1:
-        return clean_name(product.name)
+        return _clean(product.name)
     # Sellers build SKU ids from the product's id or name; said once is enough.
     variant = sku_id.removeprefix(product_id).removeprefix(product.name).lstrip("-_/.: ") or sku_id
-    return clean_name(f"{product.name} / {variant}")
+    return _clean(f"{product.name} / {variant}")

@@ -72,6 +72,21 @@ _STEP_MS: Final = 5 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
+class OlderSales:
+    """Sales that only the memory of what is usual still has, as sums; arrays of one row per SKU.
+
+    Attributes:
+        lines, units, squares: order lines, their units, and the squares of their units.
+        weights: of the lines, halved with every `BASE_HALF_LIFE_MS` of age at `sales_until_ms`.
+    """
+
+    lines: Floats
+    units: Floats
+    squares: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectionInput:
     """Facts of a shop's SKUs; arrays of one row per SKU, per sale, per interval without stock.
 
@@ -85,6 +100,7 @@ class ProjectionInput:
             level was 0 or below are left out, as their time is.
         closed_sku, closed_from_ms, closed_to_ms: intervals in which a SKU had no stock.
         shape: of the day.
+        older: sales of before `recent_ms` that are not among the single ones; None: there are none.
     """
 
     as_of_ms: int
@@ -99,6 +115,7 @@ class ProjectionInput:
     closed_from_ms: Millis
     closed_to_ms: Millis
     shape: DayShape
+    older: OlderSales | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +150,13 @@ Projector = Callable[[ProjectionInput, "StockSettings"], Projection]
 def lookback_ms(settings: StockSettings) -> int:
     """Return how far back sales matter."""
     return max(BASE_LOOKBACK_MS, _LOOKBACK_HALF_LIVES * settings.long_half_life_ms)
+
+
+def recent_ms(settings: StockSettings) -> int:
+    """Return how far back every sale is looked at by itself; before, only the memory of what is usual reaches."""
+    return _LOOKBACK_HALF_LIVES * max(
+        SHOP_HALF_LIFE_MS, settings.long_half_life_ms, settings.short_half_life_ms
+    )
 
 
 def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
@@ -193,6 +217,9 @@ class _Lines:
 def _lines(data: ProjectionInput) -> _Lines:
     count = _per_sku(data, np.ones(len(data.sale_sku)))
     units, squares = _per_sku(data, data.sale_units), _per_sku(data, data.sale_units**2)
+    if data.older is not None:
+        count, units = count + data.older.lines, units + data.older.units
+        squares = squares + data.older.squares
     total = count.sum()
     shop_mean, shop_square = (units.sum() / total, squares.sum() / total) if total else (1.0, 1.0)
     mean = (units + LINE_PRIOR_SALES * shop_mean) / (count + LINE_PRIOR_SALES)
@@ -205,6 +232,8 @@ def _speed(
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return per SKU the evidence in lines, the shape-hours in which it was found, and whether it sells at all."""
     base, base_h = _weighted(data, BASE_HALF_LIFE_MS, BASE_LOOKBACK_MS, HOUR_MS)
+    if data.older is not None:
+        base = base + data.older.weights
     sells = base > 1e-9
     usual = np.where(sells, base / np.maximum(base_h, LEAST_USUAL_H), 1.0)
     shop, shop_h = _weighted(data, SHOP_HALF_LIFE_MS)

@@ -53,7 +53,9 @@ def adder_values(scope: Scope, metric: Metric) -> AdderValues:
     flags = isinstance(metric.formula, AdderFigure) and metric.formula.column == "flag"
     # A flag is a place among all products; a rate needs its own alone.
     only = None if flags or not products else products[0]
-    known = product_days(scope.columns, scope.shop.shop_id, first, last, only)
+    asked = (scope.shop.shop_id, first, last, only)
+    # The flag and the rate are asked for side by side, of the same days.
+    known = scope.columns.once(("product days", *asked), lambda: product_days(scope.columns, *asked))
     days = known
     for product in products:
         days = days.filter(pl.col("product") == product)

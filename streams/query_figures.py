@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import polars as pl
@@ -51,16 +52,27 @@ def stock_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figur
     for dim, value in scope.where:
         table = [row for row in table if (row.sku_id if dim == "sku" else row.product_id) == value]
     groups: dict[tuple[Any, ...], list[SkuStock]] = {}
+    own = [_NAME_OF[dim] for dim in scope.names]
     for row in table:
-        names = {"sku": row.sku_id, "product": row.product_id}
-        groups.setdefault((0, *(names[dim] for dim in scope.names)), []).append(row)
+        groups.setdefault((0, *(name(row) for name in own)), []).append(row)
     found: dict[str, Figures] = {}
+    single = len(groups) == len(table)
     for column in columns_wanted:
-        figure = _STOCK[column]
-        values = {key: figure(rows) for key, rows in groups.items()}
+        figure, of_one = _STOCK[column], _STOCK_OF_ONE[column]
+        values = (
+            {key: of_one(rows[0]) for key, rows in groups.items()}
+            if single
+            else {key: figure(rows) for key, rows in groups.items()}
+        )
         reasons = {key: _why_null(column, groups[key]) for key, value in values.items() if value is None}
         found[column] = (figure_frame(scope, values), reasons)
     return found
+
+
+_NAME_OF: Final[dict[str, Callable[[SkuStock], str]]] = {
+    "sku": attrgetter("sku_id"),
+    "product": attrgetter("product_id"),
+}
 
 
 def _sum_known(rows: Sequence[SkuStock]) -> int | None:
@@ -81,6 +93,18 @@ _STOCK: Final[dict[str, Callable[[Sequence[SkuStock]], Any]]] = {
     "replenish_units": lambda rows: sum(row.replenish_units for row in rows),
     "gmv_at_risk": lambda rows: sum(row.gmv_at_risk_minor for row in rows),
 }
+
+
+_STOCK_OF_ONE: Final[dict[str, Callable[[SkuStock], Any]]] = {
+    "stock_on_hand": attrgetter("on_hand"),
+    "stock_status": attrgetter("status.value"),
+    "sell_velocity": attrgetter("velocity_per_h"),
+    "hours_to_stockout": attrgetter("hours_to_stockout"),
+    "stock_horizon_hours": attrgetter("horizon_hours"),
+    "replenish_units": attrgetter("replenish_units"),
+    "gmv_at_risk": attrgetter("gmv_at_risk_minor"),
+}
+"""The same where every row is one SKU."""
 
 
 def _why_null(column: str, rows: Sequence[SkuStock]) -> str:

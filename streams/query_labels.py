@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from streams.errors import QueryError
 from streams.formulas import MEASURES
 from streams.grid import GRAINS
@@ -46,21 +48,22 @@ def label_values(scope: Scope, metric: Metric, column: str) -> Figures:
         mend = f"Ask by={needed}, or where={needed}=<id>."
         raise QueryError(what, reason="needs_dimension", mend=mend)
     values, why = _LABELS[column](scope, metric)
-    # A whole shop's rows have one key; with the thing named by a filter alone, there is one row.
-    values = {key if needed in scope.names else key[:1]: value for key, value in values.items()}
+    if needed not in scope.names:
+        # A whole shop's rows have one key; with the thing named by a filter alone, there is one row.
+        values = {key[:1]: value for key, value in values.items()}
     return figure_frame(scope, values), {key: why for key, value in values.items() if value is None}
 
 
-def _wanted(scope: Scope, dim: str, name: str) -> bool:
-    return all(value == name for found, value in scope.where if found == dim)
+def _chosen(scope: Scope, dim: str) -> Callable[[str], bool]:
+    """Return whether the filters let a thing through."""
+    wanted = {value for found, value in scope.where if found == dim}
+    return (lambda name: wanted == {name}) if wanted else lambda _: True
 
 
 def _of_products(field: Callable[[Any], Any]) -> Callable[[Scope, Metric], tuple[Values, str]]:
     def label(scope: Scope, _metric: Metric) -> tuple[Values, str]:
-        products = scope.columns.products(scope.shop.shop_id)
-        return {
-            (0, name): field(product) for name, product in products.items() if _wanted(scope, "product", name)
-        }, "not_told"
+        products, chosen = scope.columns.products(scope.shop.shop_id), _chosen(scope, "product")
+        return {(0, name): field(product) for name, product in products.items() if chosen(name)}, "not_told"
 
     return label
 
@@ -73,10 +76,11 @@ def _matched(product: Any) -> str | None:
 
 def _creator_types(scope: Scope, _metric: Metric) -> tuple[Values, str]:
     accounts = scope.columns.content(scope.shop.shop_id).accounts()
+    chosen = _chosen(scope, "creator")
     values: Values = {}
     for _, account in sorted(accounts.items()):
         creator = account.creator_id
-        if creator is not None and _wanted(scope, "creator", str(creator)):
+        if creator is not None and chosen(str(creator)):
             key = (0, str(creator))
             values[key] = values.get(key) or account.creator_type
     return values, "not_told"
@@ -84,24 +88,23 @@ def _creator_types(scope: Scope, _metric: Metric) -> tuple[Values, str]:
 
 def _key_sessions(scope: Scope, _metric: Metric) -> tuple[Values, str]:
     contents = scope.columns.content(scope.shop.shop_id).contents()
+    chosen = _chosen(scope, "content")
     rows = contents.select("content_id", "kind", "key_session").rows()
     return {
         (0, content_id): ("key_session" if key_session else "usual") if kind == "live" else None
         for content_id, kind, key_session in rows
-        if _wanted(scope, "content", content_id)
+        if chosen(content_id)
     }, "not_a_live"
 
 
 def _gmv_ranges(scope: Scope, _metric: Metric) -> tuple[Values, str]:
     inner = _by(scope, "product")
     found = fact_values(inner, [MEASURES["goods"], MEASURES["shipping_in_gmv"]])
-    sums: Values = {}
-    for frame in found.values():
-        for *key, value in frame.select(*inner.keys, "value").rows():
-            sums[tuple(key)] = sums.get(tuple(key), 0) + value
+    frames = [frame.select(*inner.keys, "value") for frame in found.values()]
+    sums = pl.concat(frames).group_by(inner.keys).agg(pl.col("value").sum())
     edges = scope.columns.settings.board.gmv_range_edges
     return {
-        key: range_label(major(value, scope.shop.currency), edges) for key, value in sums.items()
+        tuple(key): range_label(major(value, scope.shop.currency), edges) for *key, value in sums.iter_rows()
     }, "no_source"
 
 
@@ -125,34 +128,39 @@ def _short(edge: int) -> str:
 def _best_formats(scope: Scope, metric: Metric) -> tuple[Values, str]:
     """Return the format of the highest CTOR with enough clicks, ties by GMV, then by the order of formats."""
     inner = _by(scope, "product", "slice")
-    clicks = _counts(inner, traffic_values(inner, MEASURES["clicks"], metric.id).values)
+    keys = list(inner.keys)
+    clicks = traffic_values(inner, MEASURES["clicks"], metric.id).values
     names = ("sku_orders", "goods", "shipping_in_gmv")
     facts = fact_values(inner, [MEASURES[name] for name in names])
-    sold, goods, shipping = (_counts(inner, facts[name]) for name in names)
-    least = scope.columns.settings.board.format_min_clicks
-    best: dict[Key, tuple[float, int, int]] = {}
-    products = {key[:-1] for counts in (clicks, sold) for key in counts}
-    for key in products:
-        for place, name in enumerate(SLICES_OF_FORMATS):
-            cell = (*key, name)
-            clicked = clicks.get(cell, 0)
-            if clicked < max(least, 1):
-                continue
-            gmv = goods.get(cell, 0) + shipping.get(cell, 0)
-            figures = (sold.get(cell, 0) / clicked, gmv, -place)
-            best[key] = max(best.get(key, figures), figures)
-    return {
-        key: SLICES_OF_FORMATS[-best[key][2]] if key in best else None for key in products
-    }, "below_minimum"
+    clicked = clicks.select(*keys, pl.col("value").alias("clicks"))
+    for name in names:
+        clicked = clicked.join(facts[name].select(*keys, pl.col("value").alias(name)), on=keys, how="left")
+    places = {name: place for place, name in enumerate(SLICES_OF_FORMATS)}
+    least = max(scope.columns.settings.board.format_min_clicks, 1)
+    products = [key for key in keys if key != "slice"]
+    best = (
+        clicked.filter(pl.col("slice").is_in(SLICES_OF_FORMATS) & (pl.col("clicks") >= least))
+        .with_columns(pl.col(names).fill_null(0))
+        .select(
+            *products,
+            "slice",
+            (pl.col("sku_orders") / pl.col("clicks")).alias("ctor"),
+            (pl.col("goods") + pl.col("shipping_in_gmv")).alias("gmv"),
+            pl.col("slice").replace_strict(places, default=0, return_dtype=pl.Int64).alias("place"),
+        )
+        .sort("ctor", "gmv", "place", descending=[True, True, False])
+        .unique(products, keep="first", maintain_order=True)
+    )
+    seen = pl.concat([frame.select(products) for frame in (clicks, facts["sku_orders"])]).unique()
+    values: Values = dict.fromkeys(map(tuple, seen.rows()))
+    return values | {tuple(key): name for *key, name in best.select(*products, "slice").iter_rows()}, (
+        "below_minimum"
+    )
 
 
 def _by(scope: Scope, *names: str) -> Scope:
     times = tuple(dim for dim in scope.by if dim in GRAINS)
     return dataclasses.replace(scope, by=(*times, *names))
-
-
-def _counts(scope: Scope, frame: Any) -> dict[Key, int]:
-    return {tuple(key): value for *key, value in frame.select(*scope.keys, "value").rows()}
 
 
 _LABELS: Final[dict[str, Callable[[Scope, Any], tuple[Values, str]]]] = {

@@ -219,8 +219,8 @@ def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
     buckets = cells.get_column("bucket").to_numpy()
     if cube.grain is Grain.DAY:
         days = buckets
-        starts = {day: calendar.day_start_ms(day) for day in np.unique(days).tolist()}
-        at_ms = np.array([starts[day] for day in days.tolist()], dtype=np.int64)
+        found, places = np.unique(days, return_inverse=True)
+        at_ms = np.array([calendar.day_start_ms(day) for day in found.tolist()], dtype=np.int64)[places]
     else:
         days, at_ms = calendar.days_of(buckets), buckets
     cells = cells.with_columns(pl.Series(TIME, scope.time_of(at_ms)), pl.Series("day", days.astype(np.int64)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from streams.days import HOUR_MS
 from streams.projection import FARTHEST_MS, Projection, Projector, gamma_poisson
@@ -16,7 +16,7 @@ from streams.staleness import stale_topics
 from streams.stock_facts import StockFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from streams.columns import Columns
     from streams.settings import ShopSettings, StockSettings
@@ -121,8 +121,13 @@ def stock_table(
         return []
     projection = project(found.projection_input(), settings)
     rows = [
-        _row(found, facts, projection, index, silent)
-        for index, facts in enumerate(found.skus.iter_rows(named=True))
+        _row(found, facts, expected, horizon_end_ms, silent)
+        for facts, expected, horizon_end_ms in zip(
+            found.skus.iter_rows(named=True),
+            _by_sku(projection),
+            found.horizon_end_ms.tolist(),
+            strict=True,
+        )
     ]
     rows.sort(key=lambda row: (-row.gmv_at_risk_minor, row.name, row.sku_id))
     return rows
@@ -176,12 +181,35 @@ def by_product(rows: Iterable[SkuStock]) -> list[ProductStock]:
     return products
 
 
+class _Expected(NamedTuple):
+    """One SKU's row of a `Projection`."""
+
+    velocity_per_h: float
+    hours: float
+    hours_low: float
+    hours_high: float
+    demand: float
+    lost: float
+    lost_low: float
+    lost_high: float
+
+
+def _by_sku(projection: Projection) -> Iterator[_Expected]:
+    return map(
+        _Expected._make,
+        zip(*(getattr(projection, name).tolist() for name in _Expected._fields), strict=True),
+    )
+
+
 def _row(
-    found: StockFacts, facts: dict[str, Any], projection: Projection, index: int, silent: Collection[str]
+    found: StockFacts,
+    facts: dict[str, Any],
+    expected: _Expected,
+    horizon_end_ms: int,
+    silent: Collection[str],
 ) -> SkuStock:
     as_of_ms, settings = found.as_of_ms, found.settings
     campaign = found.campaigns.get(facts["product_id"])
-    horizon_end_ms = int(found.horizon_end_ms[index])
     on_hand, stock_as_of_ms = facts["on_hand"], facts["stock_as_of_ms"]
     unknown_because = ""
     if on_hand is None:
@@ -195,7 +223,7 @@ def _row(
 
     projected = not unknown_because and horizon_end_ms > as_of_ms
     out = not unknown_because and on_hand <= 0
-    hours = float(projection.hours[index]) if projected and not out else None
+    hours = expected.hours if projected and not out else None
     if hours is not None and math.isinf(hours):
         hours = None
     horizon_h = (horizon_end_ms - as_of_ms) / HOUR_MS
@@ -209,12 +237,8 @@ def _row(
 
     ahead = projected and not out and hours is not None
     price = facts["price_minor"] or found.list_price(facts["product_id"])
-    lost = (
-        [float(units[index]) for units in (projection.lost, projection.lost_low, projection.lost_high)]
-        if projected
-        else [0.0, 0.0, 0.0]
-    )
-    demand = float(projection.demand[index]) if projected else 0.0
+    lost = (expected.lost, expected.lost_low, expected.lost_high) if projected else (0.0, 0.0, 0.0)
+    demand = expected.demand if projected else 0.0
     return SkuStock(
         shop_id=found.shop.shop_id,
         sku_id=facts["sku_id"],
@@ -227,12 +251,12 @@ def _row(
         status=status,
         unknown_because=unknown_because,
         out_since_ms=facts["out_since_ms"] if out else None,
-        velocity_per_h=float(projection.velocity_per_h[index]),
+        velocity_per_h=expected.velocity_per_h,
         recent_buyers=facts["recent_buyers"],
         hours_to_stockout=hours,
-        eta_ms=_instant(as_of_ms, projection.hours[index]) if ahead else None,
-        eta_low_ms=_instant(as_of_ms, projection.hours_low[index]) if ahead else None,
-        eta_high_ms=_instant(as_of_ms, projection.hours_high[index]) if ahead else None,
+        eta_ms=_instant(as_of_ms, expected.hours) if ahead else None,
+        eta_low_ms=_instant(as_of_ms, expected.hours_low) if ahead else None,
+        eta_high_ms=_instant(as_of_ms, expected.hours_high) if ahead else None,
         horizon_end_ms=horizon_end_ms,
         demand_units=demand,
         replenish_units=max(0, math.ceil(demand - on_hand - _ROUNDING)) if projected else 0,
@@ -249,5 +273,5 @@ _ROUNDING: Final = 1e-6
 
 
 def _instant(as_of_ms: int, hours: float) -> int | None:
-    ahead_ms = float(hours) * HOUR_MS
+    ahead_ms = hours * HOUR_MS
     return as_of_ms + round(ahead_ms) if ahead_ms <= FARTHEST_MS else None

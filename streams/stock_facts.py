@@ -16,8 +16,9 @@ from streams.days import HOUR_MS, QUARTER_MS, BusinessCalendar, parse_day
 from streams.line_days import by_day, in_span
 from streams.metrics_sales import gmv_minor
 from streams.names import sku_name
-from streams.projection import ProjectionInput, lookback_ms
+from streams.projection import ProjectionInput
 from streams.shape import DayShape, local_hours, shape_of, weekday_weights
+from streams.stock_sales import StockSales
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,9 @@ WEEKDAY_DAYS: Final = 28
 
 _NEVER_MS: Final = 1 << 62
 """Later than any instant."""
+
+_NUMBER_BITS: Final = 32
+"""Of the numbers of SKUs and customers."""
 
 _LEVELS: Final = {"sku_id": pl.String, "level": pl.Int64, "from_ms": pl.Int64, "to_ms": pl.Int64}
 
@@ -65,22 +69,11 @@ class StockFacts:
         self._sales_until_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
         self._today = BusinessCalendar(shop.timezone).day_of(as_of_ms)
 
-        start_ms = as_of_ms - lookback_ms(settings)
-        # A line without units moves no stock, and a price per unit of nothing is no number.
-        moves = pl.col("paid_at_ms").is_between(start_ms, as_of_ms, closed="right") & (pl.col("quantity") > 0)
-        # Weeks of lines: SKUs are joined by their number, and told by name once each.
-        self._lines = (
-            columns.order_lines(shop.shop_id)
-            .lazy()
-            .filter(moves)
-            .select("customer_no", "sku_no", "paid_at_ms", "created_at_ms", "quantity")
-            .collect()
-        )
+        self._sales = StockSales(columns, shop, settings, as_of_ms, self._sales_until_ms)
+        start_ms = self._sales.start_ms
         self._sold = self._sold_skus(start_ms)
         history = columns.stock_history(shop.shop_id)
-        self._first_records = history.group_by("sku_id").agg(
-            pl.col("occurred_at_ms").min().alias("first_record_ms")
-        )
+        self._first_records = columns.stock_begun(shop.shop_id).rename({"occurred_at_ms": "first_record_ms"})
         self._history = levels_over_time(history, as_of_ms=as_of_ms, start_ms=start_ms)
         self.skus = self._join(columns.stock_levels(shop.shop_id))
 
@@ -120,9 +113,13 @@ class StockFacts:
         """Return the facts as the projection's columns; sales while the level was 0 or below are left out."""
         rows = self.skus.select("sku_id").with_row_index("row")
         closed = self._history.filter(pl.col("level") <= 0).join(rows, on="sku_id")
-        sales = self._open_sales()
-        row_of = self._by_number(rows, "row", -1)[sales.get_column("sku_no").to_numpy()]
-        sales = sales.with_columns(pl.Series("row", row_of)).filter(pl.col("row") >= 0)
+        row_of_no = self._by_number(rows, "row", -1)
+        ever_closed = self._ever_closed()
+        sku_no, paid_ms, quantity = self._open_sales(ever_closed)
+        row_of = row_of_no[sku_no]
+        if row_of.min(initial=0) < 0:
+            shown = row_of >= 0
+            row_of, paid_ms, quantity = row_of[shown], paid_ms[shown], quantity[shown]
         since = self.skus.get_column("since_ms").fill_null(self.as_of_ms)
         return ProjectionInput(
             as_of_ms=self.as_of_ms,
@@ -134,33 +131,48 @@ class StockFacts:
             .to_numpy(),
             since_ms=since.to_numpy(),
             horizon_end_ms=self.horizon_end_ms,
-            sale_sku=sales.get_column("row").to_numpy(),
-            sale_at_ms=sales.get_column("paid_at_ms").to_numpy(),
-            sale_units=sales.get_column("quantity").cast(pl.Float64).to_numpy(),
+            sale_sku=row_of,
+            sale_at_ms=paid_ms,
+            sale_units=quantity.astype(np.float64),
             closed_sku=closed.get_column("row").cast(pl.Int64).to_numpy(),
             closed_from_ms=closed.get_column("from_ms").to_numpy(),
             closed_to_ms=closed.get_column("to_ms").to_numpy(),
             shape=self.shape,
+            older=self._sales.older(row_of_no, rows.height, ever_closed),
         )
 
-    def _open_sales(self) -> pl.DataFrame:
-        """Return the sales that were made while there was stock, as far as the stock feed knows."""
-        ever_closed = self._history.filter(pl.col("level") <= 0).select("sku_id", pl.lit(1).alias("closed"))
-        if not ever_closed.height:
-            return self._lines
-        numbers = self._lines.get_column("sku_no").to_numpy()
-        closed = self._by_number(ever_closed.unique(), "closed", 0)[numbers] > 0
-        touched = self._lines.filter(pl.Series(closed)).sort("paid_at_ms")
+    def _ever_closed(self) -> NDArray[np.bool_] | None:
+        """Return by number which SKUs were without stock at some time; None: none was."""
+        found = self._history.filter(pl.col("level") <= 0).select("sku_id", pl.lit(1).alias("closed"))
+        return self._by_number(found.unique(), "closed", 0) > 0 if found.height else None
+
+    def _open_sales(
+        self, ever_closed: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the single sales made while there was stock, as far as its feed knows: sku_no, paid at, units."""
+        sales = self._sales.single(ever_closed)
+        if ever_closed is None:
+            return sales.sku_no, sales.paid_ms, sales.quantity
+        closed = ever_closed[sales.sku_no]
+        touched = sales.where(closed)
+        lines = pl.DataFrame(
+            {"sku_no": touched.sku_no, "paid_at_ms": touched.paid_ms, "quantity": touched.quantity}
+        ).sort("paid_at_ms")
         # A sale and the level that it leaves carry one instant: the sale belongs to the level before it.
         levels = (
-            self._history.join(self._sold.select("sku_id", "sku_no"), on="sku_id")
+            self._history.join(self._sold.select("sku_no", "sku_id"), on="sku_id")
             .select("sku_no", "level", (pl.col("from_ms") + 1).alias("paid_at_ms"))
             .sort("paid_at_ms")
         )
-        open_lines = touched.join_asof(levels, on="paid_at_ms", by="sku_no", check_sortedness=False).filter(
+        open_lines = lines.join_asof(levels, on="paid_at_ms", by="sku_no", check_sortedness=False).filter(
             pl.col("level").is_null() | (pl.col("level") > 0)
         )
-        return pl.concat([self._lines.filter(pl.Series(~closed)), open_lines.drop("level")])
+        columns = ((sales.sku_no, "sku_no"), (sales.paid_ms, "paid_at_ms"), (sales.quantity, "quantity"))
+        always = ~closed
+        sku_no, paid_ms, quantity = (
+            np.concatenate([own[always], open_lines.get_column(name).to_numpy()]) for own, name in columns
+        )
+        return sku_no, paid_ms, quantity
 
     def _sold_skus(self, start_ms: int) -> pl.DataFrame:
         """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms, price_minor of what was sold since."""
@@ -243,27 +255,27 @@ class StockFacts:
     def _with_sales_of_windows(self, joined: pl.DataFrame) -> pl.DataFrame:
         """Add units since the newest stock record, and buyers of the page's window."""
         window_ms = self.settings.page_sales_window_ms
-        lines, numbers = self._lines, self._lines.get_column("sku_no").to_numpy()
         # What no record speaks of has no sales since one.
         record_ms = self._by_number(joined.select("sku_id", "stock_as_of_ms"), "stock_as_of_ms", _NEVER_MS)
-        since = lines.filter(pl.Series(lines.get_column("created_at_ms").to_numpy() > record_ms[numbers]))
         end = pl.min_horizontal(pl.col("out_since_ms"), pl.lit(self.as_of_ms)).alias("end_ms")
-        end_ms = self._by_number(joined.select("sku_id", end), "end_ms", 0)[numbers]
-        paid_ms = lines.get_column("paid_at_ms").to_numpy()
-        recent = lines.filter(pl.Series((paid_ms > end_ms - window_ms) & (paid_ms <= end_ms)))
-        sums = (
-            self._sold.select("sku_no", "sku_id")
-            .join(
-                since.group_by("sku_no").agg(units_since_record=pl.col("quantity").sum()),
-                on="sku_no",
-                how="left",
-            )
-            .join(
-                recent.group_by("sku_no").agg(recent_buyers=pl.col("customer_no").n_unique()),
-                on="sku_no",
-                how="left",
-            )
-            .drop("sku_no")
+        end_ms = self._by_number(joined.select("sku_id", end), "end_ms", 0)
+        ends = end_ms[end_ms > 0]
+        sales = self._sales.of_windows(
+            int(ends.min(initial=self.as_of_ms)) - window_ms, int(record_ms.min(initial=_NEVER_MS))
+        )
+        numbers = sales.sku_no
+        since = sales.created_ms > record_ms[numbers]
+        recent = (sales.paid_ms > end_ms[numbers] - window_ms) & (sales.paid_ms <= end_ms[numbers])
+        units = np.zeros(len(record_ms), dtype=np.int64)
+        np.add.at(units, numbers[since], sales.quantity[since])
+        # One buyer of one SKU is one number.
+        bought = numbers[recent].astype(np.int64) << _NUMBER_BITS | sales.customer_no[recent]
+        buyers = np.bincount(np.unique(bought) >> _NUMBER_BITS, minlength=len(record_ms))
+        own = self._sold.get_column("sku_no").to_numpy()
+        sums = self._sold.select(
+            "sku_id",
+            pl.Series("units_since_record", units[own]),
+            pl.Series("recent_buyers", buyers[own].astype(np.int64)),
         )
         return joined.join(sums, on="sku_id", how="left").with_columns(
             pl.col("units_since_record", "recent_buyers").fill_null(0)
@@ -326,12 +338,15 @@ def levels_over_time(history: pl.DataFrame, *, as_of_ms: int, start_ms: int) -> 
     Returns:
         sku_id, level, from_ms, to_ms.
     """
-    recent = history.filter(pl.col("occurred_at_ms") <= as_of_ms)
-    touched = recent.filter(pl.col("available") <= 0).select("sku_id").unique()
+    recent = pl.col("occurred_at_ms") <= as_of_ms
+    touched = history.lazy().filter(recent & (pl.col("available") <= 0)).select("sku_id").collect()
     if not touched.height:
         return pl.DataFrame(schema=_LEVELS)
     steps = (
-        recent.join(touched, on="sku_id", how="semi")
+        history.lazy()
+        .filter(recent & pl.col("sku_id").is_in(touched.get_column("sku_id").unique().implode()))
+        .select("sku_id", "warehouse_id", "available", "version", "occurred_at_ms")
+        .collect()
         .sort("occurred_at_ms", "version")
         .with_columns(
             (

@@ -1,25 +1,37 @@
-"""The sales that a stock table looks at: weeks of order lines as columns of numbers."""
+"""The sales that a stock table looks at: order lines as columns of numbers, and days that are long over as sums.
+
+Weeks of lines are not copied for every flush: a question picks the few that it needs one by one, and days of which only
+the memory of what is usual is left are kept as sums per SKU, made once.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+import polars as pl
+
+from streams.line_days import by_day
+from streams.projection import BASE_HALF_LIFE_MS, BASE_LOOKBACK_MS, OlderSales, lookback_ms, recent_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    import polars as pl
     from numpy.typing import NDArray
+
+    from streams.columns import Columns
+    from streams.settings import ShopSettings, StockSettings
+
+_SUMS: Final = ("lines", "units", "squares", "weights")
 
 
 class Sales(NamedTuple):
-    """Order lines, in the order of `Columns.order_lines`.
+    """Order lines.
 
     Attributes:
         sku_no, customer_no: numbers of `fact_columns.ORDER_LINE_SCHEMA`.
         paid_ms, created_ms: instants.
-        quantity: units, >= 1.
+        quantity: units.
     """
 
     sku_no: NDArray[np.uint32]
@@ -38,28 +50,117 @@ class Sales(NamedTuple):
             self.quantity[chosen],
         )
 
-    def since(self, paid_ms: int, created_ms: int) -> Sales:
-        """Return the lines paid or created later than these instants, so that a few are looked at and not weeks."""
-        return self.where((self.paid_ms > paid_ms) | (self.created_ms > created_ms))
+
+class StockSales:
+    """The sales of a shop that move stock, of as many weeks as a projection remembers.
+
+    Args:
+        columns: what is known.
+        shop: whose.
+        settings: half-lives.
+        as_of_ms: the instant of the projection; later sales are left out.
+        until_ms: the order feed is complete up to here.
+
+    Attributes:
+        start_ms: sales up to here are forgotten.
+    """
+
+    def __init__(
+        self, columns: Columns, shop: ShopSettings, settings: StockSettings, as_of_ms: int, until_ms: int
+    ) -> None:
+        self._columns = columns
+        self._shop = shop
+        self._as_of_ms = as_of_ms
+        self._until_ms = until_ms
+        self.start_ms = as_of_ms - lookback_ms(settings)
+        self._pieces = [
+            Sales(*(piece.get_column(name).to_numpy() for name in _COLUMNS))
+            for piece in columns.order_pieces(shop.shop_id)
+        ]
+        calendar = columns.calendar(shop.shop_id)
+        first, last = calendar.day_of(self.start_ms) + 1, calendar.day_of(until_ms - recent_ms(settings)) - 1
+        # Of a memory that is longer than the usual one every sale is needed by itself.
+        self._days = range(first, last + 1) if lookback_ms(settings) == BASE_LOOKBACK_MS else range(0)
+        days = self._days
+        self._span_ms = (
+            (calendar.day_start_ms(days[0]), calendar.day_start_ms(days[-1] + 1)) if days else (0, 0)
+        )
+
+    def of_windows(self, paid_ms: int, created_ms: int) -> Sales:
+        """Return the sales that were paid or created later than these instants."""
+        return self._where(lambda sales: (sales.paid_ms > paid_ms) | (sales.created_ms > created_ms))
+
+    def single(self, wanted: NDArray[np.bool_] | None) -> Sales:
+        """Return the sales that `older` leaves out: those of other days, and of the SKUs that are wanted singly.
+
+        Args:
+            wanted: by number of the SKU; None: of none.
+        """
+        from_ms, to_ms = self._span_ms
+
+        def chosen(sales: Sales) -> NDArray[np.bool_]:
+            single = (sales.paid_ms < from_ms) | (sales.paid_ms >= to_ms)
+            return single if wanted is None else single | wanted[sales.sku_no]
+
+        return self._where(chosen)
+
+    def older(self, row_of: NDArray[np.int64], rows: int, single: NDArray[np.bool_] | None) -> OlderSales:
+        """Return what the days that are long over have sold.
+
+        Args:
+            row_of: row of each SKU by its number, -1 for none.
+            rows: how many there are.
+            single: as `wanted` of `single`: these SKUs are left out.
+        """
+        calendar = self._columns.calendar(self._shop.shop_id)
+
+        def reduce(lines: pl.DataFrame) -> pl.DataFrame:
+            end_ms = calendar.day_start_ms(lines.item(0, "day") + 1)
+            age = (end_ms - lines.get_column("paid_at_ms").to_numpy()) / BASE_HALF_LIFE_MS
+            return (
+                lines.with_columns(pl.Series("weight", np.exp2(-age)))
+                .filter(pl.col("quantity") > 0)
+                .group_by("sku_no")
+                .agg(
+                    pl.len().cast(pl.Float64).alias("lines"),
+                    pl.col("quantity").sum().cast(pl.Float64).alias("units"),
+                    (pl.col("quantity") ** 2).sum().cast(pl.Float64).alias("squares"),
+                    pl.col("weight").sum().alias("weights"),
+                )
+                .with_columns(pl.lit(end_ms).alias("end_ms"))
+            )
+
+        days = by_day(self._columns, self._shop, "sales of SKUs", self._days, reduce)
+        if not days:
+            return OlderSales(*(np.zeros(rows) for _ in _SUMS))
+        sums = pl.concat(days)
+        sku_no = sums.get_column("sku_no").to_numpy()
+        row = row_of[sku_no]
+        kept = row >= 0 if single is None else (row >= 0) & ~single[sku_no]
+        decay = np.exp2(-(self._until_ms - sums.get_column("end_ms").to_numpy()) / BASE_HALF_LIFE_MS)
+        figures = {name: sums.get_column(name).to_numpy() for name in _SUMS}
+        figures["weights"] = figures["weights"] * decay
+        return OlderSales(
+            *(
+                np.bincount(row[kept], weights=figures[name][kept], minlength=rows).astype(np.float64)
+                for name in _SUMS
+            )
+        )
+
+    def _where(self, chosen: Callable[[Sales], NDArray[np.bool_]]) -> Sales:
+        def moves(sales: Sales) -> NDArray[np.bool_]:
+            # A line without units moves no stock, and a price per unit of nothing is no number.
+            in_time = (sales.paid_ms > self.start_ms) & (sales.paid_ms <= self._as_of_ms)
+            return in_time & (sales.quantity > 0) & chosen(sales)
+
+        return _joined(sales.where(moves(sales)) for sales in self._pieces)
 
 
 _COLUMNS: Final = ("sku_no", "customer_no", "paid_at_ms", "created_at_ms", "quantity")
 
 
-def sales_between(pieces: Iterable[pl.DataFrame], start_ms: int, end_ms: int) -> Sales:
-    """Return the lines paid after `start_ms` until `end_ms`, which move stock.
-
-    Args:
-        pieces: of `Columns.order_pieces`: read in place, since a copy of weeks costs more than what is made of it.
-        start_ms: not included.
-        end_ms: included.
-    """
-    found: list[Sales] = []
-    for piece in pieces:
-        sales = Sales(*(piece.get_column(name).to_numpy() for name in _COLUMNS))
-        # A line without units moves no stock, and a price per unit of nothing is no number.
-        moves = (sales.paid_ms > start_ms) & (sales.paid_ms <= end_ms) & (sales.quantity > 0)
-        found.append(sales if moves.all() else sales.where(moves))
+def _joined(pieces: Iterable[Sales]) -> Sales:
+    found = list(pieces)
     if not found:
         empty = np.empty(0, dtype=np.int64)
         return Sales(empty.astype(np.uint32), empty.astype(np.uint32), empty, empty, empty)

@@ -184,7 +184,7 @@ def _ask(
         return PartAnswer(part, card, COLUMNS, left_out, _needs(columns, answer, chosen.known))
     labels = LABELS[part.labels][0] if part.labels else ()
     about = [name for name, _ in part.about]
-    answer = _with_about(columns, part, answer, window, chosen, now_ms)
+    answer = _with_about(columns, part, answer, window, chosen, where, now_ms)
     kept += about
     rows = [dict(row) for row in answer.rows]
     missing = put_labels(columns, answer.shop_id, part.labels, rows, now_ms) if part.labels else {}
@@ -201,12 +201,28 @@ def _ask(
 
 
 def _with_about(
-    columns: Columns, part: Part, answer: Answer, window: str, chosen: Chosen, now_ms: int
+    columns: Columns,
+    part: Part,
+    answer: Answer,
+    window: str,
+    chosen: Chosen,
+    where: Sequence[tuple[str, str]],
+    now_ms: int,
 ) -> Answer:
-    """Put beside the rows what they are themselves (`Part.about`), asked without the reader's filters."""
+    """Put beside the rows what they are themselves (`Part.about`), asked without the reader's filters.
+
+    Of a thing that a filter names, as the only one that has a row, nothing else is asked.
+    """
+    own = [f"{dimension}={value}" for dimension, value in where if dimension in answer.by]
     for about_window in dict.fromkeys(about for _, about in part.about):
         names = [name for name, about in part.about if about == about_window]
-        words = {"metrics": names, "by": answer.by, "shop": answer.shop_id, "window": about_window or window}
+        words: dict[str, str | Sequence[str]] = {
+            "metrics": names,
+            "by": answer.by,
+            "shop": answer.shop_id,
+            "window": about_window or window,
+            "where": own,
+        }
         found = run(columns, parse_request(words, known=chosen.known), now_ms=now_ms)
         places = {tuple(row[dim] for dim in answer.by): number for number, row in enumerate(found.rows)}
         beside = [places.get(tuple(row[dim] for dim in answer.by)) for row in answer.rows]
@@ -320,7 +336,9 @@ def _shown(
         if name not in dropped and (found := {why: at for why, old in reasons.items() if (at := moved(old))})
     }
     nulls |= {name: {NO_CARD: at} for name, old in missing.items() if (at := moved(old))}
-    kept = [{name: value for name, value in rows[index].items() if name not in dropped} for index in order]
+    kept = [rows[index] for index in order]
+    if dropped:
+        kept = [{name: value for name, value in row.items() if name not in dropped} for row in kept]
     return dataclasses.replace(
         answer,
         metrics=metrics,

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.projection import DRIFT, Projection, ProjectionInput, gamma_poisson, lookback_ms
+from streams.projection import (
+    DRIFT,
+    OlderSales,
+    Projection,
+    ProjectionInput,
+    gamma_poisson,
+    lookback_ms,
+    recent_ms,
+)
 from streams.settings import StockSettings
 from streams.shape import DayShape, flat
 
@@ -31,6 +39,7 @@ def project(
     shape: DayShape | None = None,
     until_ms: int = NOW,
     since_ms: int = NOW - 10 * DAY_MS,
+    older: OlderSales | None = None,
 ) -> Projection:
     rows = [(index, at_ms, units) for index, each in enumerate(sales) for at_ms, units in each]
     gaps = closed or []
@@ -52,6 +61,7 @@ def project(
             closed_from_ms=column(gaps, 1, np.int64),
             closed_to_ms=column(gaps, 2, np.int64),
             shape=shape or flat("UTC"),
+            older=older,
         ),
         SETTINGS,
     )
@@ -243,3 +253,24 @@ def test_answers_are_ordered_and_never_nan(stock: float, more: float, units: lis
     assert (answer.lost_low <= answer.lost + 1e-6).all()
     assert answer.hours[0] <= answer.hours[1]
     assert answer.lost[0] >= answer.lost[1]
+
+
+def test_sales_of_long_ago_count_the_same_as_sums_and_one_by_one() -> None:
+    ago = [4 * DAY_MS, 7 * DAY_MS, 14 * DAY_MS]
+    assert min(ago) > recent_ms(SETTINGS)
+    old = [(NOW - 14 * DAY_MS, 3), (NOW - 7 * DAY_MS, 1), (NOW - 4 * DAY_MS, 2)]
+    begun_ms = NOW - 20 * DAY_MS
+    single = project([[*old, *STEADY], STEADY], [30, 30], since_ms=begun_ms)
+    sums = OlderSales(
+        lines=np.array([3.0, 0.0]),
+        units=np.array([6.0, 0.0]),
+        squares=np.array([14.0, 0.0]),
+        # Halved with every seven days.
+        weights=np.array([0.25 + 0.5 + 0.5 ** (4 / 7), 0.0]),
+    )
+    summed = project([STEADY, STEADY], [30, 30], older=sums, since_ms=begun_ms)
+    for name in ("velocity_per_h", "hours", "hours_low", "hours_high", "demand", "lost_high"):
+        assert getattr(summed, name) == pytest.approx(getattr(single, name), rel=1e-9)
+    assert (
+        summed.velocity_per_h[0] != project([STEADY, STEADY], [30, 30], since_ms=begun_ms).velocity_per_h[0]
+    )

@@ -228,6 +228,20 @@ def test_rows_are_sorted_by_time_then_names_or_by_a_metric_descending_with_ties_
     assert [row["sku"] for row in best] == ["D1", "A1", "C1"]
 
 
+def test_of_the_first_rows_places_are_among_all_rows_and_nulls_are_numbered_as_shown() -> None:
+    events = [
+        order("o1", NOON, [line("1", "A1", 500, quantity=1)]),
+        order("o2", NOON, [line("1", "B1", 100, quantity=3)]),
+        order("o3", NOON, [line("1", "C1", 50, quantity=2)]),
+    ]
+    found = ask(board(events), metrics="gmv,top_selling_products,ctor", by="product", sort="gmv", limit="1")
+    assert found["rows"] == [{"product": "A", "gmv": 5.0, "top_selling_products": 3, "ctor": None}]
+    assert list(found["nulls"]["ctor"].values()) == [[0]]
+    alone = ask(board(events), metrics="gmv,ctor", by="product", sort="gmv", limit="2")
+    assert [(row["product"], row["gmv"]) for row in alone["rows"]] == [("A", 5.0), ("B", 1.0)]
+    assert list(alone["nulls"]["ctor"].values()) == [[0, 1]]
+
+
 def test_dimensions_combine_and_filters_must_all_hold() -> None:
     columns = board(ORDERS)
     assert ask(columns, metrics="gmv", by="day,creator")["rows"] == [
