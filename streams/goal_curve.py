@@ -22,6 +22,7 @@ from streams.windows import campaign_period
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from streams.columns import Columns
@@ -168,10 +169,14 @@ class _Past:
 
     def table(self, first: int, last: int) -> Floats | None:
         """Return sales by day and hour of the clock; None where the last day is not over or nothing was sold."""
-        if last >= self._before:
-            return None
-        start_ms, end_ms = self._calendar.day_start_ms(first), self._calendar.day_start_ms(last + 1)
-        at_ms, amounts = sold_by_quarter(self._columns, self._shop, self._metric, start_ms, end_ms - 1)
+        return None if last >= self._before else self._table(self._sales(first, last), first, last)
+
+    def _sales(self, first: int, last: int) -> pl.DataFrame:
+        span_ms = self._calendar.day_start_ms(first), self._calendar.day_start_ms(last + 1) - 1
+        return sales_by_quarter(self._columns, self._shop, span_ms)
+
+    def _table(self, sales: pl.DataFrame, first: int, last: int) -> Floats | None:
+        at_ms, amounts = (sales.get_column(name).to_numpy() for name in ("at_ms", self._metric))
         if not amounts.sum() > 0:
             return None
         table = np.zeros((last - first + 1, 24))
@@ -189,11 +194,11 @@ class _Past:
         # The day on which the feed began is not whole, unless it began with the day.
         begun += since_ms - self._calendar.day_start_ms(begun) > HOUR_MS
         first, last = max(begun, self._before - OWN_DAYS), self._before - 1
-        table = self.table(first, last) if first <= last else None
-        if table is None:
+        if first > last:
             return None
-        span_ms = self._calendar.day_start_ms(first), self._calendar.day_start_ms(last + 1) - 1
-        if sales_by_quarter(self._columns, self._shop, span_ms).get_column("orders").sum() < LEAST_ORDERS:
+        sales = self._sales(first, last)
+        table = self._table(sales, first, last)
+        if table is None or sales.get_column("orders").sum() < LEAST_ORDERS:
             return None
         totals, weekday = table.sum(axis=1), np.arange(first, last + 1) % 7
         # One further day of the mean: a weekday that was seen once has not shown how much it sells.

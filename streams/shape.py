@@ -67,21 +67,24 @@ class DayShape:
 
 
 def local_hours(at_ms: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
-    """Return the hour of the local day, 0 to 23, of every instant of a sorted column; clock changes included."""
+    """Return the hour of the local day, 0 to 23, of every instant of a column; clock changes included."""
     return _local_ms(at_ms, timezone) // HOUR_MS % 24
 
 
 def _local_ms(at_ms: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
-    """Return the shop's clock at every instant of a sorted column, as milliseconds that know no zone."""
+    """Return the shop's clock at every instant of a column, as milliseconds that know no zone."""
     if not len(at_ms):
         return np.empty(0, dtype=np.int64)
     calendar = BusinessCalendar(timezone)
-    first, last = calendar.offset_ms(int(at_ms[0])), calendar.offset_ms(int(at_ms[-1]))
-    # Offsets are looked up one by one only when the clock changes inside the column.
-    offsets: NDArray[np.int64] | int = first
-    if first != last:
-        offsets = np.array([calendar.offset_ms(int(at)) for at in at_ms], dtype=np.int64)
-    return at_ms + offsets
+    days, places = np.unique(at_ms // DAY_MS, return_inverse=True)
+    before, after = (
+        np.array([calendar.offset_ms(day * DAY_MS) for day in each.tolist()]) for each in (days, days + 1)
+    )
+    offsets = before[places]
+    # One by one they are looked up only on a day on which the clock changes.
+    for place in np.flatnonzero((before != after)[places]).tolist():
+        offsets[place] = calendar.offset_ms(int(at_ms[place]))
+    return np.asarray(at_ms + offsets)
 
 
 def flat(timezone: str) -> DayShape:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pytest
 
 from streams.days import HOUR_MS, parse_day
-from streams.shape import FLOOR, DayShape, shape_of, weekday_weights
+from streams.shape import FLOOR, DayShape, local_hours, shape_of, weekday_weights
 from tests.unit.streams.boards import at
 
 MONDAY = parse_day("2024-11-04")
@@ -50,3 +53,12 @@ def test_an_hour_that_was_never_seen_counts_as_the_mean() -> None:
     assert weights[0] == 1.0
     assert weights[23] / weights[12] == pytest.approx(3, rel=0.1)
     assert shape_of(sales / 10, seen, "own", "UTC").basis == "flat"
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "America/Los_Angeles", "Australia/Lord_Howe", "UTC"])
+def test_local_hours_are_those_of_the_clock_over_a_whole_year(zone: str) -> None:
+    begin = dt.datetime(2024, 1, 15, tzinfo=dt.UTC)
+    instants = [begin + dt.timedelta(minutes=15 * quarter) for quarter in range(366 * 96)]
+    at_ms = np.array([int(each.timestamp()) * 1000 for each in instants], dtype=np.int64)
+    expected = [each.astimezone(ZoneInfo(zone)).hour for each in instants]
+    assert local_hours(at_ms, zone).tolist() == expected
