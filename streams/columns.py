@@ -161,10 +161,14 @@ class Columns(CubeStore):
 
     def heartbeat_until_ms(self, shop_id: str, topic: str) -> int | None:
         """Return the least `sent_until_ms` of the newest heartbeats of a topic's senders; None without any."""
-        return min(
-            (beat.sent_until_ms for beat in self._facts_of(shop_id).heartbeats() if topic in beat.promised),
-            default=None,
-        )
+        return self.once(("sent until", shop_id), lambda: self._sent_until(shop_id)).get(topic)
+
+    def _sent_until(self, shop_id: str) -> dict[str, int]:
+        least: dict[str, int] = {}
+        for beat in self._facts_of(shop_id).heartbeats():
+            for topic in beat.promised:
+                least[topic] = min(beat.sent_until_ms, least.get(topic, beat.sent_until_ms))
+        return least
 
     def watermark_ms(self, shop_id: str, topic: str) -> int | None:
         """Return up to which event time a topic is complete; None when it is no source of the shop.
