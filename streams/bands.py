@@ -117,7 +117,7 @@ BANDS: Final[tuple[Band, ...]] = (
     Band("roas", 2, None, "S5-22", size="small", rule="A-26"),
     *(Band("roas", 3, 5, "S5-23", size=size, rule="A-27", last=True) for size in SIZES[1:]),
     Band("cpc", 0.5, 1.5, "S5-17", rule="A-29", last=True, less_is_better=True),
-    Band("cpp", None, 5, "S5-19", tier="low", less_is_better=True),
+    Band("cpp", None, 5, "S5-19", tier="low", rule="A-30", less_is_better=True),
     Band("cpp", None, 20, "S5-20", tier="mid", rule="A-31", less_is_better=True),
     Band("violations_count", 0, 0, "S5-25", last=True, less_is_better=True),
     Band("flagged_content_rate", 0, 0, "S5-25 S5-48", rule="A-06", last=True, less_is_better=True),

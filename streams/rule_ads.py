@@ -1,11 +1,12 @@
-"""Rules on ads: return and cost against the bands (A-26, A-27, A-29, A-31), ads that few click or that do not sell
-(A-32, A-33), another primary account (A-50).
+"""Rules on ads: return and cost against the bands (A-26 to A-31), ads that few click or that do not sell (A-32, A-33),
+another primary account (A-50).
 
 Source: spec/alerts.md.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.alerts import clean_name
@@ -19,12 +20,15 @@ from streams.rule_bands import band_reading, band_rule, bands_by
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from streams.bands import Band
     from streams.rule_context import RuleContext
 
 GOOD_CTR: Final = 0.01
 """Low end of the CTR band (S5-09), which the guide's pairs of rules use for ads too."""
 
-MID_TIER: Final = next(band for band in BANDS if band.metric == "cpp" and band.tier == "mid")
+TIERS: Final = {band.rule: band for band in BANDS if band.metric == "cpp"}
+"""Rule -> the band of a price tier (X-46)."""
+
 HIGH_CPC: Final = next(band.high or 0.0 for band in BANDS if band.metric == "cpc")
 
 
@@ -44,27 +48,59 @@ def of_account(number: str) -> Callable[[RuleContext], Iterable[Reading]]:
     return find
 
 
-def find_dear_purchases(context: RuleContext) -> Iterable[Reading]:
-    """Look for ads of mid-tier products whose purchases cost too much (A-31)."""
+def find_lost_on_refunds(context: RuleContext) -> Iterable[Reading]:
+    """Look whether the primary account returns enough before refunds and too little after them (A-28)."""
+    columns, numbers = context.columns, context.settings.rules
+    account = columns.ads(context.shop.shop_id).primary_account()
+    least = next((band.low for band in bands_of("roas", columns.profile(context.shop.shop_id))), None)
+    if account is None or least is None:
+        return
+    for row in context.rows(Request(("roas", "roas_net", "ad_clicks"), window=numbers.band_window)):
+        before, after, clicks = row["roas"], row["roas_net"], row["ad_clicks"] or 0
+        if clicks < numbers.rate_min_divisor:
+            judgement = Judgement.THIN
+        elif before is None or after is None:
+            judgement = Judgement.HELD
+        else:
+            judgement = Judgement.FIRES if after < least <= before else Judgement.CLEAR
+        yield Reading(
+            entity=Entity("account", account, clean_name(account)),
+            judgement=judgement,
+            value=after,
+            threshold=least,
+            clearing=least,
+            volume=clicks,
+            minimum=numbers.rate_min_divisor,
+            figures={"roas": before},
+        )
+
+
+def of_tier(number: str) -> Callable[[RuleContext], Iterable[Reading]]:
+    """Return a condition that holds what purchases cost against the band of a price tier."""
+    return partial(_dear_purchases, TIERS[number])
+
+
+def _dear_purchases(tier: Band, context: RuleContext) -> Iterable[Reading]:
+    """Look for ads of a tier's products whose purchases cost too much."""
     if not speaks(Unit.MONEY, context.shop.currency):
         return
     numbers = context.settings.rules
     cards = context.columns.products(context.shop.shop_id)
     for row, ad in _ads(context, ("cpp", "ad_purchases")):
         card = cards.get(ad["product_id"])
-        if card is None or card.price_tier != MID_TIER.tier:
+        if card is None or card.price_tier != tier.tier:
             continue
         cost, purchases = row["cpp"], row["ad_purchases"] or 0
         if cost is None or purchases < numbers.cpp_min_purchases:
             judgement = Judgement.THIN
         else:
-            judgement = Judgement.FIRES if MID_TIER.is_off(cost) else Judgement.CLEAR
+            judgement = Judgement.FIRES if tier.is_off(cost) else Judgement.CLEAR
         yield Reading(
             entity=_entity(row["ad"], ad),
             judgement=judgement,
             value=cost,
-            threshold=MID_TIER.high,
-            clearing=MID_TIER.high,
+            threshold=tier.high,
+            clearing=tier.high,
             volume=purchases,
             minimum=numbers.cpp_min_purchases,
             figures={"product": clean_name(card.name), "purchases": purchases},
@@ -93,6 +129,37 @@ def find_weak_landings(context: RuleContext) -> Iterable[Reading]:
         if row["roas"] is not None and row["ad_ctr"] is not None:
             weak = row["roas"] < least and row["ad_ctr"] >= GOOD_CTR
         yield _pair(context, row, ad, weak, value=row["roas"], threshold=least)
+
+
+def _tier_rule(number: str, key: str, title: str, praise: str) -> Rule:
+    """Return the rule of a price tier; `praise` is what a cost below its band is."""
+    tier = TIERS[number]
+    return Rule(
+        number=number,
+        key=key,
+        title=title,
+        entity="ad",
+        reads=("ads",),
+        find=of_tier(number),
+        condition=f"cpp of an ad for a product of the {tier.tier} price tier at {tier.high:g} USD or above; in "
+        "rules.band_window",
+        minimum="rules.cpp_min_purchases purchases",
+        clears=f"below {tier.high:g} USD",
+        unit="USD",
+        hold_ms=15 * MINUTE_MS,
+        clear_ms=HOUR_MS,
+        severity=Severity.NOTE,
+        owner=Owner.ADS,
+        route=AlertRoute.PANEL,
+        advice="look at the product page and the stock before the ad",
+        text=lambda reading, _: (
+            f"Ad {reading.entity.name} pays ${reading.value or 0:.2f} for a purchase of {reading.figures['product']}; "
+            f"below ${reading.threshold:g} is {praise} for its price."
+        ),
+        runbook="",
+        settings=("rules.cpp_min_purchases", "rules.band_window"),
+        sources=(tier.sources,),
+    )
 
 
 def _pair(
@@ -177,6 +244,31 @@ RULES: Final[tuple[Rule, ...]] = (
         owner=Owner.ADS,
         advice="lower the budget of the ads that return least, and look at their product pages",
     ),
+    Rule(
+        number="A-28",
+        key="roas_net_miss",
+        title="ROAS is good before refunds, and not after",
+        entity="account",
+        reads=("ads", "orders"),
+        find=find_lost_on_refunds,
+        condition="roas at the minimum of the shop's size or above and roas_net below it; in rules.band_window",
+        minimum="rules.rate_min_divisor ad_clicks",
+        clears="roas_net at the minimum or above, or roas below it",
+        unit="x",
+        hold_ms=15 * MINUTE_MS,
+        clear_ms=HOUR_MS,
+        severity=Severity.WARNING,
+        owner=Owner.ADS,
+        route=AlertRoute.CHANNEL,
+        advice="look at what is sent back of the products that the ads sell, before the ads",
+        text=lambda reading, _: (
+            f"Ads of {reading.entity.name} return {reading.figures['roas']:.2f}x, and {reading.value or 0:.2f}x after "
+            f"refunds; {reading.threshold or 0:g}x is the least."
+        ),
+        runbook="weak-ads",
+        settings=("rules.rate_min_divisor", "rules.band_window"),
+        sources=("S2-43",),
+    ),
     band_rule(
         "A-29",
         "cpc_high",
@@ -187,31 +279,8 @@ RULES: Final[tuple[Rule, ...]] = (
         owner=Owner.ADS,
         advice="narrow the audience, or give the budget to the ad that is clicked most",
     ),
-    Rule(
-        number="A-31",
-        key="cpp_mid_ticket",
-        title="Purchases cost too much, mid-tier product",
-        entity="ad",
-        reads=("ads",),
-        find=find_dear_purchases,
-        condition="cpp of an ad for a product of the mid price tier at 20 USD or above; in rules.band_window",
-        minimum="rules.cpp_min_purchases purchases",
-        clears="below 20 USD",
-        unit="USD",
-        hold_ms=15 * MINUTE_MS,
-        clear_ms=HOUR_MS,
-        severity=Severity.NOTE,
-        owner=Owner.ADS,
-        route=AlertRoute.PANEL,
-        advice="look at the product page and the stock before the ad",
-        text=lambda reading, _: (
-            f"Ad {reading.entity.name} pays ${reading.value or 0:.2f} for a purchase of {reading.figures['product']}; "
-            "below $20 is solid for its price."
-        ),
-        runbook="",
-        settings=("rules.cpp_min_purchases", "rules.band_window"),
-        sources=("S5-20",),
-    ),
+    _tier_rule("A-30", "cpp_low_ticket", "Purchases cost too much, low-priced product", "excellent"),
+    _tier_rule("A-31", "cpp_mid_ticket", "Purchases cost too much, mid-tier product", "solid"),
     Rule(
         number="A-32",
         key="creative_weak",
