@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from streams.demand import DemandFlag
 from streams.errors import QueryError
 from streams.query_figures import STATUS_RANK
@@ -36,7 +38,11 @@ def order_of(values: Sequence[Any] | None, height: int, limit: int | None) -> li
     """
     order = list(range(height))
     if values is not None:
-        order.sort(key=lambda index: _descending(values[index]))
+        figures = None if None in values else np.array(values)
+        if figures is not None and figures.dtype.kind in "if":
+            order = np.argsort(-figures, kind="stable").tolist()
+        else:
+            order.sort(key=lambda index: _descending(values[index]))
     return order if limit is None else order[:limit]
 
 
