@@ -28,6 +28,7 @@ from streams.frames import SLOT, LatestFacts
 from streams.numbers import Numbers
 from streams.spreading import spread
 from streams.state import FactRow
+from streams.stock_levels import first_levels, newest_levels
 from streams.total_columns import TotalColumns
 
 if TYPE_CHECKING:
@@ -256,13 +257,13 @@ class FactColumns:
 
     def stock_begun(self) -> pl.DataFrame:
         """Return `sku_id` and `occurred_at_ms` of its first kept level."""
-        return self._stock.reduced("begun", _first_levels)
+        return self._stock.reduced("begun", first_levels)
 
     def stock_levels(self) -> pl.DataFrame:
         """Return `STOCK_SCHEMA`, the newest row of each SKU and warehouse."""
         history = self._stock.frame()
         if self._levels is None or self._levels[0] is not history:
-            self._levels = (history, self._stock.reduced("newest", _newest_levels))
+            self._levels = (history, self._stock.reduced("newest", newest_levels))
         return self._levels[1]
 
     def campaigns(self) -> list[Campaign]:
@@ -394,16 +395,6 @@ def _status_rows(slots: list[int], rows: list[FactRow]) -> pl.DataFrame:
         },
         schema=STATUS_SCHEMA,
     )
-
-
-def _newest_levels(levels: pl.DataFrame) -> pl.DataFrame:
-    """Return the newest row of each SKU and warehouse; of equal ones the first."""
-    newest = levels.sort("version", "occurred_at_ms", descending=True, maintain_order=True)
-    return newest.unique(["sku_id", "warehouse_id"], keep="first", maintain_order=True)
-
-
-def _first_levels(levels: pl.DataFrame) -> pl.DataFrame:
-    return levels.group_by("sku_id").agg(pl.col("occurred_at_ms").min())
 
 
 def _stock_rows(slots: list[int], rows: list[FactRow]) -> pl.DataFrame:

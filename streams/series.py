@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from operator import add, sub
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from streams.catalogue import Metric
+from streams.cell_series import Series as Series
 from streams.figures import FIGURES, figure_values, missing_reason
 from streams.formulas import (
     LATE_VARIANT,
@@ -46,21 +46,6 @@ from streams.scope import TIME, Scope
 _NO_ROWS: Final = "no_finished_day"
 
 _FEW_ROWS: Final = 500
-
-
-@dataclass(slots=True)
-class Series:
-    """One metric in every cell.
-
-    Attributes:
-        values: int, float, text or None; money in minor units.
-        reasons: number of the cell -> why its value is None.
-        partial: cells that show an unfinished day where finished ones are meant.
-    """
-
-    values: list[Any]
-    reasons: dict[int, str] = field(default_factory=dict)
-    partial: frozenset[int] = frozenset()
 
 
 class Cells:
