@@ -32,6 +32,10 @@ CATCHING_UP_RECORDS: Final = 20_000
 CAUGHT_UP_MS: Final = 500
 """How long after that the rest of a backlog takes: a flush before would leave it to another one."""
 
+BODY_BYTES: Final = 2 << 20
+"""Facts and dead letters travel whole. A worker that catches up on orders folds megabytes of them a second; with so many
+bytes of records waiting a flush is due, however young. Before, they took 200 MiB as objects, which the heap kept."""
+
 Row = tuple[bytes, bytes | None]
 
 
@@ -61,7 +65,7 @@ class FlushPacer:
     it ended (a slow broker is not asked more often than it can answer), and at the latest `flush_at_most_ms` after it.
     While a partition catches up nobody waits for its newest second, and a row that changes all the time costs a
     fifth: a flush is due at the latest moment then. Once it has caught up somebody does: the next flush does not wait
-    for what the last one took, which was our own load and not the broker's.
+    for what the last one took, which was our own load and not the broker's. What is large is flushed at once.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -69,18 +73,23 @@ class FlushPacer:
         self._at_most_ms = kafka.flush_at_most_ms
         self._changed_ms: int | None = None
         self._far_behind: set[str] = set()
+        self._full = False
         self._caught_up_ms = 0
         self._ended_ms = 0
         self._duration_ms = 0
 
-    def changed(self, now_ms: int, *, topic: str | None = None, behind: int = 0) -> None:
+    def changed(
+        self, now_ms: int, *, topic: str | None = None, behind: int = 0, waiting_bytes: int = 0
+    ) -> None:
         """Note that there is something to flush.
 
         Args:
             now_ms: of a clock that only goes on.
             topic: of the source that it came from; None when it came from none.
             behind: records of that topic that are still to be read.
+            waiting_bytes: of bodies that the next flush carries.
         """
+        self._full = waiting_bytes > BODY_BYTES
         if topic is not None:
             if behind > CATCHING_UP_RECORDS:
                 self._far_behind.add(topic)
@@ -95,6 +104,7 @@ class FlushPacer:
     def taken(self) -> None:
         """Note that everything up to now is in the flush that begins."""
         self._changed_ms = None
+        self._full = False
 
     def ended(self, began_ms: int, now_ms: int) -> None:
         """Note how long the flush took."""
@@ -105,7 +115,7 @@ class FlushPacer:
         """Return whether a flush should begin now."""
         if self._changed_ms is None:
             return False
-        if self._far_behind:
+        if self._far_behind or self._full:
             return self.overdue(now_ms)
         earliest = max(
             self._changed_ms + self._after_ms,
@@ -115,8 +125,10 @@ class FlushPacer:
         return now_ms >= min(earliest, self._changed_ms + self._at_most_ms)
 
     def overdue(self, now_ms: int) -> bool:
-        """Return whether changes wait so long that no more may be folded on top of them."""
-        return self._changed_ms is not None and now_ms >= self._changed_ms + self._at_most_ms
+        """Return whether changes wait so long, or are so many, that no more may be folded on top of them."""
+        if self._changed_ms is None:
+            return False
+        return self._full or now_ms >= self._changed_ms + self._at_most_ms
 
 
 class FlushWriter:

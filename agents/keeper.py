@@ -227,7 +227,9 @@ class StateKeeper:
             self._fail(error)
             raise
         if changed:
-            owned.pacer.changed(_now_ms(), topic=topic, behind=fetch.behind)
+            owned.pacer.changed(
+                _now_ms(), topic=topic, behind=fetch.behind, waiting_bytes=owned.state.waiting_bytes
+            )
         self.progress += len(fetch.records)
         self.records += len(fetch.records)
         if fetch.epoch == self.epoch:

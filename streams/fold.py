@@ -65,6 +65,7 @@ class PartitionState:
         self._cubes = CubeSet(cubes, self._coding, self._admission, settings)
         self._kept = KeptCubes(cubes)
         self._dead_letters: list[DeadLetter] = []
+        self._waiting_bytes = 0
         self._flushes = 0
         self._changed = False
 
@@ -72,6 +73,11 @@ class PartitionState:
     def changed(self) -> bool:
         """Tell whether there is something to flush: records were folded, or the cubes themselves changed."""
         return self._changed
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the bytes of the records whose bodies the next flush carries: facts and dead letters, as they came."""
+        return self._waiting_bytes
 
     @property
     def deleting(self) -> bool:
@@ -121,6 +127,7 @@ class PartitionState:
         self._flushes += 1
         self._cubes.advance(self.newest_ms)
         letters, self._dead_letters = self._dead_letters, []
+        self._waiting_bytes = 0
         rows, people = self._cubes.take_rows()
         if self._kept.pending:
             former_rows, former_people = self._kept.take_forgotten()
@@ -302,6 +309,7 @@ class PartitionState:
             )
             if refusal is None:
                 arrivals.append(Arrival(event, received_ms))
+                self._waiting_bytes += len(batch.values[index] or b"")
             else:
                 self._refuse(batch, index, refusal)
         if arrivals:
@@ -326,6 +334,7 @@ class PartitionState:
     def _refuse(self, batch: RecordBatch, index: int, refusal: Refusal) -> None:
         self._tallies[batch.topic].add(refusal.outcome)
         value = batch.values[index]
+        self._waiting_bytes += 0 if value is None else min(len(value), DEAD_LETTER_BYTES)
         self._dead_letters.append(
             DeadLetter(
                 topic=batch.topic,

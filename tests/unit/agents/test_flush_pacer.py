@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.flush import CATCHING_UP_RECORDS, CAUGHT_UP_MS, FlushPacer
+from agents.flush import BODY_BYTES, CATCHING_UP_RECORDS, CAUGHT_UP_MS, FlushPacer
 from streams.settings import KafkaSettings
 
 SETTINGS = KafkaSettings(flush_after_ms=1_000, flush_at_most_ms=5_000)
@@ -101,3 +101,18 @@ def test_what_a_flush_took_while_catching_up_does_not_hold_back_the_first_one_at
     pacer.ended(6_700, 7_200)
     assert not pacer.due(9_199)
     assert pacer.due(9_200)
+
+
+def test_many_bodies_are_due_at_once_and_folding_waits_for_the_flush_before() -> None:
+    pacer = FlushPacer(SETTINGS)
+    pacer.changed(0, topic="orders", behind=CATCHING_UP_RECORDS + 1)
+    pacer.taken()
+    pacer.ended(10_000, 14_000)
+    pacer.changed(14_001, topic="orders", behind=CATCHING_UP_RECORDS + 1, waiting_bytes=BODY_BYTES)
+    assert not pacer.due(14_001)
+    assert not pacer.overdue(14_001)
+    pacer.changed(14_002, topic="orders", behind=CATCHING_UP_RECORDS + 1, waiting_bytes=BODY_BYTES + 1)
+    assert pacer.due(14_002)
+    assert pacer.overdue(14_002)
+    pacer.taken()
+    assert not pacer.due(14_003)

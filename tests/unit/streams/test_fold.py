@@ -238,6 +238,19 @@ def test_a_refused_record_alone_is_a_change_that_must_be_flushed() -> None:
     assert len(flush_of(state).dead_letters) == 1
 
 
+def test_facts_and_dead_letters_wait_with_their_bytes_until_they_are_flushed_and_traffic_does_not() -> None:
+    state = new_state()
+    state.fold(batch_of([value_of(event_id="a"), value_of(event_id="b")]))
+    assert state.waiting_bytes == 0
+    sale = json.dumps(order_paid(BEGIN_MS, "o1")).encode()
+    state.fold(batch_of([sale, b"bad"], topic="orders"))
+    assert state.waiting_bytes == len(sale) + len(b"bad")
+    state.fold(batch_of([value_of(other="x" * (2 << 20))], first=2))
+    assert state.waiting_bytes == len(sale) + len(b"bad") + DEAD_LETTER_BYTES
+    flush_of(state)
+    assert state.waiting_bytes == 0
+
+
 def test_a_successor_goes_on_with_the_next_flush_number() -> None:
     state = new_state()
     log = []
