@@ -33,7 +33,7 @@ CAUGHT_UP_MS: Final = 500
 """How long after that the rest of a backlog takes: a flush before would leave it to another one."""
 
 BODY_BYTES: Final = 2 << 20
-"""Facts and dead letters travel whole. A worker that catches up on orders folds megabytes of them a second; with so many
+"""Facts and dead letters travel whole, and a worker that catches up folds megabytes of orders a second: with so many
 bytes of records waiting a flush is due, however young. Before, they took 200 MiB as objects, which the heap kept."""
 
 Row = tuple[bytes, bytes | None]
