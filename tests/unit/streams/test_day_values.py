@@ -51,7 +51,7 @@ def test_a_day_in_which_nothing_was_counted_is_remembered_too() -> None:
 def test_the_question_that_was_not_asked_for_longest_is_forgotten_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(day_values, "MAX_CELLS", 2)
+    monkeypatch.setattr(day_values, "MAX_BYTES", 16)
     kept, count = DayValues(), Counter()
     for question in ("q", "r", "q", "s"):
         kept.of(question, {1: 1}, count)
@@ -63,7 +63,7 @@ def test_the_question_that_was_not_asked_for_longest_is_forgotten_first(
 
 
 def test_one_question_larger_than_the_bound_is_answered_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(day_values, "MAX_CELLS", 2)
+    monkeypatch.setattr(day_values, "MAX_BYTES", 16)
     kept, count = DayValues(), Counter()
     for _ in range(2):
         assert values(kept.of("q", {1: 1, 2: 1, 4: 1}, count)) == [10, 20, 40]
@@ -91,7 +91,7 @@ def test_days_are_put_together_once_until_one_of_them_changes() -> None:
 def test_what_was_made_of_days_is_forgotten_when_there_is_too_much_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(day_values, "MAX_MADE_CELLS", 4)
+    monkeypatch.setattr(day_values, "MAX_MADE_BYTES", 32)
     kept, together = DayValues(), Together()
     for question in ("q", "r", "q", "s", "q"):
         kept.made_of(question, {1: 1}, together)
