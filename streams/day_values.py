@@ -110,4 +110,4 @@ def _cells_of(parts: Mapping[str, pl.DataFrame]) -> int:
 
 
 def _bytes_of(parts: Mapping[str, pl.DataFrame]) -> int:
-    return sum(values.estimated_size() for values in parts.values())
+    return sum(int(values.estimated_size()) for values in parts.values())
