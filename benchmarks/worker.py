@@ -52,6 +52,7 @@ class Progress:
         cpu_seconds: of the worker's processes in that time.
         peak_rss_bytes: greatest resident size seen, of all processes, looked at every `LOOK_EVERY_S`.
         commits: (seconds, records) at each look that found more committed.
+        peaks: (records, greatest resident size up to then) at the same looks.
     """
 
     records: int = 0
@@ -59,6 +60,11 @@ class Progress:
     cpu_seconds: float = 0.0
     peak_rss_bytes: int = 0
     commits: list[tuple[float, int]] = field(default_factory=list)
+    peaks: list[tuple[int, int]] = field(default_factory=list)
+
+    def peak_up_to(self, records: int) -> int:
+        """Return the greatest resident size, in bytes, until so many records were durable."""
+        return max((peak for done, peak in self.peaks if done <= records), default=0)
 
 
 class WorkerRun:
@@ -139,6 +145,7 @@ class WorkerRun:
             progress.peak_rss_bytes = max(progress.peak_rss_bytes, self.resident_bytes())
             if done > progress.records:
                 progress.commits.append((now - started, done))
+                progress.peaks.append((done, progress.peak_rss_bytes))
                 progress.records, last = done, now
             elif now - last > within_s:
                 self._fail(f"committed nothing for {within_s:.0f} s at {progress.records} of {total} records")
