@@ -15,8 +15,8 @@ from typing import Final
 import polars as pl
 
 MAX_BYTES: Final = 256 << 20
-"""Most bytes of values kept by day. All views of a month of 2,000 products and 1.5 million order lines keep 45 MiB; with
-less than they need, each forgets what the next one asks for, and every question counts its days anew."""
+"""Most bytes of values kept by day. All views of a month of 2,000 products and 1.5 million order lines keep 45 MiB;
+with less than they need, each forgets what the next one asks for, and every question counts its days anew."""
 
 MAX_MADE_BYTES: Final = 128 << 20
 MOST_MADE: Final = 256

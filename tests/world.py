@@ -167,7 +167,9 @@ async def stored(settings: Settings) -> Merged:
 async def under_way(settings: Settings, count: int, *, within_s: float) -> None:
     """Wait until `count` records are durable while others go on coming; what is to happen then happens under load."""
     async with asyncio.timeout(within_s):
-        while (await stored(settings)).read < count:
+        while True:
+            if (await stored(settings)).read >= count:
+                return
             await asyncio.sleep(0.1)
 
 
