@@ -89,7 +89,7 @@ def test_a_successor_goes_on_where_the_window_stood() -> None:
     kept: dict[tuple[int, int], RepeatChunk] = {}
     numbers = [str(number) for number in range(CHUNK_IDS + 10)]
     judge(first, numbers, [500_000] * len(numbers))
-    judge(first, ["0"], [499_000])  # takes over: stands twice in one chunk's time
+    judge(first, ["0"], [499_000])  # takes over within the same flush
     for chunk in first.take_chunks():
         kept[chunk.generation, chunk.sequence] = chunk
     assert len(kept) == 2
@@ -98,6 +98,23 @@ def test_a_successor_goes_on_where_the_window_stood() -> None:
     assert judge(second, ["0", "1", "new"], [1_099_000, 1_100_001, 0]) == [False, True, True]
     (chunk,) = [chunk for chunk in second.take_chunks() if chunk.generation == 0]
     assert chunk.sequence == 2
+
+
+def test_of_an_id_that_stands_twice_in_a_chunk_of_an_earlier_version_the_last_value_holds() -> None:
+    keys = np.repeat(hash_ids([b"a"]), 2)
+    values = 2 * np.array([500_000, 499_000], dtype=np.int64)
+    repeats = window()
+    repeats.restore([RepeatChunk("impressions", 0, 0, keys.tobytes() + values.tobytes())])
+    assert judge(repeats, ["a"], [499_500]) == [False]
+
+
+def test_an_id_that_changed_twice_is_flushed_once() -> None:
+    repeats = window()
+    judge(repeats, ["a"], [500_000])
+    judge(repeats, ["a"], [499_000])
+    (chunk,) = repeats.take_chunks()
+    assert chunk.image is not None
+    assert len(chunk.image) == 16
 
 
 def test_above_its_bound_the_oldest_generation_goes_early_and_is_logged(
