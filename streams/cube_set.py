@@ -93,13 +93,17 @@ class CubeSet:
         self._cutoffs.clear()
         for cells in self._cells:
             cells.expire(partial(self._is_over, cells.cube))
-            if isinstance(cells, CubeCells):
-                cells.rest()
         if len(self._coding) > self._coded_names * _NAMES_GROWTH + _NAMES_FREE:
             self._coding.renew()
             for cells in self._cells:
                 cells.recode(self._coding)
             self._coded_names = len(self._coding)
+
+    def rest(self) -> None:
+        """Keep the people of cells small that nothing came to since the last call; no value changes by it."""
+        for cells in self._cells:
+            if isinstance(cells, CubeCells):
+                cells.rest()
 
     def take_rows(self) -> tuple[list[StateRow], list[PeopleRow]]:
         """Return what changed since the last call, and the large sketches that are due."""

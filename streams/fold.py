@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from streams.coding import Coding
 from streams.cube_set import CubeSet
 from streams.cubes import CUBES, Cube, is_former
+from streams.days import QUARTER_MS
 from streams.decoding import Refusal
 from streams.events import Fact
 from streams.facts import Arrival, FactIndex
-from streams.intake import read
+from streams.intake import TRAFFIC_TOPICS, read
 from streams.kept_cubes import EMPTYING, KeptCubes
 from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter, RecordBatch
@@ -66,6 +67,8 @@ class PartitionState:
         self._kept = KeptCubes(cubes)
         self._dead_letters: list[DeadLetter] = []
         self._waiting_bytes = 0
+        self._traffic_ms: dict[str, int] = {}
+        self._rested_quarter = 0
         self._flushes = 0
         self._changed = False
 
@@ -126,6 +129,7 @@ class PartitionState:
             return None
         self._flushes += 1
         self._cubes.advance(self.newest_ms)
+        self._rest()
         letters, self._dead_letters = self._dead_letters, []
         self._waiting_bytes = 0
         rows, people = self._cubes.take_rows()
@@ -148,6 +152,20 @@ class PartitionState:
             people=people,
             cubes=cubes,
         )
+
+    def _rest(self) -> None:
+        """Let cells rest once for each quarter hour of the traffic topic that is furthest behind of those that move.
+
+        The greatest R of all topics would not do: a worker that catches up has read a small topic to its end long
+        before a large one, and would let nothing rest until that has come there, too.
+        """
+        now = {topic: self._tallies[topic].last_timestamp_ms for topic in TRAFFIC_TOPICS}
+        moved = [at_ms for topic, at_ms in now.items() if at_ms != self._traffic_ms.get(topic, 0)]
+        self._traffic_ms = now
+        quarter = min(moved) // QUARTER_MS if moved else self._rested_quarter
+        if quarter != self._rested_quarter:
+            self._rested_quarter = quarter
+            self._cubes.rest()
 
     def unbuilt(self) -> list[CubeRow]:
         """Return the cubes of which something that came before they began is not rebuilt yet."""

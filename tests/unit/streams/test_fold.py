@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from streams import cube_set, intake
+from streams.cube_cells import CubeCells
 from streams.cubes import CUBES, PRODUCT_DAY
 from streams.errors import StateError
 from streams.fast_decoding import decode_fast
@@ -249,6 +250,28 @@ def test_facts_and_dead_letters_wait_with_their_bytes_until_they_are_flushed_and
     assert state.waiting_bytes == len(sale) + len(b"bad") + DEAD_LETTER_BYTES
     flush_of(state)
     assert state.waiting_bytes == 0
+
+
+def test_people_of_quarter_hours_that_are_over_are_kept_small_though_another_topic_is_far_ahead() -> None:
+    state = new_state()
+    quarter_ms = 15 * 60_000
+    ahead_ms = BEGIN_MS + 40 * quarter_ms
+    click = value_of(event_type="product_click", event_id="ahead", occurred_at_ms=ahead_ms)
+    state.fold(batch_of([click], topic="clicks", timestamps_ms=[ahead_ms]))
+    flush_of(state)
+    quarters = next(cells for cells in state._cubes._cells if cells.cube.name == "shop_quarter")
+    assert isinstance(quarters, CubeCells)
+    for number in range(6):
+        at_ms = BEGIN_MS + number * quarter_ms
+        value = value_of(event_id=f"q{number}", occurred_at_ms=at_ms)
+        state.fold(batch_of([value], first=number, timestamps_ms=[at_ms]))
+        flush_of(state)
+    # What the last two flushes brought may still be written to; the click has been left alone as long as the others.
+    assert int(quarters._resting.sum()) == len(quarters) - 2
+    back = value_of(event_id="back", user_key="u2", occurred_at_ms=BEGIN_MS)
+    state.fold(batch_of([back], first=6, timestamps_ms=[BEGIN_MS + 6 * quarter_ms]))
+    rows = [row for row in flush_of(state).rows if row.key.cube == "shop_quarter"]
+    assert [(row.events, row.keyed) for row in rows] == [(2, 2)]
 
 
 def test_a_successor_goes_on_with_the_next_flush_number() -> None:
