@@ -46,7 +46,7 @@ def cells(columns: Columns) -> dict[str, list[tuple[Any, ...]]]:
 
 def facts(frame: pl.DataFrame) -> pl.DataFrame:
     """Return facts without the numbers that a reader gives them as they arrive."""
-    kept = frame.drop("slot", "customer_no", "sku_no", strict=False)
+    kept = frame.drop("slot", "customer_no", "sku_no", "user_no", strict=False)
     return kept.sort(pl.all())
 
 
