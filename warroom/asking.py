@@ -33,7 +33,7 @@ def ask_recording(path: Path, settings: Settings, words: Mapping[str, Any], form
         QueryError: the question has no right answer.
     """
     request = parse_request(parameters_of(words, window="all", form=form), known=known_metrics(settings))
-    columns = loaded(path, settings, at=words["at"], against=words["against"])
+    columns = loaded(path, settings, at=words["at"], against=words.get("against"))
     now_ms = words["at"] or columns.vouched_ms
     return run(columns, request, now_ms=now_ms).text(request.format)
 
@@ -121,7 +121,7 @@ async def ask_board(url: str, settings: Settings, words: Mapping[str, Any], form
         QueryError: the board says that the question has no right answer.
         UnavailableError: the board does not answer, or not with an answer.
     """
-    needs_recording(at=words["at"], against=words["against"])
+    needs_recording(at=words["at"], against=words.get("against"))
     parameters = parameters_of(words, window="today", form=form)
     try:
         parse_request(parameters, known=known_metrics(settings))

@@ -57,7 +57,7 @@ def export_recording(
     """
     named = parameters_of(_named(words), window="" if words["view"] else "all", form=form)
     export = read_export(named, known_metrics(settings))
-    columns = loaded(path, settings, at=words["at"], against=words["against"])
+    columns = loaded(path, settings, at=words["at"], against=words.get("against"))
     tables, _ = answer_export(columns, export, now_ms=words["at"] or columns.vouched_ms)
     write_export(tables, export.form, file)
 
@@ -71,7 +71,7 @@ async def export_board(
         QueryError: the board says that the question has no right answer.
         UnavailableError: the board does not answer, or breaks off.
     """
-    needs_recording(at=words["at"], against=words["against"])
+    needs_recording(at=words["at"], against=words.get("against"))
     params = parameters_of(_named(words), window="" if words["view"] else "today", form=form)
     await download(url, "/api/v1/export", params, settings, file)
 
