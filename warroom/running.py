@@ -182,11 +182,13 @@ async def stopped(told: asyncio.Event) -> int:
 async def first_of(*waits: Awaitable[int]) -> int:
     """Return the exit code of whichever ends first, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    # Each lets go of what it holds before whoever asked closes what it stands on.
-    await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        # Each lets go of what it holds before whoever asked, or cancelled this, closes what it stands on.
+        await asyncio.gather(*tasks, return_exceptions=True)
     return next(iter(done)).result()
 
 

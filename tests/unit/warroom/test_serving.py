@@ -51,3 +51,22 @@ async def test_a_long_question_and_those_behind_it_do_not_hold_the_end_up(
         answers = await asyncio.gather(*asked, return_exceptions=True)
     assert all(isinstance(answer, aiohttp.ClientError) for answer in answers)
     may_end.set()
+
+
+async def test_who_waits_for_the_first_of_several_and_is_cancelled_has_let_go_of_all_of_them() -> None:
+    begun, let_go = asyncio.Event(), []
+
+    async def waits(name: str) -> int:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            let_go.append(name)
+        return 0
+
+    waiting = asyncio.create_task(running.first_of(waits("a"), waits("b")))
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert sorted(let_go) == ["a", "b"]
