@@ -83,6 +83,13 @@ def is_ready(url: str) -> bool:
         return False
 
 
+def wait_ready(url: str) -> None:
+    """Return once the board is ready, or after a time in which it must be; what is asked then says why not."""
+    until = time.monotonic() + 40
+    while not is_ready(url) and time.monotonic() < until:
+        time.sleep(0.2)
+
+
 def order(number: int, at_ms: int) -> bytes:
     money = dict.fromkeys(
         ("shipping_paid_minor", "tax_minor", "seller_discount_minor", "cofund_product_minor",
@@ -138,9 +145,7 @@ def test_a_board_compares_with_the_recording_that_it_was_started_with(
     config: Path, running: tuple[subprocess.Popen[str], str]
 ) -> None:
     _, url = running
-    until = time.monotonic() + 40
-    while not is_ready(url) and time.monotonic() < until:
-        time.sleep(0.2)
+    wait_ready(url)
     with urllib.request.urlopen(
         f"{url}/api/v1/query?metrics=orders&window=yesterday&compare=recording:2010-11-24", timeout=20
     ) as answer:
@@ -153,9 +158,7 @@ def test_a_question_with_no_right_answer_is_refused_alike_by_board_and_recording
     config: Path, running: tuple[subprocess.Popen[str], str]
 ) -> None:
     _, url = running
-    until = time.monotonic() + 40
-    while not is_ready(url) and time.monotonic() < until:
-        time.sleep(0.2)
+    wait_ready(url)
     said = []
     for place in (["--url", url], ["--recording", str(RETAIL)]):
         refused = subprocess.run(

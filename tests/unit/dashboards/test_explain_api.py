@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
-
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dashboards.server import build_app
 from streams.explain import explain, parse_explain
-from tests.unit.dashboards.shops import NOW_MS, FixedBoard, full_board, orders_board
-
-Client = TestClient[Any, Any]
-Connect = Callable[[FixedBoard], Awaitable[Client]]
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
-    async def start(board: FixedBoard) -> Client:
-        client: Client = TestClient(TestServer(build_app(board)))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
+from tests.unit.dashboards.conftest import Connect
+from tests.unit.dashboards.shops import NOW_MS, full_board, orders_board
 
 
 async def test_a_cell_is_explained_and_the_address_in_it_gives_the_cell_again(connect: Connect) -> None:

@@ -5,36 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import polars as pl
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dashboards.server import build_app
 from streams.query import parse_request, run
-from tests.unit.dashboards.shops import NOW_MS, FixedBoard, empty_board, full_board, orders_board
+from tests.unit.dashboards.conftest import Connect
+from tests.unit.dashboards.shops import NOW_MS, empty_board, full_board, orders_board
 from tests.unit.streams.boards import flush_of, line, order
-
-Client = TestClient[Any, Any]
-Connect = Callable[[FixedBoard], Awaitable[Client]]
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
-    async def start(board: FixedBoard) -> Client:
-        client: Client = TestClient(TestServer(build_app(board)))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
-
 
 QUESTION = "metrics=gmv,orders,ctor&by=product&window=today"
 

@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from dashboards.events_stream import ChangeStream
-from dashboards.server import Extras, build_app
+from dashboards.server import Extras
 from streams.columns import Columns
 from streams.query import run
+from tests.unit.dashboards.conftest import Connect
 from tests.unit.dashboards.shops import FixedBoard, full_board
-
-Client = TestClient[Any, Any]
-Connect = Callable[..., Awaitable[Client]]
 
 WITHIN_S = 20.0
 """What hangs fails; nothing here takes as long."""
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
-    async def start(board: FixedBoard, extras: Extras | None = None) -> Client:
-        client: Client = TestClient(TestServer(build_app(board, extras)))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
 
 
 class LongQuestion:

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
-
-import pytest
-from aiohttp.test_utils import TestClient, TestServer
-
-from dashboards.server import Extras, build_app
+from dashboards.server import Extras
 from streams.rule_context import RuleContext
 from streams.rulebook import RULES, rules_of
 from streams.rules import RuleState, evaluate
-from tests.unit.dashboards.shops import NOW_MS, FixedBoard, empty_board, full_board
+from tests.unit.dashboards.conftest import Connect
+from tests.unit.dashboards.shops import NOW_MS, empty_board, full_board
 from tests.unit.streams.boards import SHOP
-
-Client = TestClient[Any, Any]
-Connect = Callable[..., Awaitable[Client]]
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
-    async def start(board: FixedBoard, extras: Extras | None = None) -> Client:
-        client: Client = TestClient(TestServer(build_app(board, extras)))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
 
 
 async def test_every_rule_is_listed_with_its_numbers(connect: Connect) -> None:

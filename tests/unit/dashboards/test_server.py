@@ -5,40 +5,21 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from dashboards.events_stream import ChangeStream
 from dashboards.security import SESSION_COOKIE, host_name, is_loopback
 from dashboards.server import CHANGES, WEB_FOLDER, Extras, build_app
 from streams.errors import SettingsError
 from streams.query import parse_request, run
-from tests.unit.dashboards.shops import NOW_MS, FixedBoard, empty_board, full_board, orders_board
+from tests.unit.dashboards.conftest import Connect
+from tests.unit.dashboards.shops import NOW_MS, empty_board, full_board, orders_board
 from tests.unit.streams.boards import flush_of, line, order
 
-Client = TestClient[Any, Any]
-Connect = Callable[..., Awaitable[Client]]
-
 TOKEN = "correct horse battery staple"
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
-    async def start(board: FixedBoard, extras: Extras | None = None) -> Client:
-        client: Client = TestClient(TestServer(build_app(board, extras)))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
 
 
 @pytest.fixture

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from dashboards.problems import PROBLEM_TYPE
-from dashboards.server import build_app
 from streams.views import VIEWS, run_view
-from tests.unit.dashboards.shops import FixedBoard, empty_board, full_board
-
-Client = TestClient[Any, Any]
-Connect = Callable[[FixedBoard], Awaitable[Client]]
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
-    async def start(board: FixedBoard) -> Client:
-        client: Client = TestClient(TestServer(build_app(board)))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
+from tests.unit.dashboards.conftest import Connect
+from tests.unit.dashboards.shops import empty_board, full_board
 
 
 async def test_every_view_is_listed_with_its_parameters_and_limits(connect: Connect) -> None:
