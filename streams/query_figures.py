@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
@@ -58,11 +59,11 @@ def stock_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figur
     found: dict[str, Figures] = {}
     single = len(groups) == len(table)
     for column in columns_wanted:
-        figure, of_one = _STOCK[column], _STOCK_OF_ONE[column]
+        of_one, of_several = _STOCK[column]
         values = (
             {key: of_one(rows[0]) for key, rows in groups.items()}
             if single
-            else {key: figure(rows) for key, rows in groups.items()}
+            else {key: of_several([of_one(row) for row in rows]) for key, rows in groups.items()}
         )
         reasons = {key: _why_null(column, groups[key]) for key, value in values.items() if value is None}
         found[column] = (figure_frame(scope, values), reasons)
@@ -75,36 +76,25 @@ _NAME_OF: Final[dict[str, Callable[[SkuStock], str]]] = {
 }
 
 
-def _sum_known(rows: Sequence[SkuStock]) -> int | None:
-    known = [row.on_hand for row in rows if row.on_hand is not None]
+def _sum_known(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
-def _soonest(rows: Sequence[SkuStock]) -> float | None:
-    return min((row.hours_to_stockout for row in rows if row.hours_to_stockout is not None), default=None)
+def _soonest(values: Sequence[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
 
 
-_STOCK: Final[dict[str, Callable[[Sequence[SkuStock]], Any]]] = {
-    "stock_on_hand": _sum_known,
-    "stock_status": lambda rows: str(min((row.status for row in rows), key=STATUS_RANK.index)),
-    "sell_velocity": lambda rows: sum(row.velocity_per_h for row in rows),
-    "hours_to_stockout": _soonest,
-    "stock_horizon_hours": lambda rows: max(row.horizon_hours for row in rows),
-    "replenish_units": lambda rows: sum(row.replenish_units for row in rows),
-    "gmv_at_risk": lambda rows: sum(row.gmv_at_risk_minor for row in rows),
+_STOCK: Final[dict[str, tuple[Callable[[SkuStock], Any], Callable[[Sequence[Any]], Any]]]] = {
+    "stock_on_hand": (attrgetter("on_hand"), _sum_known),
+    "stock_status": (attrgetter("status.value"), partial(min, key=STATUS_RANK.index)),
+    "sell_velocity": (attrgetter("velocity_per_h"), sum),
+    "hours_to_stockout": (attrgetter("hours_to_stockout"), _soonest),
+    "stock_horizon_hours": (attrgetter("horizon_hours"), max),
+    "replenish_units": (attrgetter("replenish_units"), sum),
+    "gmv_at_risk": (attrgetter("gmv_at_risk_minor"), sum),
 }
-
-
-_STOCK_OF_ONE: Final[dict[str, Callable[[SkuStock], Any]]] = {
-    "stock_on_hand": attrgetter("on_hand"),
-    "stock_status": attrgetter("status.value"),
-    "sell_velocity": attrgetter("velocity_per_h"),
-    "hours_to_stockout": attrgetter("hours_to_stockout"),
-    "stock_horizon_hours": attrgetter("horizon_hours"),
-    "replenish_units": attrgetter("replenish_units"),
-    "gmv_at_risk": attrgetter("gmv_at_risk_minor"),
-}
-"""The same where every row is one SKU."""
+"""A figure of one SKU, and what the figures of several make."""
 
 
 def _why_null(column: str, rows: Sequence[SkuStock]) -> str:
