@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from streams.atoms import ATOM_COUNT
+from streams.day_values import over_and_last
 from streams.days import QUARTER_MS
 from streams.formulas import AddsOver, Counts, Frame
 from streams.frames import KEPT_DAYS, SLOT
@@ -105,8 +106,7 @@ def _of_days(scope: Scope, days: Mapping[int, int]) -> dict[str, pl.DataFrame]:
     """Return the parts of all days; those before the last one, which is today as a rule, are put together once."""
     kept, question = scope.columns.day_values, ("sales", scope.shop.shop_id)
     known = dict(zip(days, kept.of(question, days, lambda missing: _count(scope, missing)), strict=True))
-    last = max(days)
-    over = {day: change for day, change in days.items() if day != last}
+    over, last = over_and_last(days)
 
     def put_together() -> dict[str, pl.DataFrame]:
         return {
@@ -210,8 +210,8 @@ def _greatest(piece: pl.DataFrame, column: str) -> int:
 
 def _people_of(scope: Scope, column: str, days: Mapping[int, int]) -> pl.DataFrame:
     """Return how many people touch each set of sources over all of these days: `at_ms`, `atoms`, `value`."""
-    columns, shop_id, last = scope.columns, scope.shop.shop_id, max(days)
-    over = {day: change for day, change in days.items() if day != last}
+    columns, shop_id = scope.columns, scope.shop.shop_id
+    over, last = over_and_last(days)
 
     def unite() -> dict[str, pl.DataFrame]:
         found = _people(column, columns.order_lines(shop_id).filter(pl.col("day").is_in(list(over))))

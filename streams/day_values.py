@@ -32,6 +32,12 @@ Compute = Callable[[list[int]], dict[int, dict[str, pl.DataFrame]]]
 """Count days: day -> measure -> values; a day without any may be left out."""
 
 
+def over_and_last(days: Mapping[int, Hashable]) -> tuple[dict[int, Hashable], int]:
+    """Return the days before the last one, which are over and put together once, and the last: today as a rule."""
+    last = max(days)
+    return {day: change for day, change in days.items() if day != last}, last
+
+
 class DayValues:
     """Remember the values of days by question, the least recently asked question forgotten first."""
 
@@ -59,9 +65,12 @@ class DayValues:
         missing = [day for day, change in days.items() if day not in known or known[day][0] != change]
         if missing:
             found = compute(missing)
+            grown = 0
             for day in missing:
-                known[day] = (days[day], found.get(day, {}))
-            self._bytes[question] = sum(_bytes_of(parts) for _, parts in known.values())
+                parts = found.get(day, {})
+                grown += _bytes_of(parts) - (_bytes_of(known[day][1]) if day in known else 0)
+                known[day] = (days[day], parts)
+            self._bytes[question] = self._bytes.get(question, 0) + grown
         result = [known[day][1] for day in days]
         while sum(self._bytes.values()) > MAX_BYTES and self._known:
             oldest, _ = self._known.popitem(last=False)

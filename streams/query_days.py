@@ -9,6 +9,7 @@ import polars as pl
 
 from streams import query_facts
 from streams.day_sales import answers, sales_values
+from streams.day_values import over_and_last
 from streams.formulas import AddsOver, Frame
 from streams.scope import TIME
 from streams.windows import Window
@@ -122,9 +123,7 @@ def _of_days(
             for measure in measures
         }
 
-    # The last day is today as a rule, and changes; those before it are over, and are put together once.
-    last = max(days)
-    over = {day: change for day, change in days.items() if day != last}
+    over, last = over_and_last(days)
     rows = (question, scope.grain, scope.week_start)
     before = scope.columns.day_values.made_of(rows, over, put_together)
     return {measure.name: [before[measure.name], *of(last, measure)] for measure in measures}
