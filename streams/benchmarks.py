@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from streams.cell_series import Series
 from streams.days import day_label, parse_day
 from streams.errors import QueryError
-from streams.series import Cells, Series
+from streams.series import Cells
 from streams.side_by_side import differences
 from streams.windows import current_campaign, day_final_ms
 

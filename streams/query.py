@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer
 from streams.catalogue import Metric, Unit
+from streams.cell_series import Series
 from streams.errors import QueryError
 from streams.formulas import Frame, measures_of
 from streams.grid import GRAINS, labels
@@ -22,7 +23,6 @@ from streams.ranking import First, order_of
 from streams.ready_made import feeds
 from streams.request import Request, parse_request, unknown
 from streams.scope import Scope
-from streams.series import Series
 from streams.states import restated_by, state_of
 from streams.windows import resolve
 

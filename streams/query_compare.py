@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from streams import benchmarks
+from streams.cell_series import Series
 from streams.comparison import CHANGE, SUFFIXES, benchmark_group, resolve_comparison
 from streams.days import day_label
 from streams.errors import QueryError
@@ -16,7 +17,7 @@ from streams.metric import Unit
 from streams.periods import first_weekday
 from streams.query_figures import figure_frame
 from streams.ranking import First, order_of
-from streams.series import Cells, Series
+from streams.series import Cells
 from streams.side_by_side import differences, side_by_side
 from streams.windows import Clock, resolve
 

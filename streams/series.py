@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from streams.catalogue import Metric
-from streams.cell_series import Series as Series
+from streams.cell_series import Series
 from streams.figures import FIGURES, figure_values, missing_reason
 from streams.formulas import (
     LATE_VARIANT,

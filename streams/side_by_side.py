@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
+from streams.cell_series import Series
 from streams.days import MINUTE_MS, QUARTER_MS
 from streams.errors import QueryError
 from streams.formulas import AdderFigure, DailyMean, Frame, Recent, measures_of
@@ -21,7 +22,7 @@ from streams.metric import has_mean
 from streams.query_figures import REFERENCE_TOPICS
 from streams.ready_made import fed_since_ms
 from streams.scope import CLOSED, TIME, Scope
-from streams.series import Cells, Series
+from streams.series import Cells
 
 if TYPE_CHECKING:
     from streams.comparison import Comparison
