@@ -6,12 +6,13 @@ import asyncio
 import signal
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from agents import topics
+from agents.transport import ConsumerThread
 from agents.worker import Worker
 from streams.settings import KafkaSettings, Settings
 from streams.state import Flush, RowKey, StateRow
@@ -161,37 +162,56 @@ async def test_a_source_topic_that_is_made_anew_while_it_is_read_ends_the_worker
 
 
 async def test_records_that_a_cancelled_call_took_count_although_none_comes_after_them(
-    world_settings: Settings,
+    world_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = world.with_kafka(world_settings, partitions=1)
     await topics.ensure(settings)
-    records = list(world.records(2_000, seed=12))
-    sent, stolen = records[:300], 0
+    sent = list(world.records(400, seed=12))
+    thief = Thief(monkeypatch)
     worker = Worker(settings, end=lambda _code: None)
     await worker.start()
     try:
-        await world.send(settings, sent)
+        await world.send(settings, sent[:300])
         assert (await world.settled(settings, 300, within_s=30)).read == 300
-        # Whoever asks first gets a fetch: until one of ours was first, and nothing comes after it.
-        while not stolen and len(sent) < len(records):
-            last = records[len(sent) : len(sent) + 100]
-            sent += last
-            _, *taken = await asyncio.gather(world.send(settings, last), *(steal(worker) for _ in range(6)))
-            stolen = sum(taken)
-        assert stolen > 0
-        merged = await world.settled(settings, len(sent), within_s=30)
+        thief.wants = 100
+        await world.send(settings, sent[300:])
+        merged = await world.settled(settings, len(sent), within_s=60)
     finally:
         await worker.stop()
+    assert len(thief.taken) == 100
     assert merged.read == len(sent)
     assert world.differences(merged, world.expected(settings, sent))["examples"] == []
 
 
-async def steal(worker: Worker) -> int:
-    """Take what comes next and give it to nobody, as a call does whose caller is gone; return the records."""
-    thread = cast("Any", worker.app.consumer)._thread
-    consumer = thread._ensure_consumer()
-    taken = await thread.call_thread(thread._fetch_records, consumer, consumer.assignment(), timeout=3.0)
-    return sum(len(chunk.records) for chunks in taken.values() for chunk in chunks)
+class Thief:
+    """Takes what a worker's fetches bring and gives it to nobody, as a call does whose caller is gone.
+
+    Attributes:
+        wants: how many records it takes before it lets everything pass.
+        taken: partition and offset of each.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wants = 0
+        self.taken: set[tuple[Any, int]] = set()
+        self._fetch: Any = ConsumerThread._fetch_records
+        # In place before a worker starts: a call that waits already would take past it.
+        monkeypatch.setattr(
+            ConsumerThread, "_fetch_records", lambda *args, **named: self._take(*args, **named)
+        )
+
+    async def _take(self, *args: Any, **named: Any) -> Any:
+        found = await self._fetch(*args, **named)
+        if len(self.taken) >= self.wants:
+            return found
+        self.taken.update(
+            (partition, record.offset)
+            for partition, chunks in found.items()
+            for chunk in chunks
+            for record in chunk.records
+            if record.offset >= chunk.begins
+        )
+        return {}
 
 
 async def test_state_of_a_cube_that_was_defined_otherwise_is_refused_with_the_remedy(
