@@ -66,6 +66,8 @@ LINE_PRIOR_SALES: Final = 3.0
 SQUARE_PRIOR_SALES: Final = 5.0
 """A SKU's own sizes of a line, and their squares, count against the shop's as this many lines."""
 
+_WEIGHT_STEPS: Final = float(1 << 30)
+
 _LOOKBACK_HALF_LIVES: Final = 8
 _LEAST_SPEED: Final = 1e-12
 _STEP_MS: Final = 5 * MINUTE_MS
@@ -157,6 +159,15 @@ def recent_ms(settings: StockSettings) -> int:
     return _LOOKBACK_HALF_LIVES * max(
         SHOP_HALF_LIFE_MS, settings.long_half_life_ms, settings.short_half_life_ms
     )
+
+
+def weights_of(ages: Floats) -> Floats:
+    """Return the weights of lines of so many half-lives of age: 2^-age, to the nearest 2^-30.
+
+    A sum of up to eight million of them is exact, so it does not depend on the order in which lines came: boards that
+    were told in another order, or from other partitions, project the same.
+    """
+    return np.asarray(np.rint(np.exp2(-ages) * _WEIGHT_STEPS) / _WEIGHT_STEPS)
 
 
 def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
@@ -283,7 +294,7 @@ def _weighted(
     start = until - (_LOOKBACK_HALF_LIVES * half_life_ms if back_ms is None else back_ms)
     recent = data.sale_at_ms > start
     age = np.maximum(until - data.sale_at_ms[recent], 0) / half_life_ms
-    lines = np.bincount(data.sale_sku[recent], weights=np.exp2(-age), minlength=len(data.on_hand))
+    lines = np.bincount(data.sale_sku[recent], weights=weights_of(age), minlength=len(data.on_hand))
 
     edges = np.arange(start // step_ms * step_ms, until + step_ms, step_ms, dtype=np.int64)
     ends = np.minimum(edges, until)

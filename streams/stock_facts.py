@@ -347,7 +347,8 @@ def levels_over_time(history: pl.DataFrame, *, as_of_ms: int, start_ms: int) -> 
         .filter(recent & pl.col("sku_id").is_in(touched.get_column("sku_id").unique().implode()))
         .select("sku_id", "warehouse_id", "available", "version", "occurred_at_ms")
         .collect()
-        .sort("occurred_at_ms", "version")
+        # One instant of two warehouses comes in one order everywhere.
+        .sort("occurred_at_ms", "version", "warehouse_id")
         .with_columns(
             (
                 pl.col("available") - pl.col("available").shift(1).over("sku_id", "warehouse_id").fill_null(0)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from streams.line_days import by_day
-from streams.projection import BASE_HALF_LIFE_MS, BASE_LOOKBACK_MS, OlderSales, lookback_ms, recent_ms
+from streams.projection import BASE_HALF_LIFE_MS, BASE_LOOKBACK_MS, OlderSales, lookback_ms, recent_ms, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,7 +118,7 @@ class StockSales:
             end_ms = calendar.day_start_ms(lines.item(0, "day") + 1)
             age = (end_ms - lines.get_column("paid_at_ms").to_numpy()) / BASE_HALF_LIFE_MS
             return (
-                lines.with_columns(pl.Series("weight", np.exp2(-age)))
+                lines.with_columns(pl.Series("weight", weights_of(age)))
                 .filter(pl.col("quantity") > 0)
                 .group_by("sku_no")
                 .agg(

@@ -274,3 +274,12 @@ def test_sales_of_long_ago_count_the_same_as_sums_and_one_by_one() -> None:
     assert (
         summed.velocity_per_h[0] != project([STEADY, STEADY], [30, 30], since_ms=begun_ms).velocity_per_h[0]
     )
+
+
+@given(st.lists(st.integers(1, 8 * HOUR_MS), min_size=20, max_size=60), st.randoms(use_true_random=False))
+def test_the_order_in_which_sales_came_does_not_touch_a_digit(ages_ms: list[int], chance: Any) -> None:
+    sales = [(NOW - age_ms, 1 + age_ms % 3) for age_ms in ages_ms]
+    shuffled = chance.sample(sales, len(sales))
+    one, other = project([sales, STEADY], [30, 8]), project([shuffled, STEADY[::-1]], [30, 8])
+    for name in Projection.__slots__:
+        assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
