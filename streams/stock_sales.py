@@ -12,7 +12,14 @@ import numpy as np
 import polars as pl
 
 from streams.line_days import by_day
-from streams.projection import BASE_HALF_LIFE_MS, BASE_LOOKBACK_MS, OlderSales, lookback_ms, recent_ms, weights_of
+from streams.projection import (
+    BASE_HALF_LIFE_MS,
+    BASE_LOOKBACK_MS,
+    OlderSales,
+    lookback_ms,
+    recent_ms,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
