@@ -142,9 +142,9 @@ def _checked(document: dict[str, object], path: Path, folder: Path) -> Manifest:
         shops={shop.shop_id: shop for shop in settings},
         starts_at_ms=_instant(document, "starts_at_ms", path),
         ends_at_ms=_instant(document, "ends_at_ms", path),
-        topics=_topics(document.get("topics", {}), path),
-        source=str(document.get("source", "")),
-        licence=str(document.get("licence", "")),
+        topics=_topics(document.get("topics"), path),
+        source=str(document.get("source") or ""),
+        licence=str(document.get("licence") or ""),
         other={key: value for key, value in document.items() if key not in _KNOWN},
     )
 
@@ -153,7 +153,7 @@ def _shop(entry: object, path: Path) -> ShopSettings:
     if not isinstance(entry, dict):
         what = f"{path}: an entry of `shops` is no object."
         raise RecordingError(what)
-    found = {key: entry[key] for key in (*_SHOP_REQUIRED, *_SHOP_KEYS) if key in entry}
+    found = {key: entry[key] for key in (*_SHOP_REQUIRED, *_SHOP_KEYS) if entry.get(key) is not None}
     for key in _SHOP_REQUIRED:
         if not found.get(key):
             what = f"{path}: `{key}` of the shop is missing."
@@ -181,6 +181,8 @@ def _instant(document: Mapping[str, object], key: str, path: Path) -> int:
 
 
 def _topics(value: object, path: Path) -> dict[str, TopicCount]:
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         what = f"{path}: `topics` is no object."
         raise RecordingError(what)

@@ -26,6 +26,7 @@ import cramjam
 import msgspec
 
 from replay.clock import Shift, shift_to_day
+from replay.foreign_values import parted
 from replay.manifest import Manifest, read_manifest
 from streams.decoding import MAX_TIME_MS
 from streams.errors import RecordingError
@@ -237,8 +238,12 @@ def _decoded(file: Path, form: type[_Form], made: Callable[[_Form], _Made]) -> I
                 number += 1
                 if raw.isspace():
                     continue
-                yield made(decoder.decode(raw))
-    except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
+                try:
+                    wire = decoder.decode(raw)
+                except (msgspec.DecodeError, RecursionError):
+                    wire = _with_foreign_value(decoder, raw)
+                yield made(wire)
+    except (msgspec.DecodeError, RecursionError, binascii.Error, UnicodeError) as error:
         what = f"{file}:{number}: not a line of a recording: {error}."
         mend = "replay/recordings/README.md has the form of a line."
         if not raw.endswith(b"\n"):
@@ -247,6 +252,21 @@ def _decoded(file: Path, form: type[_Form], made: Callable[[_Form], _Made]) -> I
     except (OSError, EOFError, cramjam.DecompressionError) as error:
         what = f"{file}:{number + 1}: cannot be read: {error}."
         raise RecordingError(what, mend="The file may be cut short; copy or record it again.") from error
+
+
+def _with_foreign_value(decoder: msgspec.json.Decoder[_Form], raw: bytes) -> _Form:
+    """Return a line that cannot be decoded as one whose value cannot; to be called where the error is handled.
+
+    Raises:
+        msgspec.DecodeError, RecursionError: the fault is not in the value.
+    """
+    parts = parted(raw)
+    if parts is None:
+        raise
+    wire = decoder.decode(parts.rest)
+    if isinstance(wire, _Wire):
+        wire.value = msgspec.Raw(parts.value)
+    return wire
 
 
 def _line(wire: _Wire) -> Line:

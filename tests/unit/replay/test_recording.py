@@ -70,6 +70,39 @@ def test_the_bytes_of_a_value_are_those_of_the_line(tmp_path: Path) -> None:
     assert lines(path) == [Line("cm.orders", None, 1000, odd)]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"a": NaN, "value": 1}',
+        b'{"id": "\\ud800, \\"}"}',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"n":' * 100_000 + b"-Infinity" + b"}" * 100_000,
+        b"{'a': 1}",
+        b"undefined",
+    ],
+    ids=["NaN", "half a surrogate pair", "deep arrays", "deep objects", "wrong quotes", "a word"],
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        b'{"topic":"cm.orders","value": %s ,"timestamp_ms":1500}',
+        b'{"timestamp_ms":1500,"topic":"cm.orders","value":%s}',
+    ],
+)
+def test_a_value_that_is_no_json_is_a_record_among_its_neighbours(
+    tmp_path: Path, form: bytes, value: bytes
+) -> None:
+    path = folder(tmp_path / "r", {"a.jsonl": LINE + form.replace(b"%s", value) + b"\n" + LINE})
+    assert [line.value for line in lines(path)] == [b'{"a":1}', value, b'{"a":1}']
+
+
+def test_the_span_is_read_past_a_value_that_is_no_json(tmp_path: Path) -> None:
+    silent = {key: value for key, value in MANIFEST.items() if not key.endswith("_ms")}
+    bad = b'{"topic":"cm.orders","timestamp_ms":4000,"value":{"a":NaN}}\n'
+    path = folder(tmp_path / "r", {"a.jsonl": LINE + bad}, manifest=silent)
+    assert Recording.open(path).span_ms() == (1000, 4000)
+
+
 def test_base64_null_and_headers_come_as_bytes(tmp_path: Path) -> None:
     content = (
         b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value_base64":"/wA=","headers":{"h":"x"}}\n'
@@ -96,6 +129,10 @@ def test_blank_lines_and_a_missing_last_newline_are_no_fault(tmp_path: Path) -> 
     [
         b"{",
         b'{"topic":"cm.orders","key":"k","timestamp_ms":1}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value":}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value":{"a":NaN}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":NaN,"value":{"a":NaN}}',
+        b'{"topic":"cm.orders","key":"k","timestamp_ms":1,"value":{"a":NaN}} {}',
         b'{"topic":"cm.orders","key":"k","timestamp_ms":"soon","value":{}}',
         b'{"key":"k","timestamp_ms":1,"value":{}}',
         b'{"topic":"cm.orders","key":"k","timestamp_ms":-1,"value":{}}',
@@ -205,9 +242,14 @@ def test_the_span_is_read_from_the_lines_where_the_manifest_is_silent(tmp_path: 
     )
 
 
-def test_a_manifest_that_gives_no_span_may_say_null(tmp_path: Path) -> None:
-    path = folder(tmp_path / "r", {"a.jsonl": LINE}, starts_at_ms=None, ends_at_ms=None)
-    assert Recording.open(path).span_ms() == (1000, 1000)
+def test_a_manifest_that_does_not_know_something_may_say_null(tmp_path: Path) -> None:
+    unknown = dict.fromkeys(
+        ["name", "starts_at_ms", "ends_at_ms", "topics", "source", "licence", "shops", "stock_feed"]
+    )
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, **unknown))
+    assert recording.span_ms() == (1000, 1000)
+    assert (recording.manifest.name, recording.manifest.topics) == ("r", {})
+    assert (recording.manifest.source, recording.manifest.licence) == ("", "")
 
 
 def test_a_whole_reading_corrects_the_manifests_span_and_warns(tmp_path: Path) -> None:
