@@ -93,6 +93,7 @@ def echo_json(document: object) -> None:
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.pass_obj
 def query(config: Path | None, /, form: str, recording: Path | None, url: str | None, **words: Any) -> None:
     """Ask the semantic layer; the API takes the same names and gives the same answer."""

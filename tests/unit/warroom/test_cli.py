@@ -51,6 +51,12 @@ def test_a_recording_is_asked_about_all_of_its_time(small: Path) -> None:
     assert {"as_of_ms", "window", "state", "nulls"} <= set(document)
 
 
+def test_json_can_be_asked_of_a_query_as_of_every_other_command(small: Path) -> None:
+    common = ("query", "--recording", str(small), "--metrics", "product_clicks")
+    assert json.loads(run(*common, "--json").stdout)["rows"] == [{"product_clicks": 51}]
+    assert run(*common, "--json").stdout == run(*common, "--format", "json").stdout
+
+
 def test_at_an_instant_it_knows_what_had_arrived(small: Path) -> None:
     at_ms = BEGIN_MS + 4 * STEP_MS
     common = ("query", "--recording", str(small), "--metrics", "product_clicks", "--at", str(at_ms))
