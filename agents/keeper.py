@@ -283,6 +283,9 @@ class StateKeeper:
         return now_ms - min(began) if began else 0
 
     def _begin_flush(self, owned: Owned) -> asyncio.Task[None]:
+        if owned.flushing is None:
+            # It is watched from now on, and its task has not run yet: what began before is not this one.
+            owned.flush_began_ms = _now_ms()
         owned.flushing = asyncio.create_task(self._flush(owned))
         return owned.flushing
 

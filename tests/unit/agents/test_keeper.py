@@ -193,6 +193,22 @@ async def test_folding_waits_for_a_flush_that_does_not_end_so_memory_is_bounded(
     assert rig.keeper.folded[TP("cm.impressions", 0)] == 3
 
 
+async def test_a_flush_is_as_old_as_its_order_also_before_it_runs(rig: Rig) -> None:
+    owned = rig.keeper._owned[0]
+    for number in range(2):
+        await rig.take(number)
+        ordered_ms = module._now_ms()
+        flushing = asyncio.create_task(rig.keeper.flush_all())
+        await asyncio.sleep(0)
+        # Ordered, and its own task has had no turn yet.
+        assert owned.flushing is not None
+        assert rig.keeper.oldest_flush_ms(ordered_ms + 5_000) <= 5_000
+        await flushing
+        assert rig.keeper.oldest_flush_ms(ordered_ms + 5_000) == 0
+        # Nor is the next one as old as this one.
+        owned.flush_began_ms -= 3_600_000
+
+
 async def test_a_flush_that_fails_ends_the_process(rig: Rig) -> None:
     FakeWriter.error = FlushError("refused")
     await rig.take(0)
