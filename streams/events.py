@@ -292,7 +292,7 @@ class Product(Fact, frozen=True, omit_defaults=True, kw_only=True):
     category: Text
     sku_ids: Annotated[list[Id], Meta(max_length=10_000)]
     price_minor: Money
-    version: Version
+    version: Version = 0
     status: Literal["live", "reviewing", "deactivated", "needs_attention", "draft", "deleted"] = "live"
     image_url: Text | None = None
     product_url: Text | None = None
@@ -307,7 +307,7 @@ class Shop(Fact, frozen=True, omit_defaults=True, kw_only=True):
     """A shop's profile; zone and currency that disagree with the settings raise an alert and change nothing."""
 
     timezone: Text
-    version: Version
+    version: Version = 0
     category: Text = ""
     industry: Text = ""
     name: Text | None = None

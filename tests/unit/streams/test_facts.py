@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,30 @@ def status(order_id: str, seq: int, occurred_at_ms: int = BEGIN_MS) -> OrderStat
         status="paid",
         seq=seq,
     )
+
+
+@pytest.mark.parametrize("event_type", ["product", "shop", "account"])
+def test_a_reference_record_without_a_version_has_version_0(event_type: str) -> None:
+    # spec/events.md lists no field `version` for these: "no version counts as 0".
+    plain = {
+        "event_id": "e",
+        "event_type": event_type,
+        "shop_id": "s1",
+        "occurred_at_ms": BEGIN_MS,
+        "product_id": "p",
+        "name": "n",
+        "category": "c",
+        "sku_ids": ["p"],
+        "price_minor": 100,
+        "timezone": "UTC",
+        "currency": "USD",
+        "account_id": "a",
+        "display_name": "A",
+        "kind": "linked",
+    }
+    assert version_of(read(plain)) == 0
+    assert version_of(read(plain | {"version": 1})) == 1
+    assert body_hash(canonical(read(plain))) == body_hash(canonical(read(plain | {"version": 0})))
 
 
 def test_the_hash_of_a_body_is_the_one_that_stored_state_holds() -> None:
