@@ -85,8 +85,33 @@ def decode(value: bytes | None) -> Event | Refusal:
     except RecursionError:
         return Refusal(Outcome.REJECTED_SCHEMA, "nested too deeply")
     except (msgspec.MsgspecError, ValueError) as error:
-        return Refusal(Outcome.REJECTED_SCHEMA, str(error))
+        again = _without_nulls(value) if isinstance(error, msgspec.ValidationError) else None
+        if again is None:
+            return Refusal(Outcome.REJECTED_SCHEMA, str(error))
+        event = again
     return settle(event)
+
+
+def _without_nulls(value: bytes) -> Event | None:
+    """Decode well-formed JSON as if every field that is null were absent; None where that is no event either.
+
+    Many writers say null for what they do not have. For a field without a default both are one to msgspec; this makes
+    them one for the others (`quantity`, `warehouse_id`, `coupon_codes`...). A required field that is null is missing.
+    """
+    if b"null" not in value:
+        return None
+    try:
+        fields = _present(msgspec.json.decode(value))
+        event: Event = DECODERS[fields["event_type"]].decode(msgspec.json.encode(fields))
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, KeyError, TypeError):
+        return None
+    return event
+
+
+def _present(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: _present(one) for name, one in found.items() if one is not None}
+    return [_present(one) for one in found] if isinstance(found, list) else found
 
 
 def settle(event: Event) -> Event | Refusal:

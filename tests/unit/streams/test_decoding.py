@@ -118,6 +118,40 @@ def test_facts_out_of_shape_or_bounds_are_refused_with_field_and_bound(
     assert named in refusal.detail
 
 
+@pytest.mark.parametrize(
+    ("event", "optional"),
+    [
+        (
+            impression(BEGIN_MS, event_type="add_to_cart"),
+            ("quantity", "schema_version", "source_system", "source"),
+        ),
+        (order_paid(BEGIN_MS, "o"), ("channel", "coupon_codes", "ship_to_key", "currency")),
+        (
+            impression(BEGIN_MS, event_type="stock_changed", sku_id="x", available=3),
+            ("warehouse_id", "reason", "version"),
+        ),
+    ],
+)
+def test_an_optional_field_that_is_null_is_absent(event: dict[str, Any], optional: tuple[str, ...]) -> None:
+    absent = {name: value for name, value in event.items() if name not in optional}
+    assert not isinstance(decode(json.dumps(absent).encode()), Refusal)
+    null = absent | dict.fromkeys(optional) | {"unknown": [None, {"n": None}, 10**30]}
+    for names in ((), *((name,) for name in optional)):
+        given = absent | {name: null[name] for name in names or null}
+        assert decode(json.dumps(given).encode()) == decode(json.dumps(absent).encode())
+
+
+@pytest.mark.parametrize("required", ["event_id", "product_id", "occurred_at_ms", "shop_id"])
+def test_a_required_field_that_is_null_is_refused_by_its_name(required: str) -> None:
+    value = json.dumps(impression(BEGIN_MS, event_type="add_to_cart", quantity=None) | {required: None})
+    assert refused(value.encode()).outcome == Outcome.REJECTED_SCHEMA
+    lines = [order_line(1) | {"quantity": None}]
+    assert (
+        "lines[0].quantity"
+        in refused(json.dumps(order_paid(BEGIN_MS, "o") | {"lines": lines}).encode()).detail
+    )
+
+
 def test_an_unknown_type_is_told_apart_from_a_bad_shape_and_is_shown_escaped() -> None:
     refusal = refused(json.dumps({"event_type": "<b>\u202eevil</b>" + "x" * 1_000}).encode())
     assert refusal.outcome == Outcome.REJECTED_TYPE
