@@ -8,11 +8,12 @@ import polars as pl
 
 from streams.explain_parts import Part
 from streams.figures import FIGURES
-from streams.formulas import AdderFigure, FreshnessFigure, GoalFigure, LossFigure, StockFigure
+from streams.formulas import AdderFigure, AudienceFigure, FreshnessFigure, GoalFigure, LossFigure, StockFigure
 from streams.goals import goal_progress
 from streams.metric import Metric, Unit
 from streams.money import major
 from streams.page_adders import product_days
+from streams.query_audience import push_parts
 from streams.stock import stock_table
 from streams.windows import current_campaign
 
@@ -34,6 +35,8 @@ def figure_parts(scope: Scope, metric: Metric) -> tuple[Part, ...] | None:
         found = _marks(scope, formula.column)
     elif isinstance(formula, AdderFigure):
         found = _adders(scope)
+    elif isinstance(formula, AudienceFigure) and formula.column == "push_lift":
+        found = _pushes(scope, metric)
     state = "provisional" if metric.windows == "now" else ""
     return tuple(Part(name, value, unit, scope.as_of_ms, state) for name, value, unit in found)
 
@@ -120,4 +123,13 @@ def _adders(scope: Scope) -> list[tuple[str, Any, Unit]]:
         ("people who viewed the page", round(sums["viewers"]), Unit.PERSON_DAYS),
         ("page views and presses", int(sums["events"]), Unit.COUNT),
         ("of them with user_key", int(sums["keyed"]), Unit.COUNT),
+    ]
+
+
+def _pushes(scope: Scope, metric: Metric) -> list[tuple[str, Any, Unit]]:
+    return [
+        (f"{what} in the hours {when}", getattr(parts, f"{field}_{when}"), Unit.COUNT)
+        for parts in push_parts(scope, metric.id).values()
+        for when in ("before", "after")
+        for field, what in (("sold", "orders of SKUs"), ("clicks", "clicks on the products"))
     ]

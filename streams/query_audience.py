@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,8 @@ from streams.formulas import MEASURES
 from streams.grid import end_of, starts
 from streams.query_days import fact_values
 from streams.query_figures import Figures, figure_frame
-from streams.query_traffic import traffic_values
-from streams.scope import Scope
+from streams.query_traffic import cells_in_scope, choose_cube
+from streams.scope import TIME, Scope
 from streams.windows import Window
 
 if TYPE_CHECKING:
@@ -178,34 +178,60 @@ def _live_growth(scope: Scope, _metric: Metric) -> tuple[Values, Reasons]:
 # -- lift of a push
 
 
+class PushParts(NamedTuple):
+    """Orders of SKUs and clicks on products, of the hour before pushes and of the hour after, summed over pushes."""
+
+    sold_before: int
+    clicks_before: int
+    sold_after: int
+    clicks_after: int
+
+    def lift(self) -> float | None:
+        """Return (CTOR after - before) / before; None where one of the two has no clicks, or nothing sold before."""
+        if not self.sold_before or not self.clicks_before or not self.clicks_after:
+            return None
+        before = self.sold_before / self.clicks_before
+        return (self.sold_after / self.clicks_after - before) / before
+
+
 def _push_lift(scope: Scope, metric: Metric) -> tuple[Values, Reasons]:
     """Return (CTOR after - before) / before of the products that new content features, summed over pushes first."""
+    values: Values = {key: parts.lift() for key, parts in push_parts(scope, metric.id).items()}
+    return values, {key: "zero_divisor" for key, value in values.items() if value is None}
+
+
+def push_parts(scope: Scope, metric: str) -> dict[tuple[int | str, ...], PushParts]:
+    """Return what the lift of each row's pushes is made of, by (0, *names of the row).
+
+    Raises:
+        QueryError: `no_detail_before` when the quarter hours around a push are no longer kept; `metric` is whose they
+            are, for its message.
+    """
     pushes = _pushes(scope)
-    sums: dict[Key, list[int]] = {}
-    for at_ms in sorted({push[0] for push in pushes}):
-        before, after = (
-            _sold_and_clicked(scope, metric, start, start + PUSH_MS) for start in (at_ms - PUSH_MS, at_ms)
+    if not pushes.height:
+        return {}
+    first_ms, last_ms = int(pushes["at_ms"].min()), int(pushes["at_ms"].max())  # type: ignore[arg-type] # integers
+    counted = _by_quarter(scope, metric, first_ms - PUSH_MS, last_ms + PUSH_MS)
+    steps = pl.DataFrame({"step_ms": range(-PUSH_MS, PUSH_MS, QUARTER_MS)}, schema={"step_ms": pl.Int64})
+    is_before = pl.col("step_ms") < 0
+    sums = (
+        pushes.join(steps, how="cross")
+        .with_columns(quarter_ms=pl.col("at_ms") + pl.col("step_ms"))
+        .join(counted, on=("product", "quarter_ms"), how="left")
+        .group_by(scope.names or pl.lit("").alias("all"))
+        .agg(
+            pl.col(name).filter(when).sum().alias(f"{name}_{word}")
+            for word, when in (("before", is_before), ("after", ~is_before))
+            for name in ("sold", "clicks")
         )
-        for _, content_id, product in (push for push in pushes if push[0] == at_ms):
-            names = {"content": content_id, "product": product}
-            key = (0, *(names[dim] for dim in scope.names))
-            total = sums.setdefault(key, [0, 0, 0, 0])
-            parts = (*before.get(product, (0, 0)), *after.get(product, (0, 0)))
-            sums[key] = [one + other for one, other in zip(total, parts, strict=True)]
-    values: Values = {}
-    reasons: Reasons = {}
-    for key, (sold_before, clicks_before, sold_after, clicks_after) in sums.items():
-        values[key] = None
-        if not sold_before or not clicks_before or not clicks_after:
-            reasons[key] = "zero_divisor"
-        else:
-            before_rate = sold_before / clicks_before
-            values[key] = (sold_after / clicks_after - before_rate) / before_rate
-    return values, reasons
+    )
+    names, parts = sums.select(scope.names).rows(), sums.select(PushParts._fields).rows()
+    keys = names if scope.names else [()]
+    return {(0, *key): PushParts(*part) for key, part in zip(keys, parts, strict=True)}
 
 
-def _pushes(scope: Scope) -> set[tuple[int, str, str]]:
-    """Return (quarter hour, content, product) of new content of the window that has had its hour after."""
+def _pushes(scope: Scope) -> pl.DataFrame:
+    """Return quarter hour, content and product of new content of the window that has had its hour after, each once."""
     found = (
         scope.columns.content(scope.shop.shop_id)
         .content_products()
@@ -217,26 +243,27 @@ def _pushes(scope: Scope) -> set[tuple[int, str, str]]:
     )
     for dim, value in scope.where:
         found = found.filter(pl.col({"content": "content_id", "product": "product_id"}[dim]) == value)
-    rows = found.select("new_at_ms", "content_id", "product_id").rows()
-    pushes = {
-        ((at + QUARTER_MS // 2) // QUARTER_MS * QUARTER_MS, content, product) for at, content, product in rows
-    }
-    return {push for push in pushes if push[0] + PUSH_MS <= scope.as_of_ms}
+    nearest = (pl.col("new_at_ms") + QUARTER_MS // 2) // QUARTER_MS * QUARTER_MS
+    return (
+        found.select(nearest.alias("at_ms"), content="content_id", product="product_id")
+        .unique()
+        .filter(pl.col("at_ms") + PUSH_MS <= scope.as_of_ms)
+    )
 
 
-def _sold_and_clicked(scope: Scope, metric: Metric, from_ms: int, to_ms: int) -> dict[str, tuple[int, int]]:
-    inner = dataclasses.replace(
-        scope, window=Window("push", from_ms, to_ms), by=("product",), where=(), days=None
+def _by_quarter(scope: Scope, metric: str, from_ms: int, to_ms: int) -> pl.DataFrame:
+    """Return product, quarter_ms, sold and clicks of every product and quarter hour of a span."""
+    window = Window("push", from_ms, to_ms)
+    inner = dataclasses.replace(scope, window=window, by=("minute", "product"), where=(), days=None)
+    clicked = MEASURES["clicks"]
+    # By hour no cube of days can answer, and that of quarter hours is asked whether it still holds all of them.
+    cube = choose_cube(dataclasses.replace(inner, by=("hour", "product")), clicked, metric)
+    clicks = cells_in_scope(inner, clicked, cube).select("product", quarter_ms="bucket", clicks="count")
+    sold = fact_values(inner, [MEASURES["sku_orders"]])["sku_orders"].select(
+        "product", pl.col(TIME).alias("quarter_ms") // QUARTER_MS * QUARTER_MS, sold="value"
     )
-    sold = fact_values(inner, [MEASURES["sku_orders"]])["sku_orders"]
-    clicks = traffic_values(inner, MEASURES["clicks"], metric.id).values
-    joined = sold.select("product", pl.col("value").alias("sold")).join(
-        clicks.select("product", pl.col("value").alias("clicked")), on="product", how="full", coalesce=True
-    )
-    return {
-        product: (sold or 0, clicked or 0)
-        for product, sold, clicked in joined.select("product", "sold", "clicked").rows()
-    }
+    both = pl.concat([clicks, sold], how="diagonal_relaxed")
+    return both.group_by("product", "quarter_ms").agg(pl.col("clicks", "sold").sum())
 
 
 _FIGURES: Final[dict[str, Callable[[Scope, Any], tuple[Values, Reasons]]]] = {

@@ -14,20 +14,21 @@ from streams.demand import Demand, demands_today
 from streams.errors import QueryError
 from streams.goals import GoalProgress, goal_progress
 from streams.page_facts import day_yardstick, sold_by
-from streams.query import run
+from streams.query import run, scope_of
+from streams.query_audience import push_parts
 from streams.request import Request
 from streams.staleness import stale_topics
 from streams.stock import SkuStock, stock_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from streams.alerts import SoldBy
     from streams.columns import Columns
     from streams.settings import Settings, ShopSettings
 
-Memo = dict[tuple[str, Request], tuple[int, list[dict[str, Any]]]]
-"""By shop and question, the look that asked it and what it got."""
+Memo = dict[tuple[str, str, Request], tuple[int, list[dict[str, Any]]]]
+"""By kind of answer, shop and question, the look that asked it and what it got."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,33 @@ class RuleContext:
 
         A question that has no right answer here has no rows.
         """
+        return self._shared("rows", request, lambda asked: run(self.columns, asked, now_ms=self.now_ms).rows)
+
+    def pushes(self, request: Request) -> list[dict[str, Any]]:
+        """Return what content_push_lift of each row is made of, as `parts` beside its dimensions; else as `rows`."""
+
+        def parts(asked: Request) -> list[dict[str, Any]]:
+            scope, _ = scope_of(self.columns, asked, now_ms=self.now_ms)
+            found = push_parts(scope, "content_push_lift")
+            return [
+                dict(zip(scope.names, names, strict=True)) | {"parts": each}
+                for (_, *names), each in sorted(found.items())
+            ]
+
+        return self._shared("pushes", request, parts)
+
+    def _shared(
+        self, kind: str, request: Request, ask: Callable[[Request], list[dict[str, Any]]]
+    ) -> list[dict[str, Any]]:
         every_ms = self.settings.rules.band_every_ms
         # Each question has its own phase: all of them in one evaluation would hold the board up.
         phase_ms = zlib.crc32(repr(request).encode()) % every_ms
-        key = (self.shop.shop_id, request)
+        key = (kind, self.shop.shop_id, request)
         look = (self.now_ms + phase_ms) // every_ms
         known = self.memo.get(key)
         if known is None or known[0] != look:
             try:
-                asked = dataclasses.replace(request, shop=self.shop.shop_id)
-                known = look, run(self.columns, asked, now_ms=self.now_ms).rows
+                known = look, ask(dataclasses.replace(request, shop=self.shop.shop_id))
             except QueryError:
                 known = look, []
             self.memo[key] = known

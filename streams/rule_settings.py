@@ -67,6 +67,8 @@ class RuleSettings:
         ad_account_told_ms: a change of the primary ad account is told for so long.
         push_min_shown: A-79 needs so many showings by a LIVE since the SKU ran out; it closes below half of them.
         push_min_share: and SKUs that are out must make this share of the product's selling speed.
+        push_told_ms: A-62 looks at a content for so long after it went up, and at most for as long as the quarter
+            hours around it are kept (`fold.minute_hours`).
     """
 
     off: tuple[str, ...] = ()
@@ -126,3 +128,4 @@ class RuleSettings:
     ad_account_told_ms: int = 24 * HOUR_MS
     push_min_shown: int = 100
     push_min_share: float = 0.5
+    push_told_ms: int = 24 * HOUR_MS

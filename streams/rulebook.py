@@ -17,6 +17,7 @@ from streams import (
     rule_growth,
     rule_page_views,
     rule_products,
+    rule_push,
     rule_sales,
     rule_stock,
 )
@@ -34,6 +35,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *rule_sales.RULES,
     *rule_products.RULES,
     *rule_content.RULES,
+    *rule_push.RULES,
     *rule_audit.RULES,
     *rule_buyers.RULES,
     *rule_page_views.RULES,

@@ -78,6 +78,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "rules.benchmark_margin": (0, 1),
     "rules.push_min_shown": (1, 1_000_000_000),
     "rules.push_min_share": (0, 1),
+    "rules.push_told_ms": (3_600_000, 604_800_000),
     "preflight.min_rate_share": (0, 1),
 }
 """Bounds of single keys; every other number must be at least 0."""

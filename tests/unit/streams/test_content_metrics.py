@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from streams.catalogue import METRICS
 from streams.columns import Columns
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.errors import QueryError
 from streams.events import Event, Source
+from streams.explain import explain, parse_explain
 from tests.unit.streams.asking import answer, rows, value, why
 from tests.unit.streams.boards import CREATOR, LIVE, SHOP_TAB, at, board, line, order, traffic
 from tests.unit.streams.events import account, content, engagement, follower, violation
@@ -352,6 +354,32 @@ def test_a_push_is_measured_by_the_hour_before_and_the_hour_after() -> None:
     assert value(columns, "content_push_lift", now_ms=NOW) == pytest.approx(lift)
     assert rows(columns, "content_push_lift", "content", now_ms=NOW) == [("V", pytest.approx(lift))]
     assert rows(columns, "content_push_lift", "product", now_ms=NOW) == [("A", pytest.approx(lift))]
+    parsed = parse_explain({"metric": "content_push_lift", "row": "content=V"}, known=METRICS)
+    parts = explain(columns, parsed, now_ms=NOW)["parts"]
+    assert [part["value"] for part in parts] == [2, 50, 4, 40]
+
+
+def test_the_hours_around_pushes_may_overlap_and_orders_and_clicks_are_summed_first() -> None:
+    def clicked(count: int, begin_ms: int) -> list[Event]:
+        return [traffic("product_click", begin_ms + number, "u", "A") for number in range(count)]
+
+    columns = known(
+        content("V", "published", NOON, "A"),
+        content("W", "published", NOON + HOUR_MS // 2, "A"),
+        *clicked(100, NOON - 1_000),
+        *clicked(10, NOON),
+        *clicked(30, NOON + HOUR_MS // 2),
+        *clicked(60, NOON + HOUR_MS),
+        order("1", NOON - 1, [line("1", "A1", 10)]),
+        order("2", NOON + 1, [line("1", "A1", 10)]),
+        order("3", NOON + HOUR_MS + 1, [line("1", "A1", 10)]),
+    )
+    # V: 1 of 100, then 1 of 40. W: 2 of 110, then 1 of 90.
+    assert rows(columns, "content_push_lift", "content", now_ms=NOW) == [
+        ("V", pytest.approx((1 / 40) / (1 / 100) - 1)),
+        ("W", pytest.approx((1 / 90) / (2 / 110) - 1)),
+    ]
+    assert value(columns, "content_push_lift", now_ms=NOW) == pytest.approx((2 / 130) / (3 / 210) - 1)
 
 
 # -- labels and levels
