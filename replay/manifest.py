@@ -154,6 +154,9 @@ def _shop(entry: object, path: Path) -> ShopSettings:
         what = f"{path}: an entry of `shops` is no object."
         raise RecordingError(what)
     found = {key: entry[key] for key in (*_SHOP_REQUIRED, *_SHOP_KEYS) if entry.get(key) is not None}
+    if type(found.get("shop_id")) is int:
+        # As in every record: an integer id is its text.
+        found["shop_id"] = str(found["shop_id"])
     for key in _SHOP_REQUIRED:
         if not found.get(key):
             what = f"{path}: `{key}` of the shop is missing."

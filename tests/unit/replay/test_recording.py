@@ -199,6 +199,10 @@ def test_a_manifest_gives_one_shop_or_a_list(tmp_path: Path) -> None:
     assert many.shops["b"].required_topics == ("orders", "clicks")
 
 
+def test_an_integer_id_of_a_shop_is_its_text_as_in_its_records(tmp_path: Path) -> None:
+    assert list(Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, shop_id=17)).shops) == ["17"]
+
+
 def test_other_keys_of_a_manifest_are_kept(tmp_path: Path) -> None:
     recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": LINE}, synthetic=True, weather="rain"))
     assert recording.manifest.synthetic
