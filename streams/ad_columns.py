@@ -72,6 +72,10 @@ class AdColumns:
         elif self._selected is None or row.merge_order > self._selected.merge_order:
             self._selected = row
 
+    def settle(self) -> None:
+        """Make rows of what was put: `LatestFacts.settle`."""
+        self._ads.settle()
+
     def metrics(self) -> pl.DataFrame:
         """Return `AD_SCHEMA` of every account."""
         return self._ads.frame()

@@ -74,6 +74,8 @@ class Columns(CubeStore):
             self._facts_of(fact.key.shop_id).put(fact)
             if isinstance(fact.event, Heartbeat):
                 self._hear(fact.key.shop_id, dict.fromkeys(fact.event.promised, fact.event.occurred_at_ms))
+        for shop_id in {fact.key.shop_id for fact in flush.facts}:
+            self._facts[shop_id].settle()
         for position in flush.positions:
             for shop_id, first_ms in position.heard.items():
                 self._hear(shop_id, first_ms)

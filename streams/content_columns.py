@@ -81,6 +81,11 @@ class ContentColumns:
                 self._accounts[ids[0]] = row
                 self._account_version += 1
 
+    def settle(self) -> None:
+        """Make rows of what was put: `LatestFacts.settle`."""
+        for table in (self._states, self._engagement, self._violations, self._followers):
+            table.settle()
+
     def accounts(self) -> dict[str, Account]:
         """Return the newest version of each account, by id."""
         return {account_id: cast("Account", row.event) for account_id, row in self._accounts.items()}

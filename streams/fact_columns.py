@@ -155,6 +155,10 @@ class FactColumns:
         self._refunds = LatestFacts(REFUND_SCHEMA, self._refund_rows)
         self._statuses = LatestFacts(STATUS_SCHEMA, _status_rows)
         self._stock = LatestFacts(STOCK_SCHEMA, _stock_rows)
+        self._tables = (
+            *(self._orders, self._refunds, self._statuses, self._stock),
+            *(self.content, self.ads, self.totals),
+        )
         self._customers: dict[str, int] = {}
         self._skus: dict[str, int] = {}
         self._users = Numbers()
@@ -182,19 +186,15 @@ class FactColumns:
             if present is None or row.merge_order > present.merge_order:
                 known[ids] = row
 
+    def settle(self) -> None:
+        """Make rows of what was put, as `LatestFacts.settle` does: at the end of a flush."""
+        for table in self._tables:
+            table.settle()
+
     @property
     def empty(self) -> bool:
         """Whether no fact is known."""
-        tables = (
-            self._orders,
-            self._refunds,
-            self._statuses,
-            self._stock,
-            self.content,
-            self.ads,
-            self.totals,
-        )
-        return not self._references and not any(len(table) for table in tables)
+        return not self._references and not any(len(table) for table in self._tables)
 
     def order_lines(self, days: Collection[int] | None = None) -> pl.DataFrame:
         """Return `ORDER_LINE_SCHEMA`, one row per line of each order; of some business days or of all."""

@@ -27,6 +27,10 @@ SLOT: Final = "slot"
 PENDING_ROWS: Final = 50_000
 """A table that nobody reads turns its new rows into a chunk at this many, so that events are not held for ever."""
 
+ASKED_LATELY: Final = 128
+"""So many flushes after a table was asked for, rows are made of what comes in at once, so that whoever asks next does
+not wait for it. A board that loads, of which nobody asks anything, does not make tens of thousands of tiny tables."""
+
 MOST_MERGED_ROWS: Final = 1 << 17
 """Chunks are not merged into one of more rows: a question would wait for the copy, and lose what was made of them."""
 
@@ -117,6 +121,7 @@ class LatestFacts:
         self._replaced: set[int] = set()
         self.days: dict[int, int] = {}
         self._changes = 0
+        self._asked = 0
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -147,10 +152,17 @@ class LatestFacts:
 
     def frame(self) -> pl.DataFrame:
         """Return one row group per key; the same object until a fact wins."""
+        self._asked = ASKED_LATELY
         if self._frame is None:
             self._store()
             self._frame = pl.concat([chunk.rows for chunk in self._chunks]) if self._chunks else self._empty
         return self._frame
+
+    def settle(self) -> None:
+        """Make rows of the facts that were put since the last time, where somebody asked lately."""
+        if self._asked and self._pending:
+            self._asked -= 1
+            self._store()
 
     def of_days(self, days: Collection[int]) -> pl.DataFrame:
         """Return the rows of a few business days, in any order; costs what changed of them, not what is there."""

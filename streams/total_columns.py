@@ -116,6 +116,11 @@ class TotalColumns:
             if present is None or row.merge_order > present.merge_order:
                 self._benchmarks[ids] = row
 
+    def settle(self) -> None:
+        """Make rows of what was put: `LatestFacts.settle`."""
+        for table in (self._checkouts, self._totals, self._history):
+            table.settle()
+
     def checkouts(self) -> pl.DataFrame:
         """Return `CHECKOUT_SCHEMA`."""
         return self._checkouts.frame()
