@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from streams.formulas import Frame, measures_of
+from streams.fact_frames import FRAMES
+from streams.formulas import measures_of
 from streams.frames import SLOT
 from streams.restatement import ARRIVALS, late_slots
 from streams.series import Cells
@@ -36,12 +37,11 @@ def state_of(scope: Scope, metrics: Sequence[Metric]) -> str:
     if scope.now_ms < final_ms or scope.as_of_ms < calendar.day_start_ms(last_day + 1):
         return "provisional"
     frames = {measure.frame for metric in metrics for measure in measures_of(metric.formula)}
-    shop_id = scope.shop.shop_id
-    facts = {Frame.ORDER_LINES: scope.columns.order_lines, Frame.REFUNDS: scope.columns.refunds}
     for at, frame in ARRIVALS.items():
         if frame not in frames:
             continue
-        found = facts[frame](shop_id)
+        # Of a window of a few days no other lines are looked at.
+        found = FRAMES[frame].read(scope)
         late = late_slots(scope, found, at)
         if late.len() and found.filter(pl.col(SLOT).is_in(late.implode()) & scope.in_window(at)).height:
             return "restated"
