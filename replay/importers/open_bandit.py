@@ -9,6 +9,7 @@ How a row of the file becomes events:
 - The source block says what is known and no more: owner `none`, format and surface `other` (atom `other`, the same as
   without a block), `campaign_id` the campaign and `sub_campaign_id` `<campaign>-<policy>`, which keeps the real A/B
   of the two policies apart. Without a block the campaign would be lost.
+- As published, a file lies in `<policy>/<campaign>/` and has no columns for either; then its place says what they are.
 - Position, propensity and features have no place on our wire and are left out.
 
 The shop's zone is Asia/Tokyo: the file is in UTC and its quiet hours are 4 to 6 in the morning there.
@@ -45,6 +46,7 @@ _COLUMNS: Final = {
     "item": ("item_id",),
     "click": ("click",),
 }
+_POLICIES: Final = ("bts", "random")
 
 
 def import_open_bandit(
@@ -60,7 +62,7 @@ def import_open_bandit(
     """Turn an Open Bandit file into a recording.
 
     Args:
-        source: .csv or .parquet with campaign, policy, ts (or timestamp), item_id and click.
+        source: .csv or .parquet with ts (or timestamp), item_id, click, and campaign and policy where they are known.
         out: folder of the recording, made by this.
         from_day: first day in Tokyo, such as 2019-11-25; None is the first of the file.
         to_day: last day, included.
@@ -127,7 +129,12 @@ def _write(
 
 def _read(source: Path) -> pl.DataFrame:
     """Read the file: campaign, policy, item as text, click 0 or 1, at_ms, row (its number in the file)."""
-    table = read_table(source, _COLUMNS, optional=frozenset({"policy"}))
+    table = read_table(source, _COLUMNS, optional=frozenset({"campaign", "policy"}))
+    policy, campaign = _place(source)
+    if table["campaign"].null_count() == table.height:
+        table = table.with_columns(
+            pl.lit(campaign).alias("campaign"), pl.coalesce("policy", pl.lit(policy, dtype=pl.String))
+        )
     try:
         table = table.with_columns(
             pl.col("campaign", "policy", "item").cast(pl.String), pl.col("click").cast(pl.Int64)
@@ -148,3 +155,9 @@ def _read(source: Path) -> pl.DataFrame:
     return table.with_columns(
         instants_ms(table["time"], timezone=TIMEZONE, path=source), pl.int_range(pl.len()).alias("row")
     )
+
+
+def _place(source: Path) -> tuple[str | None, str]:
+    """Return the policy and the campaign that a file's place names; another folder names no policy."""
+    policy = source.absolute().parent.parent.name
+    return policy if policy in _POLICIES else None, source.name.partition(".")[0]

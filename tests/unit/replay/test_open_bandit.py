@@ -63,6 +63,26 @@ def test_no_person_is_made_up_and_the_campaign_is_kept(tmp_path: Path) -> None:
     assert (event.source.campaign_id, event.source.sub_campaign_id) == ("men", "men-bts")
 
 
+def test_a_file_as_published_has_its_campaign_and_policy_from_its_place(tmp_path: Path) -> None:
+    # Header and first rows of obd/random/women/women.csv, with fewer features.
+    published = (
+        ",timestamp,item_id,position,click,propensity_score,user_feature_0\n"
+        "0,2019-11-24 00:00:01.036483+00:00,16,3,0,0.0217,81ce\n"
+        "1,2019-11-24 00:00:02.000002+00:00,9,1,1,0.0217,81ce\n"
+    )
+    place = tmp_path / "random" / "women"
+    place.mkdir(parents=True)
+    for folder, arm in ((place, "women-random"), (tmp_path, "women")):
+        (folder / "women.csv").write_text(published)
+        import_open_bandit(folder / "women.csv", tmp_path / f"out-{arm}")
+        found = list(Recording.open(tmp_path / f"out-{arm}").lines())
+        assert [line.topic for line in found] == ["cm.impressions", "cm.impressions", "cm.clicks"]
+        event = msgspec.json.decode(found[0].value or b"", type=ProductImpression)
+        assert (event.product_id, event.occurred_at_ms) == ("women-16", 1_574_553_601_036)
+        assert event.source is not None
+        assert (event.source.campaign_id, event.source.sub_campaign_id) == ("women", arm)
+
+
 def test_the_manifest_counts_rows_and_clicks(tmp_path: Path) -> None:
     recording = imported(tmp_path, table(), limit=2)
     assert recording.manifest.other["import"] == {
