@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from benchmarks.load import DAY, SHOP, USERS, Assortment, Chunk, Load
-from benchmarks.shop_day import STATE_MIX, TERRITORIES
+from benchmarks.shop_day import MOST_SKUS, STATE_MIX, TERRITORIES
 from streams import sketches, theta
 from streams.cubes import CUBES, Cube, Grain
 from streams.days import DAY_MS, MINUTE_MS, QUARTER_MS
@@ -86,6 +86,7 @@ class MonthCells:
     ) -> None:
         names: dict[str, Callable[[int], str]] = {
             "product": lambda number: self._products[number],
+            "sku": lambda number: f"{self._products[number // MOST_SKUS]}-{number % MOST_SKUS}",
             "atom": str,
             "content": lambda number: self._contents[number],
             "creator": lambda number: f"cr_{number:06d}",
@@ -140,6 +141,9 @@ class MonthCells:
         """Return a dimension's number for each event, -1 for none."""
         if dim == "product":
             return columns["product"]
+        if dim == "sku":
+            which = columns["at"] // 1_000 % (1 + columns["product"] % MOST_SKUS)
+            return columns["product"] * MOST_SKUS + which
         if dim == "territory":
             return np.where(columns["user"] >= 0, columns["user"] % len(TERRITORIES), -1)
         return np.asarray(self._of_block[dim][columns["source"]], dtype=np.int64)

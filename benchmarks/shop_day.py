@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 PARTITIONS: Final = 4
 SUB_CAMPAIGNS: Final = 10
+MOST_SKUS: Final = 9
+"""A product has one to nine SKUs, five on average: 10,000 in the shop, each as likely as its neighbours."""
 TERRITORIES: Final = tuple(f"US-{number:02d}" for number in range(51))
 
 STATE_MIX: Final = (
@@ -50,6 +52,9 @@ STATE_MIX: Final = (
 )
 """The mix of the other benchmarks, with a page view for most clicks: every cube is to have its rows."""
 
+_NAME_SKUS: Final = [
+    number for number, (name, _) in enumerate(STATE_MIX) if name in ("product_click", "add_to_cart")
+]
 _ORDERS: Final = [name for name, _ in STATE_MIX].index("order_paid")
 _SHOPS: Final = {SHOP.shop_id: SHOP}
 
@@ -129,6 +134,10 @@ class ShopDay:
             occurred_ms=chunk.occurred_ms,
             users=[None if user < 0 else self._users[user] for user in chunk.users.tolist()],
             products=[self._products[number] for number in chunk.products.tolist()],
+            skus=[
+                None if sku < 0 else _sku_id(product, sku)
+                for product, sku in zip(chunk.products.tolist(), _sku_of(chunk).tolist(), strict=True)
+            ],
             territories=[
                 TERRITORIES[number] if event_type == "product_impression" else None
                 for event_type, number in zip(event_types, _territory_of(chunk).tolist(), strict=True)
@@ -147,7 +156,7 @@ class ShopDay:
         """
         by_topic: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         territories = [f'"territory":"{name}",'.encode() for name in TERRITORIES]
-        places = _territory_of(chunk).tolist()
+        places, skus = _territory_of(chunk).tolist(), _sku_of(chunk).tolist()
         for number, record in enumerate(self.load.render(chunk)):
             value = record.value
             sub_campaign = self._sub_campaigns[chunk.sources[number]]
@@ -157,6 +166,9 @@ class ShopDay:
                 )
             if record.topic == TOPIC_OF["product_impression"]:
                 value = value.replace(b'"product_id":', territories[places[number]] + b'"product_id":', 1)
+            if skus[number] >= 0:
+                sku = f'"sku_id":"{_sku_id(chunk.products[number], skus[number])}",'.encode()
+                value = value.replace(b'"product_id":', sku + b'"product_id":', 1)
             if strangers:
                 stranger = f'"user_key":"s_{chunk.first}_{chunk.noise[number, 0]:x}"'.encode()
                 value = value.replace(b'"user_key":"' + record.key.encode() + b'"', stranger)
@@ -208,6 +220,16 @@ def _rows_of(chunk: Chunk, where: Mask) -> Chunk:
         if column.name != "first"
     }
     return Chunk(first=chunk.first, **columns)
+
+
+def _sku_of(chunk: Chunk) -> NDArray[np.int64]:
+    """Return which SKU of its product each click and press names, all of them: the bound; -1 for other events."""
+    which = (chunk.noise[:, 1] >> np.uint64(20)).astype(np.int64) % (1 + chunk.products % MOST_SKUS)
+    return np.where(np.isin(chunk.types, _NAME_SKUS), which, -1)
+
+
+def _sku_id(product: int, number: int) -> str:
+    return f"{product_id(product)}-{number}"
 
 
 def _territory_of(chunk: Chunk) -> NDArray[np.int64]:

@@ -36,12 +36,13 @@ class Answer:
         rows: dimensions, then metrics, by name.
         nulls: metric -> reason -> numbers of the rows whose value is null.
         partial: metric -> numbers of the rows that show an unfinished day where finished ones are meant (X-23).
-        coverage: metric of people -> share of its events that carry a user_key.
+        coverage: metric of people -> share of its events that carry a user_key; by SKU, of traffic: that name a SKU.
         relative_error: metric of people -> one standard deviation of the estimate, as a fraction.
         units: metric -> unit of its values.
         comparison: of the other side: `with` (as asked for), `days`, `from_ms`, `to_ms`, and `through_ms`: metric ->
             where both sides end, if that is before the window's end. Empty without one.
         restated: metric -> what it has changed by since its days were final, where `state` is `restated`.
+        of_skus: whether the question is by SKU, or of one.
         since_ms: metric -> event time before which its values lack events, until its cube is rebuilt (ADR 13).
     """
 
@@ -64,6 +65,7 @@ class Answer:
     comparison: dict[str, Any] = field(default_factory=dict)
     restated: dict[str, Any] = field(default_factory=dict)
     since_ms: dict[str, int] = field(default_factory=dict)
+    of_skus: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -139,6 +141,10 @@ class Answer:
             f"{metric}: estimate, 1 sigma {error:.1%}, {self.coverage.get(metric, 1):.0%} of events carry a user"
             for metric, error in self.relative_error.items()
         )
+        if self.of_skus:
+            text.extend(
+                f"{metric}: {share:.0%} of events name a SKU" for metric, share in self.coverage.items()
+            )
         text.extend(
             f"{metric}: since {self.instant(at_ms)}, what came before is not rebuilt yet"
             for metric, at_ms in self.since_ms.items()

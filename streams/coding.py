@@ -22,7 +22,9 @@ from streams.traffic import TrafficColumns
 Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-TEXT_DIMENSIONS: Final[tuple[Dimension, ...]] = ("product", "content", "creator", "sub_campaign", "territory")
+TEXT_DIMENSIONS: Final[tuple[Dimension, ...]] = (
+    *("product", "sku", "content", "creator", "sub_campaign", "territory"),
+)
 UNKNOWN: Final = -1
 NOT_GIVEN: Final = -2
 
@@ -119,6 +121,7 @@ class Coding:
         rows, names = columns.place_rows, self.names
         codes: dict[Dimension, Codes] = {
             "product": names["product"].codes(columns.products, len(columns)),
+            "sku": _each(columns.skus, names["sku"].code_of),
             "territory": _each(columns.territories, names["territory"].code_of),
             "atom": np.array([place.atom for place in columns.places], dtype=np.int64)[rows],
         }

@@ -36,9 +36,9 @@ _DIMS_FREE: Final = 10_000
 WHOLE_BYTES: Final = 128
 """Up to here an image of people stands in the cell's own row; a larger one has a row of its own."""
 
-RECENT_SHARE: Final = 4
+RECENT_SHARE: Final = 5
 """A row of people is written anew when the people who came since take more than this part of its bytes. Dense sketches
-of lg_k 12 then cost 270 bytes a flush instead of 2,100, whatever their traffic (docs/STATE.md)."""
+of lg_k 12 then cost 210 bytes a flush instead of 2,100, whatever their traffic (docs/STATE.md)."""
 
 
 class Scope(NamedTuple):

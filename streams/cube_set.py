@@ -74,6 +74,8 @@ class CubeSet:
             codes = np.array(
                 [self._scope_code(cells, number) for number in distinct.tolist()], dtype=np.int64
             )
+            if (codes == UNKNOWN).all():
+                continue
             scope_codes = codes[inverse]
             if rows is not None:
                 scope_codes = np.full(len(taken), UNKNOWN, dtype=np.int64)

@@ -1,7 +1,7 @@
 """The cubes: what traffic is added up by, as data. The list is closed (design, decision 2).
 
 A cube's cell counts events of one type, shop, bucket of time and value of the cube's dimensions. An event that lacks a
-dimension of a cube (a click without content, say) is not in that cube; every event has a product and an atom.
+dimension of a cube (a click without content or SKU, say) is not in that cube; every event has a product and an atom.
 
 People of a shop's day come from uniting the day's quarter hours, people of a slice from uniting its atoms: sketches
 unite, so no cube keeps what another one gives.
@@ -23,7 +23,7 @@ MEANING: Final = 1
 
 TRAFFIC: Final = ("product_impression", "product_click", "product_page_view", "add_to_cart")
 
-Dimension = Literal["atom", "product", "content", "creator", "sub_campaign", "territory"]
+Dimension = Literal["atom", "product", "sku", "content", "creator", "sub_campaign", "territory"]
 
 
 class Grain(enum.StrEnum):
@@ -90,6 +90,9 @@ SUB_CAMPAIGN_DAY: Final = Cube("sub_campaign_day", ("sub_campaign", "atom"), Gra
 TERRITORY_DAY: Final = Cube(
     "territory_day", ("territory",), Grain.DAY, 12, "hot_days", ("product_impression",)
 )
+SKU_DAY: Final = Cube(
+    "sku_day", ("product", "sku", "atom"), Grain.DAY, None, "hot_days", ("product_click", "add_to_cart")
+)
 PRODUCT_THETA: Final = Cube(
     "product_theta",
     ("product",),
@@ -109,6 +112,7 @@ CUBES: Final = (
     CREATOR_DAY,
     SUB_CAMPAIGN_DAY,
     TERRITORY_DAY,
+    SKU_DAY,
     PRODUCT_THETA,
 )
 """What a worker keeps. Sketches of the shop are large (lg_k 14, error 0.65 %), those below small (lg_k 12, 1.3 %);

@@ -54,6 +54,7 @@ NULL_REASONS: Final = {
     "no_source": "no source feeds a topic that the metric needs, or it began after this row; never shown as 0",
     "zero_divisor": "the divisor is 0",
     "catching_up": "the rate's topics are more than a minute apart; their numbers do not belong together yet",
+    "source_gives_no_skus": "the events name no SKU, so they cannot be told apart by it",
     "source_gives_no_people": "the events carry no user_key, so people cannot be counted",
     "partly_kept": "an earlier version folded a part of the row's days and did not keep what this metric needs",
     "too_uncertain": "the bounds of the estimate (two standard deviations) are further apart than 30 % of it",
@@ -111,6 +112,9 @@ TRAFFIC_DIMS: Final = (
     "sub_campaign",
     "territory",
 )
+SKU_TRAFFIC_DIMS: Final = tuple(dim for dim in FACT_DIMS if dim in {*TRAFFIC_DIMS, "sku"})
+"""Of metrics that need no other traffic than clicks and presses of add-to-cart: page views and showings name no SKU."""
+
 STOCK_DIMS: Final = ("product", "sku")
 
 
@@ -211,7 +215,7 @@ def metric_of(
     if isinstance(formula, Share) and formula.guarded:
         reasons.append("below_minimum")
     if any(measure.frame is Frame.TRAFFIC for measure in parts):
-        reasons.append("no_detail_before")
+        reasons += ["no_detail_before", *(["source_gives_no_skus"] if "sku" in dims else [])]
     if any(measure.frame is Frame.ADS for measure in parts):
         reasons.append("no_primary_ad_account")
     values: dict[str, object] = {

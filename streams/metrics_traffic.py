@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.formulas import AdderFigure, Additive, DailyMean, LabelFigure, Rank, Ratio, Share, Total
-from streams.metric import TIME_DIMS, Metric, Unit, metric_of
+from streams.metric import SKU_TRAFFIC_DIMS, TIME_DIMS, Metric, Unit, metric_of
 from streams.metrics_sales import CUSTOMERS, GMV, SKU_ORDERS
 
 IMPRESSIONS: Final = Total(("impressions",))
@@ -21,6 +21,11 @@ ADDERS: Final = Total(("add_to_carts_people",))
 
 PEOPLE: Final = (
     "Events without user_key (their share is the answer's coverage); an estimate with a stated error."
+)
+
+
+NAMELESS: Final = (
+    "By SKU: clicks and presses that name none; what part of them names one is the answer's coverage."
 )
 
 
@@ -41,10 +46,9 @@ def _rate(
     up: Additive,
     down: Additive,
     sources: str,
-    advice: str = "",
-    group: str = "",
+    **more: str | tuple[str, ...],
 ) -> Metric:
-    return metric_of(id, title, definition, Unit.RATE, Ratio(up, down), sources, advice=advice, group=group)
+    return metric_of(id, title, definition, Unit.RATE, Ratio(up, down), sources, **more)  # type: ignore[arg-type] # fields by name
 
 
 def _people(base: str, title: str, who: str, measure: str, sources: str) -> tuple[Metric, Metric]:
@@ -94,7 +98,8 @@ TRAFFIC_METRICS: Final[tuple[Metric, ...]] = (
         Unit.COUNT,
         CLICKS,
         "S1-36 S1-46",
-        not_counted="Page loads; repeats of one event_id within the repeat window.",
+        dims=SKU_TRAFFIC_DIMS,
+        not_counted=f"Page loads; repeats of one event_id within the repeat window. {NAMELESS}",
     ),
     *_people("unique_clicks", "Unique clicks", "clicking", "clicks_people", "S1-49"),
     metric_of(
@@ -116,7 +121,8 @@ TRAFFIC_METRICS: Final[tuple[Metric, ...]] = (
         Unit.COUNT,
         CARTS,
         "S1-31 S1-30",
-        not_counted="Units; repeats of one event_id within the repeat window.",
+        dims=SKU_TRAFFIC_DIMS,
+        not_counted=f"Units; repeats of one event_id within the repeat window. {NAMELESS}",
     ),
     *_people("atc_users", "ATC users", "adding the product", "add_to_carts_people", "S1-62"),
     _rate(
@@ -144,6 +150,8 @@ TRAFFIC_METRICS: Final[tuple[Metric, ...]] = (
         CLICKS,
         "S1-37 S1-48 S1-68 S4-67 S5-10 X-03 X-28",
         advice="Clicked but not bought: check price, stock, reviews and the offer on the detail page.",
+        dims=SKU_TRAFFIC_DIMS,
+        not_counted=NAMELESS,
     ),
     _rate(
         "unique_ctor",
@@ -153,7 +161,16 @@ TRAFFIC_METRICS: Final[tuple[Metric, ...]] = (
         CLICKERS,
         "S1-64 X-02",
     ),
-    _rate("atc_rate", "Add-to-cart rate", "atc_count / product_clicks.", CARTS, CLICKS, "S1-32 S1-33 X-01"),
+    _rate(
+        "atc_rate",
+        "Add-to-cart rate",
+        "atc_count / product_clicks.",
+        CARTS,
+        CLICKS,
+        "S1-32 S1-33 X-01",
+        dims=SKU_TRAFFIC_DIMS,
+        not_counted=NAMELESS,
+    ),
     _rate("unique_atc_rate", "Unique ATC rate", "atc_users / unique_clicks.", ADDERS, CLICKERS, "S1-63 X-01"),
     metric_of(
         "atc_rate_pdp",

@@ -76,6 +76,7 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
         coverage=table.coverage,
         relative_error=table.relative_error,
         since_ms=table.since_ms,
+        of_skus="sku" in scope.needs,
         units={name: table.units[name] for name in table.series},
         comparison=table.comparison,
         restated={

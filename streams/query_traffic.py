@@ -24,7 +24,7 @@ from streams.scope import CLOSED, TIME, Scope, expand_atoms
 if TYPE_CHECKING:
     from streams.grid import TimeGrain
 
-PARTIAL_DIMS: Final = frozenset({"content", "creator", "sub_campaign", "territory"})
+PARTIAL_DIMS: Final = frozenset({"sku", "content", "creator", "sub_campaign", "territory"})
 """Dimensions that an event may lack: a cube with one of them does not hold all events, and answers only by it."""
 
 _FINENESS: Final = {Grain.DAY: 0, Grain.QUARTER: 1, Grain.MINUTE: 2}
@@ -66,17 +66,18 @@ def traffic_values(scope: Scope, measure: Measure, metric: str) -> TrafficValues
             of those that do, `no_detail_before` when the fine buckets are no longer kept.
     """
     cube = choose_cube(scope, measure, metric)
-    cells = cells_in_scope(scope, measure, cube)
     if not measure.people:
-        keys = [*scope.keys, "atom"] if scope.by_atom else list(scope.keys)
-        keys = [key for key in keys if key not in CLOSED]
-        counted = cells.group_by(keys).agg(pl.col("count").sum())
-        counted = (
-            expand_atoms(counted, scope.names).group_by(scope.keys).agg(pl.col("count").sum().alias("value"))
-        )
-        return TrafficValues(counted, since_ms=_since_ms(scope, cube))
-    values = people_values(scope, measure, cube, cells)
+        return TrafficValues(count_values(scope, measure, cube), since_ms=_since_ms(scope, cube))
+    values = people_values(scope, measure, cube, cells_in_scope(scope, measure, cube))
     return TrafficValues(values, 1.04 / math.sqrt(2 ** (cube.lg_k or 0)), _since_ms(scope, cube))
+
+
+def count_values(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
+    """Return how many events of a measure a cube holds: the scope's key columns and `value`."""
+    keys = [*scope.keys, "atom"] if scope.by_atom else list(scope.keys)
+    keys = [key for key in keys if key not in CLOSED]
+    counted = cells_in_scope(scope, measure, cube).group_by(keys).agg(pl.col("count").sum())
+    return expand_atoms(counted, scope.names).group_by(scope.keys).agg(pl.col("count").sum().alias("value"))
 
 
 def choose_cube(scope: Scope, measure: Measure, metric: str) -> Cube:

@@ -37,6 +37,7 @@ from streams.leaves import Leaf, Leaves
 from streams.own_values import weighted_values
 from streams.past_totals import Row, filled_in, on_day
 from streams.query_figures import REFERENCE_TOPICS, Figures
+from streams.query_skus import named_events
 from streams.ranking import places
 from streams.ready_made import TOPIC as READY_MADE_TOPIC
 from streams.ready_made import fed_since_ms, told_since_ms
@@ -58,7 +59,7 @@ class Cells:
 
     Attributes:
         scope: as given.
-        coverage, relative_error: of metrics of people, by id.
+        coverage, relative_error: of metrics of people, by id; coverage also of traffic by SKU.
         since_ms: of metrics whose cube is not rebuilt yet, by id.
     """
 
@@ -138,6 +139,7 @@ class Cells:
         frames = {measure.frame for measure in measures}
         if Frame.TRAFFIC in frames:
             self._mark_gone(metric, series)
+            self._mark_nameless(metric, series)
         if Frame.ADS in frames:
             self._mark_no_primary(series)
         self._fill_in(metric, series)
@@ -375,6 +377,23 @@ class Cells:
         ads = self.scope.columns.ads(self.scope.shop.shop_id)
         if "ad_account" not in self.scope.needs and ads.primary_account() is None and ads.metrics().height:
             self._mark(series, "no_primary_ad_account", lambda _: True)
+
+    def _mark_nameless(self, metric: Metric, series: Series) -> None:
+        """Say how many events name a SKU; where none of them does, nothing can be said by SKU."""
+        by_sku = "sku" in self.scope.needs
+        for measure in measures_of(metric.formula):
+            if not by_sku or measure.frame is not Frame.TRAFFIC:
+                continue
+            found = named_events(self.scope, measure, metric.id)
+            if found.share is None:
+                continue
+            self.coverage[metric.id] = min(found.share, self.coverage.get(metric.id, 1.0))
+            seen, named = (self._beside(found.values, found.keys, name) for name in ("seen", "named"))
+            self._mark(
+                series,
+                "source_gives_no_skus",
+                lambda index, seen=seen, named=named: bool(seen[index]) and not named[index],  # type: ignore[misc] # bound per measure
+            )
 
     def _mark_people(self, metric: Metric, series: Series) -> None:
         """Events without a user_key are no people: nothing can be said where none of them has one."""

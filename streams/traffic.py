@@ -40,7 +40,7 @@ class TrafficColumns:
 
     Attributes:
         index: each row's place in the batch, rising.
-        event_types, event_ids, shop_ids, currencies, users, products, territories: as on the wire, ids as text.
+        event_types, event_ids, shop_ids, currencies, users, products, skus, territories: as on the wire, ids as text.
         occurred_ms: event time.
         places: distinct attribution blocks; a batch of thousands holds some hundred.
         place_rows: which of them each row has.
@@ -54,6 +54,7 @@ class TrafficColumns:
     occurred_ms: NDArray[np.int64]
     users: list[str | None]
     products: list[str]
+    skus: list[str | None]
     territories: list[str | None]
     places: list[Place]
     place_rows: NDArray[np.int64]
@@ -74,6 +75,7 @@ class TrafficColumns:
                 self.occurred_ms.tolist(),
                 self.users,
                 self.products,
+                self.skus,
                 self.territories,
                 (self.places[row] for row in self.place_rows.tolist()),
                 strict=True,
@@ -103,6 +105,7 @@ def columns_of(indices: Sequence[int], events: Sequence[Traffic]) -> TrafficColu
         occurred_ms=np.array([event.occurred_at_ms for event in events], dtype=np.int64),
         users=[_text(event.user_key) for event in events],
         products=[str(event.product_id) for event in events],
+        skus=[_text(getattr(event, "sku_id", None)) for event in events],
         territories=[getattr(event, "territory", None) for event in events],
         places=list(places),
         place_rows=np.array(rows, dtype=np.int64),

@@ -222,6 +222,8 @@ def _add(event: dict[str, Any], zone: ZoneInfo, cells: dict[tuple[Any, ...], lis
         keys.append(("territory_day", day, (event.get("territory"),)))
     if event["event_type"] in {"product_page_view", "add_to_cart"}:
         keys.append(("product_theta", day, (product,)))
+    if event["event_type"] in {"product_click", "add_to_cart"}:
+        keys.append(("sku_day", day, (product, event.get("sku_id"), atom)))
     for cube, bucket, dims in keys:
         if None in dims:
             continue

@@ -155,6 +155,9 @@ def traffic_events(draw: st.DrawFn, number: int) -> dict[str, Any]:
         event["source"] = source
     if event["event_type"] == "product_impression" and draw(st.booleans()):
         event["territory"] = "NY"
+    # Page views and showings have none; a field that only others have must change nothing.
+    if draw(st.booleans()):
+        event["sku_id"] = draw(st.sampled_from(("red", "blå")))
     return event
 
 

@@ -157,12 +157,15 @@ def _traffic(rng: random.Random) -> Iterator[Event]:
         for index in range(number):
             at_ms = TODAY_MS - 12 * HOUR_MS + rng.randrange(30 * HOUR_MS)
             user = None if rng.random() < 0.2 else f"hard-{rng.randrange(160)}"
+            product = rng.choice(PRODUCTS)
             event = _event(
                 kind,
                 f"{kind}-{index}",
                 at_ms,
                 user_key=user,
-                product_id=rng.choice(PRODUCTS),
+                product_id=product,
+                # Of showings and page views it means nothing (spec/events.md).
+                sku_id=f"{product} / {index % 2}" if index % 5 < 3 else None,
                 source=rng.choice(SOURCES),
                 territory=rng.choice(REGIONS),
             )

@@ -95,17 +95,30 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
         for word in words_of(name)
         if PARTS[word].sketched and PARTS[word].kind in nobody
     }
+    nameless = _nameless(base, by, span) if "sku" in by else set()
     rows: Rows = {}
     for row in found:
         key = tuple(str(part) for part in row[: len(by)])
+        others = tuple(part for dim, part in zip(by, key, strict=True) if dim != "sku")
         end_ms = _end_ms(base, dict(zip(by, key, strict=True)), span)
         values = {}
         for name, value in zip(names, row[len(by) :], strict=True):
             known = value is not None and begins[name] < end_ms and name not in uncounted
+            known &= not any((PARTS[word].kind, *others) in nameless for word in words_of(name))
             number = float(value) if known else None
             values[name] = number / 100 if number and FIGURES[name].money else number
         rows[key] = values
     return rows
+
+
+def _nameless(base: duckdb.DuckDBPyConnection, by: tuple[str, ...], span: Span) -> set[tuple[str, ...]]:
+    """Return kind of traffic and other dimensions where there are events and none of them names a SKU."""
+    others = [dim for dim in by if dim != "sku"]
+    source = "(SELECT *, unnest(slices) AS slice FROM traffic)" if "slice" in by else "traffic"
+    dims = ", ".join(["kind", *others])
+    where = span.holds("traffic")
+    found = base.execute(f"SELECT {dims} FROM {source} WHERE {where} GROUP BY {dims} HAVING count(sku) = 0")
+    return {tuple(map(str, row)) for row in found.fetchall()}
 
 
 def _begins(names: Iterable[str], since: Mapping[str, float]) -> dict[str, float]:

@@ -97,7 +97,8 @@ TABLES: Final = {
     "seen": f"""
 SELECT kind, received_ms, txt(value, '$.event_id') AS event_id, num(value, '$.occurred_at_ms') AS ms,
   txt(value, '$.user_key') AS user_key, txt(value, '$.product_id') AS product,
-  txt(value, '$.territory') AS territory, {_fields("value")}
+  txt(value, '$.territory') AS territory,
+  CASE WHEN kind IN ('product_click', 'add_to_cart') THEN txt(value, '$.sku_id') END AS sku, {_fields("value")}
 FROM raw WHERE kind IN ('product_impression', 'product_click', 'product_page_view', 'add_to_cart')
 QUALIFY coalesce(received_ms - lag(received_ms) OVER (PARTITION BY kind, event_id ORDER BY received_ms) > {REPEAT_MS},
   true)""",
@@ -120,7 +121,7 @@ SELECT content, began.ms, CASE WHEN ended >= began.ms THEN ended END AS ended, t
     WHEN txt(value, '$.account_kind') = 'affiliate' THEN 'affiliate' ELSE 'none' END AS side
 FROM latest LEFT JOIN began USING (content) LEFT JOIN ended USING (content) LEFT JOIN featured USING (content)""",
     "traffic": f"""
-SELECT kind, ms, received_ms, user_key, product, territory, {_PLACE}, {CLOCK},
+SELECT kind, ms, received_ms, user_key, product, sku, territory, {_PLACE}, {CLOCK},
   posted.variant
 FROM seen LEFT JOIN (SELECT content AS content_id, variant FROM posted) AS posted USING (content_id)""",
     "state_of": """

@@ -117,7 +117,7 @@ REFUSED: Final = {
 }
 """(metric, dimension or kind of window) -> why the question has no answer."""
 
-OF_DAYS: Final = ("creator", "content", "variant", "sub_campaign", "territory")
+OF_DAYS: Final = ("sku", "creator", "content", "variant", "sub_campaign", "territory")
 """Dimensions by which traffic is kept by the day (design, decision 2): a part of a day has no answer."""
 
 KINDS: Final = tuple(dict.fromkeys(form.partition(":")[0] for form in FORMS))
@@ -234,7 +234,11 @@ def test_each_metric_is_that_of_the_sql_on_each_dimension_of_its_row(days: World
 
 
 @pytest.mark.parametrize(
-    "by", [("day", "slice"), ("slice", "product"), ("product", "leaf"), ("week", "creator")]
+    "by",
+    [
+        *(("day", "slice"), ("slice", "product"), ("product", "leaf"), ("week", "creator")),
+        *(("product", "sku"), ("slice", "sku"), ("day", "sku")),
+    ],
 )
 def test_each_metric_is_that_of_the_sql_on_two_dimensions_at_once(days: World, by: tuple[str, ...]) -> None:
     metrics = [

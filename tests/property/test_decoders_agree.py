@@ -180,3 +180,4 @@ def test_every_traffic_type_is_known_to_both() -> None:
         columns = decode_fast([json.dumps(FULL | {"event_type": name}).encode()])
         assert columns is not None
         assert columns.territories == (["NY"] if name == "product_impression" else [None])
+        assert columns.skus == (["p1-red"] if name in {"product_click", "add_to_cart"} else [None])

@@ -200,6 +200,7 @@ def cells(events: Iterable[Traffic], zone: str) -> list[StateRow]:
                 NO_SOURCE_ATOM if source is None else atom_of(source.owner, source.format, source.surface)
             ),
             "product": event.product_id,
+            "sku": getattr(event, "sku_id", None),
             "content": source and source.content_id,
             "creator": source and source.creator_id,
             "sub_campaign": source and source.sub_campaign_id,

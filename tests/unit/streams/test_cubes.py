@@ -17,6 +17,7 @@ DEFINITIONS = {
     "creator_day": "caa0ea38",
     "sub_campaign_day": "0b75fc61",
     "territory_day": "c0e1ef5b",
+    "sku_day": "f02c8556",
     "product_theta": "3f3fe2a5",
 }
 """Golden: what changes or leaves goes into `cubes.FORMER` as it was, or the state of running workers is refused."""
@@ -32,6 +33,7 @@ RELEASED: Final = frozenset(
         ("sub_campaign_day", "0b75fc61"),
         ("territory_day", "c0e1ef5b"),
         ("product_theta", "3f3fe2a5"),
+        ("sku_day", "f02c8556"),
     }
 )
 """Every definition that some version has written; only ever longer."""

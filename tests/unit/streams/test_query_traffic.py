@@ -139,6 +139,59 @@ def test_rates_sum_before_they_divide_and_mix_facts_with_traffic() -> None:
     ]
 
 
+#                       A-red    A-blue   A, no SKU   B, no SKU
+# clicks                2        1        3           1
+# add-to-cart           1        0        0           0
+# SKU orders            1        1
+NAMED: list[Event] = [
+    *[traffic("product_click", NOON + n, f"u{n}", "A", LIVE, sku_id="A-red") for n in range(2)],
+    traffic("product_click", NOON + 2, "u2", "A", SHOP_TAB, sku_id="A-blue"),
+    *[traffic("product_click", NOON + n, f"u{n}", "A", LIVE) for n in range(3, 6)],
+    traffic("product_click", NOON + 6, "u6", "B", LIVE),
+    traffic("add_to_cart", NOON + 7, "u1", "A", LIVE, sku_id="A-red"),
+    order("o1", NOON, [line("1", "A-red", 1, source=LIVE), line("2", "A-blue", 1, source=LIVE)], "c1"),
+]
+
+
+def test_clicks_and_presses_that_name_a_sku_count_by_it_and_the_answer_says_how_many_name_none() -> None:
+    columns = board(NAMED, vouch_ms=NOW)
+    answer = ask(columns, metrics="product_clicks,atc_count,ctor,atc_rate", by="sku")
+    assert answer["rows"] == [
+        {"sku": "A-blue", "product_clicks": 1, "atc_count": 0, "ctor": 1.0, "atc_rate": 0.0},
+        {"sku": "A-red", "product_clicks": 2, "atc_count": 1, "ctor": 0.5, "atc_rate": 0.5},
+    ]
+    part = pytest.approx(3 / 7)
+    assert answer["coverage"] == {"product_clicks": part, "atc_count": 1.0, "ctor": part, "atc_rate": part}
+    of_product = ask(columns, metrics="product_clicks", by="sku,slice", where="product=A,slice=seller_live")
+    assert {"sku": "A-red", "slice": "seller_live", "product_clicks": 2} in of_product["rows"]
+    assert of_product["coverage"] == {"product_clicks": pytest.approx(2 / 5)}
+    of_one = run(
+        columns, parse_request({"metrics": "ctor", "where": "sku=A-red", "window": "all"}), now_ms=NOW
+    )
+    assert of_one.document()["rows"] == [{"ctor": 0.5}]
+    assert "ctor: 43% of events name a SKU" in of_one.table()
+
+
+def test_where_no_click_names_a_sku_nothing_is_said_by_sku_rather_than_zero() -> None:
+    nameless = [event for event in NAMED if getattr(event, "sku_id", None) is None]
+    answer = ask(board(nameless, vouch_ms=NOW), metrics="sku_orders,product_clicks,ctor", by="sku")
+    assert answer["rows"] == [
+        {"sku": "A-blue", "sku_orders": 1, "product_clicks": None, "ctor": None},
+        {"sku": "A-red", "sku_orders": 1, "product_clicks": None, "ctor": None},
+    ]
+    assert answer["nulls"] == {
+        "product_clicks": {"source_gives_no_skus": [0, 1]},
+        "ctor": {"source_gives_no_skus": [0, 1]},
+    }
+    # Friday's clicks name SKUs, Saturday's do not.
+    later = [traffic("product_click", NOON + DAY_MS, "u1", "A", LIVE)]
+    by_day = ask(board([*NAMED, *later], vouch_ms=NOW), metrics="product_clicks", by="day", where="sku=A-red")
+    assert by_day["rows"][:2] == [
+        {"day": "2024-11-29", "product_clicks": 2},
+        {"day": "2024-11-30", "product_clicks": None},
+    ]
+
+
 def test_the_funnel_divides_means_of_finished_days() -> None:
     orders = [order("o1", NOON, [line("1", "A1", 1)], "c1")]
     columns = board([*EVENTS, *orders], vouch_ms=NOW)
@@ -181,8 +234,10 @@ def test_many_people_are_estimated_within_three_sigma() -> None:
 @pytest.mark.parametrize(
     ("params", "reason", "names"),
     [
-        ({"metrics": "product_clicks", "by": "sku"}, "no_cube", ["by sku.", "by=product."]),
-        ({"metrics": "gmv,ctor", "by": "sku,day"}, "no_cube", ["ctor", "by=product,day"]),
+        ({"metrics": "ctr", "by": "sku"}, "no_cube", ["by sku.", "by=product."]),
+        ({"metrics": "unique_clicks", "by": "sku"}, "no_cube", ["by sku.", "by=product."]),
+        ({"metrics": "gmv,ctor", "by": "sku,hour"}, "no_cube", ["ctor", "by=product,hour"]),
+        ({"metrics": "atc_count", "by": "sku,creator"}, "no_cube", ["by=product,creator"]),
         ({"metrics": "unique_clicks", "by": "product,hour"}, "no_cube", ["by=product,day"]),
         ({"metrics": "unique_clicks", "by": "minute"}, "no_cube", ["by=hour"]),
         ({"metrics": "product_clicks", "by": "product,slice,hour"}, "no_cube", ["by=product,slice,day"]),
