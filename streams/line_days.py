@@ -5,7 +5,7 @@ A window of weeks is put together from days that are over and costs what changed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -51,11 +51,18 @@ def by_day(
 
 
 def in_span(
-    columns: Columns, shop: ShopSettings, name: str, span_ms: tuple[int, int], reduce: Reduce
+    columns: Columns,
+    shop: ShopSettings,
+    name: str,
+    span_ms: tuple[int, int],
+    reduce: Reduce,
+    *,
+    by_quarter: bool = False,
 ) -> list[pl.DataFrame]:
     """Return what `reduce` makes of the lines paid in a span, both ends included: by day, of its cut days the rest.
 
-    Args are those of `by_day`.
+    Args are those of `by_day`, and by_quarter: what it makes are rows by quarter hour, which starts at their `at_ms`;
+    of a cut day the quarter hours that lie whole in the span are taken from what is kept of the day.
     """
     calendar = columns.calendar(shop.shop_id)
     from_ms, to_ms = span_ms
@@ -76,16 +83,30 @@ def in_span(
             # Of today everything is inside as a rule: all who ask share one count of it.
             cut.discard(day)
         elif inside.any():
+            if by_quarter:
+                is_whole = pl.col("at_ms").is_between(from_ms, to_ms - QUARTER_MS + 1)
+                rest += [part.filter(is_whole) for part in by_day(columns, shop, name, (day,), reduce)]
+                quarter = paid // QUARTER_MS * QUARTER_MS
+                inside &= ~quarter.is_between(from_ms, to_ms - QUARTER_MS + 1)
             rest.append(reduce(lines.filter(inside)))
     return by_day(columns, shop, name, set(range(first, last + 1)) - cut, reduce) + rest
 
 
+_QUARTERS: Final = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("at_ms", "gmv", "items_sold", "orders"), pl.Int64()),
+        **dict.fromkeys(("gmv_squares", "items_sold_squares"), pl.Float64()),
+    }
+)
+
+
 def sales_by_quarter(columns: Columns, shop: ShopSettings, span_ms: tuple[int, int]) -> pl.DataFrame:
-    """Return what was sold in each quarter hour of a span, by time; both ends of the span are included.
+    """Return what was sold in each quarter hour of a span, in any order; both ends of the span are included.
 
     Returns:
         `at_ms`, gmv (minor units), orders, items_sold, and gmv_squares and items_sold_squares: of the amounts of single
-        orders, summed.
+        orders, summed. A quarter hour may come in several rows, which add up: whoever wants a total, or hours, adds
+        them anyway.
     """
 
     def reduce(lines: pl.DataFrame) -> pl.DataFrame:
@@ -94,14 +115,12 @@ def sales_by_quarter(columns: Columns, shop: ShopSettings, span_ms: tuple[int, i
         orders = lines.group_by("slot").agg(
             quarter, gmv_minor(shop).sum().alias("gmv"), pl.col("quantity").sum().alias("items_sold")
         )
-        return orders.group_by("at_ms").agg(
-            pl.col("gmv").sum(),
+        sums = orders.group_by("at_ms").agg(
+            pl.col("gmv", "items_sold").sum(),
             pl.len().cast(pl.Int64).alias("orders"),
-            pl.col("items_sold").sum(),
-            (pl.col("gmv").cast(pl.Float64) ** 2).sum().alias("gmv_squares"),
-            (pl.col("items_sold").cast(pl.Float64) ** 2).sum().alias("items_sold_squares"),
+            (pl.col("gmv", "items_sold").cast(pl.Float64) ** 2).sum().name.suffix("_squares"),
         )
+        return sums.select(_QUARTERS.columns)
 
-    parts = in_span(columns, shop, "quarters", span_ms, reduce)
-    sums = pl.concat([reduce(columns.order_lines(shop.shop_id, ())), *parts])
-    return sums.group_by("at_ms").agg(pl.all().sum()).sort("at_ms")
+    parts = in_span(columns, shop, "quarters", span_ms, reduce, by_quarter=True)
+    return pl.concat([_QUARTERS, *parts])

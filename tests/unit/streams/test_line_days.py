@@ -34,6 +34,15 @@ def sold(orders: dict[str, OrderPaid], from_ms: int, to_ms: int) -> dict[int, tu
     return dict(found)
 
 
+def squares(orders: dict[str, OrderPaid], from_ms: int, to_ms: int) -> int:
+    """Return the squared GMV of each order, added up."""
+    return sum(
+        sum(part.goods_paid_minor + part.shipping_paid_minor for part in each.lines) ** 2
+        for each in orders.values()
+        if from_ms <= each.occurred_at_ms <= to_ms
+    )
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_sales_of_any_span_are_those_of_its_orders_while_orders_come_and_change(seed: int) -> None:
     draw = random.Random(seed)
@@ -62,12 +71,15 @@ def test_sales_of_any_span_are_those_of_its_orders_while_orders_come_and_change(
             (from_ms, draw.randint(from_ms, END_MS)),
             (BEGIN_MS, END_MS),
             (at("2024-11-22 08:00"), END_MS),
+            (from_ms, from_ms + draw.randint(0, 60) * QUARTER_MS // 7),
         ):
             answer = sales_by_quarter(columns, shop, span)
-            rows = {
-                row[0]: row[1:] for row in answer.select("at_ms", "gmv", "orders", "items_sold").iter_rows()
-            }
+            rows: dict[int, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+            for at_ms, *more in answer.select("at_ms", "gmv", "orders", "items_sold").iter_rows():
+                gmv, number, items = (old + new for old, new in zip(rows[at_ms], more, strict=True))
+                rows[at_ms] = gmv, number, items
             assert rows == sold(orders, *span)
+            assert answer.get_column("gmv_squares").sum() == squares(orders, *span)
 
 
 def test_cells_of_a_window_are_all_of_its_own_after_any_flush() -> None:
