@@ -17,11 +17,13 @@ from zoneinfo import ZoneInfo
 from streams.catalogue import DIMENSIONS, METRICS
 from streams.days import MINUTE_MS
 from streams.errors import QueryError
+from streams.explain_compared import comparison_of, composed, through_ms
 from streams.explain_figures import figure_parts
 from streams.explain_parts import Composition, Part, composition, shown
-from streams.explain_sources import outcomes_of, sources_of
+from streams.explain_records import records_of
+from streams.explain_sources import outcomes_of
 from streams.explain_words import query_lines, why_null
-from streams.formulas import DailyMean, Now, Rank, Recent, describe, measures_of
+from streams.formulas import CompareFigure, DailyMean, Now, Rank, Recent, describe, measures_of
 from streams.grid import GRAINS, end_of, labels
 from streams.leaves import Leaves
 from streams.metric import Unit
@@ -45,7 +47,7 @@ EXPLAIN_PARAMETERS: Final = {
     "metric": "one id from docs/METRICS.md",
     "by": "dimensions of the row, comma separated; those of `row` when not named",
     "row": "which row: dimension=value, several joined by comma",
-    **{name: PARAMETERS[name] for name in ("window", "where", "shop")},
+    **{name: PARAMETERS[name] for name in ("window", "compare", "where", "shop")},
 }
 """Names of the question of which cell, as the API and the command line take them."""
 
@@ -126,7 +128,8 @@ def explain(
         dims = ", ".join(scope.by)
         what = f"{metric.id} is given by {dims}, and the question does not say which."
         raise QueryError(what, reason="needs_row", mend=f"Write row={scope.by[0]}=...")
-    table = table_of(scope, (metric,), "", known, {})
+    compare = cell.request.compare
+    table = table_of(scope, (metric,), compare, known, columns.beside)
     index = _index(table, scope, cell.row)
     series = table.series[metric.id]
     currency = scope.shop.currency
@@ -134,8 +137,11 @@ def explain(
     unit = metric.unit
     if unit is Unit.MONEY and value is not None:
         value = major(value, currency)
-    own = _narrowed(table, cell.row, index)
-    made = _composition(own, metric, known)
+    own = _narrowed(table, cell.row, index, through_ms(table, metric))
+    if isinstance(metric.formula, CompareFigure):
+        made = Composition("") if value is None else composed(own, metric, compare, known)
+    else:
+        made = _composition(own, metric, known)
     as_of = _instant(scope.as_of_ms, scope.shop.timezone)
     texts = [metric.id, made.words, made.figures, shown(value, unit, currency, reason)]
     return {
@@ -157,6 +163,7 @@ def explain(
         "as_of_ms": scope.as_of_ms,
         "as_of": as_of,
         "state": state_of(own, (metric,)),
+        "comparison": comparison_of(table, metric, index, scope),
         "definition": metric.definition,
         "not_counted": metric.not_counted,
         "advice": metric.advice,
@@ -166,7 +173,9 @@ def explain(
         "coverage": table.coverage.get(metric.id),
         "relative_error": table.relative_error.get(metric.id),
         "outcomes": outcomes_of(scope, metric),
-        "sources": [dataclasses.asdict(source) for source in sources_of(_counted(own, metric), metric)],
+        "sources": [
+            dataclasses.asdict(source) for source in records_of(_counted(own, metric), metric, known)
+        ],
         "query": query_lines(_again(cell, scope, metric, at), place),
     }
 
@@ -239,10 +248,12 @@ def _index(table: Table, scope: Scope, row: Sequence[tuple[str, str]]) -> int:
     raise QueryError(what, reason="no_such_row", mend=mend)
 
 
-def _narrowed(table: Table, row: Sequence[tuple[str, str]], index: int) -> Scope:
-    """Return the scope of the cell alone: its span of time, its names as filters."""
+def _narrowed(table: Table, row: Sequence[tuple[str, str]], index: int, through_ms: int | None) -> Scope:
+    """Return the scope of the cell alone: its span of time, at most to where both sides end, its names as filters."""
     scope = table.own
     window = scope.window
+    if through_ms is not None and (window.to_ms is None or through_ms < window.to_ms):
+        window = dataclasses.replace(window, to_ms=through_ms)
     grain = scope.grain
     if grain is not None:
         start = table.cells.row_times[index]
@@ -284,6 +295,7 @@ def _again(cell: Cell, scope: Scope, metric: Metric, at: int | None) -> dict[str
         "metrics": metric.id,
         "by": ",".join(scope.by),
         "window": request.window,
+        "compare": request.compare,
         "where": [f"{dim}={value}" for dim, value in dict.fromkeys(filters)],
         "shop": request.shop,
         "at": "" if at is None else str(at),

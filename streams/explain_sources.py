@@ -20,8 +20,6 @@ from streams.formulas import (
     FreshnessFigure,
     GoalFigure,
     LossFigure,
-    Now,
-    Recent,
     StockFigure,
     measures_of,
 )
@@ -83,19 +81,17 @@ def sources_of(scope: Scope, metric: Metric) -> list[Source]:
     """Return what a cell counts, at most `MOST_RECORDS` records in all.
 
     Args:
-        scope: of the cell, without dimensions.
+        scope: of the cell, without dimensions; of "the last minutes" and "now" the window is theirs.
         metric: whose cell it is.
     """
     formula = metric.formula
     found: list[Source] = []
     facts: dict[tuple[Frame, frozenset[int] | None], list[Measure]] = {}
-    # "The last minutes" and "now" have a window of their own, which the scope of the cell does not know.
-    if not isinstance(formula, (Recent, Now)):
-        for measure in dict.fromkeys(measures_of(formula)):
-            if measure.frame is Frame.TRAFFIC:
-                found += _of_cube(scope, measure, metric.id)
-            else:
-                facts.setdefault((measure.frame, measure.atoms), []).append(measure)
+    for measure in dict.fromkeys(measures_of(formula)):
+        if measure.frame is Frame.TRAFFIC:
+            found += _of_cube(scope, measure, metric.id)
+        else:
+            facts.setdefault((measure.frame, measure.atoms), []).append(measure)
     for (frame, _), measures in facts.items():
         found.append(_of_facts(scope, FRAMES[frame], _RECORD_OF.get(frame, str(frame)), measures))
     if isinstance(formula, AdderFigure):
@@ -106,7 +102,7 @@ def sources_of(scope: Scope, metric: Metric) -> list[Source]:
         found.append(_of_campaigns(scope))
     if isinstance(formula, FreshnessFigure):
         found.append(_of_positions(scope))
-    return _fewer(list({(one.kind, one.topic, one.total): one for one in found}.values()))
+    return fewer(list({(one.kind, one.topic, one.total): one for one in found}.values()))
 
 
 def outcomes_of(scope: Scope, metric: Metric) -> dict[str, dict[str, int]]:
@@ -133,7 +129,7 @@ def outcomes_of(scope: Scope, metric: Metric) -> dict[str, dict[str, int]]:
     return found
 
 
-def _fewer(sources: Sequence[Source]) -> list[Source]:
+def fewer(sources: Sequence[Source]) -> list[Source]:
     """Share the room for records between sources; what one does not need the others get."""
     room, allowed = MOST_RECORDS, {}
     by_need = sorted(range(len(sources)), key=lambda index: len(sources[index].rows))
@@ -170,7 +166,7 @@ def _of_facts(scope: Scope, frame: FactFrame, kind: str, measures: Sequence[Meas
     )
     keys = [name for name in ids if name in _KEYS.get(kind, ids)]
     found = [
-        {"place": f"{kind}/{'/'.join(str(row[key]) for key in keys if row[key] is not None)}", **_plain(row)}
+        {"place": f"{kind}/{'/'.join(str(row[key]) for key in keys if row[key] is not None)}", **plain(row)}
         for row in shown.iter_rows(named=True)
     ]
     return Source(kind, measures[0].topic, rows.height, found)
@@ -186,7 +182,7 @@ def _hidden(name: str, kind: pl.DataType) -> bool:
     )
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row for JSON: no nulls, the source by its name."""
     found = {name: value for name, value in row.items() if value is not None}
     if "atom" in found:
@@ -250,7 +246,7 @@ def _cube_source(scope: Scope, name: str, topic: str, cells: pl.DataFrame, by_da
     return Source(f"cube {name}", topic, cells.height, rows)
 
 
-_CELL_DIMS: Final = ("atom", "product", "content", "creator", "sub_campaign", "territory")
+_CELL_DIMS: Final = ("atom", "product", "sku", "content", "creator", "sub_campaign", "territory")
 
 
 def _of_adders(scope: Scope) -> list[Source]:
@@ -282,7 +278,7 @@ def _of_stock(scope: Scope) -> Source:
             levels = levels.filter(pl.col(f"{dim}_id") == value)
     levels = levels.sort("available", "sku_id", "warehouse_id")
     rows = [
-        {"place": f"stock_changed/{row['sku_id']}/{row['warehouse_id']}", **_plain(row)}
+        {"place": f"stock_changed/{row['sku_id']}/{row['warehouse_id']}", **plain(row)}
         for row in levels.head(MOST_RECORDS).drop(SLOT).iter_rows(named=True)
     ]
     return Source("stock_changed", "stock", levels.height, rows)

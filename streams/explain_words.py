@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shlex
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from streams.answers import plain
 from streams.metric import NULL_REASONS, Unit
@@ -90,6 +92,8 @@ def explanation_text(document: Mapping[str, Any]) -> str:
     if document["null"]:
         null = document["null"]
         lines.append(f"null because {null['says']} ({null['reason']}). {null['mend']}")
+    if document["comparison"]:
+        lines.append(_comparison_line(document["comparison"], document["timezone"]))
     if document["partial"]:
         lines.append("partial: the day is not over")
     lines += ["", f"counts    {document['definition']}"]
@@ -118,13 +122,27 @@ def explanation_text(document: Mapping[str, Any]) -> str:
     return "\n".join(plain(line) for line in lines) + "\n"
 
 
+def _comparison_line(said: Mapping[str, Any], timezone: str) -> str:
+    days = " to ".join(said["days"]) or "no finished day"
+    line = f"compared with {said['with']} ({days})"
+    if "compared_shown" in said:
+        line += (
+            f": {said['compared_shown']}, difference {said['difference_shown']}, change {said['pct_shown']}"
+        )
+    if said["through_ms"] is not None:
+        through = dt.datetime.fromtimestamp(said["through_ms"] / 1000, ZoneInfo(timezone))
+        line += f"; both sides end at {through.isoformat(timespec='seconds')}"
+    if said.get("null"):
+        line += f"; nothing there because {said['null']['says']}. {said['null']['mend']}"
+    return line
+
+
 def _part_lines(parts: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
     lines = []
     for part in parts:
         unit = "" if part["unit"] in _SILENT else f" {part['unit']}"
-        lines.append(
-            f"{indent}{part['name']} = {part['shown']}{unit}  ({part['state']}, as of {part['as_of']})"
-        )
+        state = f"{part['state']}, " if part["state"] else ""
+        lines.append(f"{indent}{part['name']} = {part['shown']}{unit}  ({state}as of {part['as_of']})")
         lines += _part_lines(part["parts"], indent + "  ")
     return lines
 

@@ -178,11 +178,7 @@ def _given(
         if formula.column in ("benchmark", "benchmark_age"):
             found[metric.id] = _benchmark_figure(scope, formula, known)
         elif formula.column == "month":
-            clock = _clock(scope)
-            last_ms = scope.now_ms if scope.window.to_ms is None else scope.window.to_ms - 1
-            day = day_label(scope.calendar.day_of(min(last_ms, scope.now_ms)))
-            month = dataclasses.replace(scope, by=(), window=resolve(f"month:{day[:7]}", clock))
-            found[metric.id] = _change(month, known[formula.of], "previous", {})
+            found[metric.id] = _change(month_of(scope), known[formula.of], "previous", {})
         elif compare and benchmark_group(compare) is None:
             found[metric.id] = _change(
                 dataclasses.replace(scope, by=()), known[formula.of], compare, recordings
@@ -190,6 +186,13 @@ def _given(
         else:
             found[metric.id] = figure_frame(scope, {(0,): None}), {(0,): "nothing_compared"}
     return found
+
+
+def month_of(scope: Scope) -> Scope:
+    """Return the scope of the whole month in which a window ends, or now is."""
+    last_ms = scope.now_ms if scope.window.to_ms is None else scope.window.to_ms - 1
+    day = day_label(scope.calendar.day_of(min(last_ms, scope.now_ms)))
+    return dataclasses.replace(scope, by=(), window=resolve(f"month:{day[:7]}", _clock(scope)))
 
 
 def _change(scope: Scope, metric: Metric, compare: str, recordings: Mapping[str, Columns]) -> Figures:

@@ -21,6 +21,12 @@ from warroom.configuration import load
 @click.option("--row", multiple=True, metavar="day=2011-11-25,product=85123A", help="Which row. Repeatable.")
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option("--window", help="As of warroom query; default today, with --recording all.")
+@click.option("--compare", help="As of warroom query: the other side's figure is explained beside it.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The recording that --compare recording:... means.",
+)
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -31,6 +37,7 @@ def explain(
     recording: Path | None,
     url: str | None,
     at: int | None,
+    against: Path | None,
     *,
     as_json: bool,
     **words: Any,
@@ -39,7 +46,7 @@ def explain(
     from streams import explain as explaining
     from streams.explain_words import explanation_text
     from streams.own_metrics import known_metrics
-    from warroom.asking import board_text, opened, parameters_of
+    from warroom.asking import board_text, needs_recording, opened, parameters_of
 
     if (recording is None) == (url is None):
         what = "Name one of --recording and --url."
@@ -49,18 +56,16 @@ def explain(
     named.pop("format")
     if recording is not None:
         cell = explaining.parse_explain(named, known=known_metrics(settings))
-        columns, _ = opened(recording, settings, at=at, shop=words["shop"])
+        columns, _ = opened(recording, settings, at=at, shop=words["shop"], against=against)
         document = explaining.explain(
             columns,
             cell,
             now_ms=at or columns.vouched_ms,
-            place=("--recording", str(recording)),
+            place=("--recording", str(recording), *(() if against is None else ("--against", str(against)))),
             at=at,
         )
     else:
-        if at is not None:
-            what = "--at looks back in a recording; a board answers as of now."
-            raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+        needs_recording(at=at, against=against)
         document = json.loads(asyncio.run(board_text(str(url), "/api/v1/explain", named, settings)))
     click.echo(
         json.dumps(document, ensure_ascii=False) if as_json else explanation_text(document).rstrip("\n")

@@ -296,6 +296,7 @@ def test_every_metric_is_explained_by_figures_that_give_its_value_again(
         shown = [record for source in found["sources"] for record in source["rows"]]
         assert len(shown) <= MOST_RECORDS
         assert all(record["place"] for record in shown)
+        assert shown or not value, "a figure has records behind it"
         assert explanation_text(found)
         assert not people & set(re.findall(r"[\w-]+", json.dumps(found)))
         _check_asked_again(columns, metric, found)
