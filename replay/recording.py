@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import gzip
 import io
 import logging
@@ -109,7 +110,7 @@ class Recording:
             what = f"{folder} is no folder."
             raise RecordingError(what, mend="A recording is a folder with manifest.json and *.jsonl files.")
         manifest = read_manifest(folder)
-        files = sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES))
+        files = sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and file.is_file())
         if not files:
             what = f"{folder} holds no file that ends in {', '.join(SUFFIXES)}."
             raise RecordingError(what)
@@ -236,7 +237,9 @@ def _decoded(file: Path, form: type[_Form], made: Callable[[_Form], _Made]) -> I
         with _opened(file) as stream:
             for raw in stream:
                 number += 1
-                if raw.isspace():
+                if number == 1:
+                    raw = raw.removeprefix(codecs.BOM_UTF8)  # some editors put one before a text
+                if not raw or raw.isspace():
                     continue
                 try:
                     wire = decoder.decode(raw)
@@ -296,14 +299,21 @@ def _headers(
 @contextmanager
 def _opened(file: Path) -> Iterator[IO[bytes]]:
     """Open a file of lines for reading as bytes, whatever its compression."""
-    if file.name.endswith(".gz"):
+    if not file.stat().st_size:
+        # No frame at all is no record, as in a plain file; the parser of frames would miss the end of one.
+        yield io.BytesIO()
+    elif file.name.endswith(".gz"):
         with gzip.open(file, "rb") as stream:
             yield stream  # type: ignore[misc]  # GzipFile is a binary stream in all but its base class
     elif file.name.endswith(".zst"):
         # cramjam takes whole frames only, and one frame may hold a whole day: go through a file, not through memory.
         with tempfile.NamedTemporaryFile(prefix="warroom-", suffix=".jsonl") as unpacked:
             target = cramjam.File(unpacked.name, read=True, write=True, truncate=True)
-            with file.open("rb") as packed, _mapped(packed) as source:
+            with (
+                file.open("rb") as packed,
+                # Without reading it into memory; cramjam's own files need the right to write.
+                mmap.mmap(packed.fileno(), 0, access=mmap.ACCESS_READ) as source,
+            ):
                 cramjam.zstd.decompress_into(source, target)
             del target
             with Path(unpacked.name).open("rb", buffering=_BUFFER_BYTES) as stream:
@@ -311,13 +321,3 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
     else:
         with file.open("rb", buffering=_BUFFER_BYTES) as stream:
             yield stream
-
-
-@contextmanager
-def _mapped(file: IO[bytes]) -> Iterator[mmap.mmap | bytes]:
-    """Give a file's bytes without reading them into memory (cramjam's own files need the right to write)."""
-    if not file.seek(0, io.SEEK_END):
-        yield b""
-        return
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        yield mapped

@@ -124,6 +124,23 @@ def test_blank_lines_and_a_missing_last_newline_are_no_fault(tmp_path: Path) -> 
     assert len(lines(folder(tmp_path / "r", {"a.jsonl": LINE + b"\n" + LINE.rstrip()}))) == 2
 
 
+@pytest.mark.parametrize("name", ["b.jsonl", "b.jsonl.gz", "b.jsonl.zst"])
+def test_a_file_without_a_byte_holds_no_record(tmp_path: Path, name: str) -> None:
+    assert len(lines(folder(tmp_path / "r", {"a.jsonl": LINE, name: b"", "c.jsonl": LINE}))) == 2
+
+
+def test_a_byte_order_mark_and_the_line_ends_of_windows_are_no_fault(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + (LINE * 2).replace(b"\n", b"\r\n")
+    path = folder(tmp_path / "r", {"a.jsonl": content, "b.jsonl": b"\xef\xbb\xbf"})
+    assert lines(path) == [Line("cm.orders", b"o1", 1000, b'{"a":1}')] * 2
+
+
+def test_a_folder_among_the_files_is_no_file_of_lines(tmp_path: Path) -> None:
+    path = folder(tmp_path / "r", {"a.jsonl": LINE})
+    (path / "old.jsonl").mkdir()
+    assert len(lines(path)) == 1
+
+
 @pytest.mark.parametrize(
     "broken",
     [
