@@ -204,9 +204,7 @@ class CubeColumns:
     def between(self, low: int, high: int) -> tuple[pl.DataFrame, list[list[bytes]]]:
         """Return the cells with buckets from `low` to before `high`, and the images of the people of each."""
         cells = self.within(low, high - 1).filter((pl.col("bucket") >= low) & (pl.col("bucket") < high))
-        slots = cells.get_column(SLOT).to_list()
-        parts = (*self._images.values(), *self._large.values())
-        return cells, [[part[slot] for part in parts if slot in part] for slot in slots]
+        return cells, [self._images_of(slot) for slot in cells.get_column(SLOT).to_list()]
 
     def drop(self, before: int) -> None:
         """Forget the cells with earlier buckets: they are read from the history now."""
@@ -248,12 +246,20 @@ class CubeColumns:
             what = f"The cube {self._cube.name} cannot tell who is in two crowds."
             raise QueryError(what, reason="no_cube")
         slots = (crowd, -1 if other is None else other)
-        changes = int(max(self._changed[slot] for slot in slots if slot >= 0))
+        changes = self._changed.item(crowd)
+        if other is not None:
+            changes = max(changes, self._changed.item(other))
         found = self._overlaps.get(slots)
         if found is None or found[0] < changes:
-            images = [list(self._of(np.array([slot]), -1)) if slot >= 0 else [] for slot in slots]
-            found = self._overlaps[slots] = (changes, theta.overlap(self._cube.lg_k, *images))
+            others = [] if other is None else self._images_of(other)
+            both = theta.overlap(self._cube.lg_k, self._images_of(crowd), others)
+            found = self._overlaps[slots] = (changes, both)
         return found[1]
+
+    def _images_of(self, slot: int) -> list[bytes]:
+        """Return all images of one cell."""
+        parts = (*self._images.values(), *self._large.values())
+        return [image for part in parts if (image := part.get(slot)) is not None]
 
     def _of(self, slots: NDArray[np.uint32], since: NDArray[np.int64] | int) -> Iterable[bytes]:
         """Yield the images of cells, large ones only where they changed after `since`."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from operator import attrgetter
 from typing import Any, Final
 
 import polars as pl
@@ -14,16 +12,11 @@ from streams.goals import GoalProgress, campaign_end_gmv, goal_progress
 from streams.money import to_minor
 from streams.period_goals import period_goals
 from streams.scope import TIME, Scope
-from streams.stock import SkuStock, StockStatus, stock_table
+from streams.stock_frame import StockStatus, stock_frame
 from streams.topics import SOURCE_TOPICS
 from streams.windows import current_campaign
 
-STATUS_RANK: Final = (
-    StockStatus.OUT_OF_STOCK,
-    StockStatus.AT_RISK,
-    StockStatus.UNKNOWN,
-    StockStatus.HEALTHY,
-)
+STATUS_RANK: Final = tuple(StockStatus)
 """Worst first: a product takes its worst SKU, and sorting by stock_status puts the worst on top."""
 
 REFERENCE_TOPICS: Final = frozenset({"campaigns", "products", "shops", "heartbeats", "benchmarks"})
@@ -48,61 +41,58 @@ def stock_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figur
     columns, shop, now_ms = scope.columns, scope.shop, scope.now_ms
     # A view asks by product and by SKU, of the same table.
     table = columns.once(
-        ("stock", shop, now_ms), lambda: stock_table(columns, shop, columns.settings.stock, as_of_ms=now_ms)
+        ("stock", shop, now_ms), lambda: stock_frame(columns, shop, columns.settings.stock, as_of_ms=now_ms)
     )
     for dim, value in scope.where:
-        table = [row for row in table if (row.sku_id if dim == "sku" else row.product_id) == value]
-    groups: dict[tuple[Any, ...], list[SkuStock]] = {}
-    own = [_NAME_OF[dim] for dim in scope.names]
-    for row in table:
-        groups.setdefault((0, *(name(row) for name in own)), []).append(row)
-    found: dict[str, Figures] = {}
-    single = len(groups) == len(table)
-    for column in columns_wanted:
-        of_one, of_several = _STOCK[column]
-        values = (
-            {key: of_one(rows[0]) for key, rows in groups.items()}
-            if single
-            else {key: of_several([of_one(row) for row in rows]) for key, rows in groups.items()}
-        )
-        reasons = {key: _why_null(column, groups[key]) for key, value in values.items() if value is None}
-        found[column] = (figure_frame(scope, values), reasons)
-    return found
+        table = table.filter(pl.col(_ID_OF[dim]) == value)
+    keys = [pl.col(_ID_OF[dim]).alias(dim) for dim in scope.names]
+    rows = table.select(
+        pl.lit(0, dtype=pl.Int64()).alias(TIME),
+        *keys,
+        *(_STOCK[column][0].alias(column) for column in columns_wanted),
+        pl.col("on_hand").is_null().alias(_NO_RECORD),
+        (pl.col("horizon_end_ms") <= pl.col("as_of_ms")).alias(_OVER),
+    )
+    of_several = (_STOCK[column][1](pl.col(column)) for column in columns_wanted)
+    groups = rows.group_by(scope.keys, maintain_order=True).agg(*of_several, pl.col(_NO_RECORD, _OVER).all())
+    return {column: _figures(scope, groups, column) for column in columns_wanted}
 
 
-_NAME_OF: Final[dict[str, Callable[[SkuStock], str]]] = {
-    "sku": attrgetter("sku_id"),
-    "product": attrgetter("product_id"),
-}
+def _figures(scope: Scope, groups: pl.DataFrame, column: str) -> Figures:
+    """Return one figure of every group, and why it is null where it is."""
+    values = groups.select(*scope.keys, pl.col(column).alias("value"))
+    if column == "stock_status":
+        values = values.with_columns(pl.col("value").replace_strict(_STATUS_AT, return_dtype=pl.String()))
+    missing = groups.filter(pl.col(column).is_null()).select(*scope.keys, _NO_RECORD, _OVER)
+    reasons = {}
+    for *key, no_record, over in missing.iter_rows():
+        after = column == "hours_to_stockout" and over
+        reasons[tuple(key)] = "no_stock_record" if no_record else "after_campaign" if after else "not_selling"
+    return values, reasons
 
 
-def _sum_known(values: Sequence[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+_ID_OF: Final = {"sku": "sku_id", "product": "product_id"}
+_NO_RECORD, _OVER = "_no_record", "_over"
+_STATUS_AT: Final = {rank: status.value for rank, status in enumerate(STATUS_RANK)}
 
 
-def _soonest(values: Sequence[float | None]) -> float | None:
-    return min((value for value in values if value is not None), default=None)
+def _sum_known(values: pl.Expr) -> pl.Expr:
+    return pl.when(values.count() > 0).then(values.sum())
 
 
-_STOCK: Final[dict[str, tuple[Callable[[SkuStock], Any], Callable[[Sequence[Any]], Any]]]] = {
-    "stock_on_hand": (attrgetter("on_hand"), _sum_known),
-    "stock_status": (attrgetter("status.value"), partial(min, key=STATUS_RANK.index)),
-    "sell_velocity": (attrgetter("velocity_per_h"), sum),
-    "hours_to_stockout": (attrgetter("hours_to_stockout"), _soonest),
-    "stock_horizon_hours": (attrgetter("horizon_hours"), max),
-    "replenish_units": (attrgetter("replenish_units"), sum),
-    "gmv_at_risk": (attrgetter("gmv_at_risk_minor"), sum),
+_STOCK: Final[dict[str, tuple[pl.Expr, Callable[[pl.Expr], pl.Expr]]]] = {
+    "stock_on_hand": (pl.col("on_hand"), _sum_known),
+    "stock_status": (
+        pl.col("status").replace_strict({status: rank for rank, status in _STATUS_AT.items()}),
+        pl.Expr.min,
+    ),
+    "sell_velocity": (pl.col("velocity_per_h"), pl.Expr.sum),
+    "hours_to_stockout": (pl.col("hours_to_stockout"), pl.Expr.min),
+    "stock_horizon_hours": (pl.col("horizon_hours"), pl.Expr.max),
+    "replenish_units": (pl.col("replenish_units"), pl.Expr.sum),
+    "gmv_at_risk": (pl.col("gmv_at_risk_minor"), pl.Expr.sum),
 }
 """A figure of one SKU, and what the figures of several make."""
-
-
-def _why_null(column: str, rows: Sequence[SkuStock]) -> str:
-    if all(row.on_hand is None for row in rows):
-        return "no_stock_record"
-    if column == "hours_to_stockout" and all(row.horizon_end_ms <= row.as_of_ms for row in rows):
-        return "after_campaign"
-    return "not_selling"
 
 
 def goal_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figures]:

@@ -5,31 +5,20 @@ Source: spec/metrics.md "Stock"; X-34, X-35, X-70. The projection itself is `str
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from streams.days import HOUR_MS
-from streams.projection import FARTHEST_MS, Projection, Projector, gamma_poisson
-from streams.staleness import stale_topics
-from streams.stock_facts import StockFacts
+from streams.projection import Projector, gamma_poisson
+from streams.stock_frame import StockStatus, stock_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
     from streams.columns import Columns
     from streams.settings import ShopSettings, StockSettings
 
-
-class StockStatus(StrEnum):
-    """The four classes of stock_status; unknown is never shown as healthy."""
-
-    OUT_OF_STOCK = "out_of_stock"
-    AT_RISK = "at_risk"
-    UNKNOWN = "unknown"
-    HEALTHY = "healthy"
-
+__all__ = ["ProductStock", "SkuStock", "StockStatus", "by_product", "stock_table"]
 
 _WORST_FIRST: Final = tuple(StockStatus)
 
@@ -115,22 +104,10 @@ def stock_table(
         stale: which of the topics `orders` and `stock` are stale (X-82); None: judged here at as_of_ms.
         project: the projection's method.
     """
-    silent = stale_topics(columns, shop, ("orders", "stock"), now_ms=as_of_ms) if stale is None else stale
-    found = StockFacts(columns, shop, settings, as_of_ms)
-    if not found.skus.height:
-        return []
-    projection = project(found.projection_input(), settings)
-    rows = [
-        _row(found, facts, expected, horizon_end_ms, silent)
-        for facts, expected, horizon_end_ms in zip(
-            found.skus.iter_rows(named=True),
-            _by_sku(projection),
-            found.horizon_end_ms.tolist(),
-            strict=True,
-        )
-    ]
-    rows.sort(key=lambda row: (-row.gmv_at_risk_minor, row.name, row.sku_id))
-    return rows
+    table = stock_frame(columns, shop, settings, as_of_ms=as_of_ms, stale=stale, project=project)
+    found = {name: table.get_column(name).to_list() for name in SkuStock.__match_args__}
+    found["status"] = [StockStatus(status) for status in found["status"]]
+    return list(map(SkuStock, *found.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,99 +156,3 @@ def by_product(rows: Iterable[SkuStock]) -> list[ProductStock]:
         )
     products.sort(key=lambda product: (-product.gmv_at_risk_minor, product.product_id))
     return products
-
-
-class _Expected(NamedTuple):
-    """One SKU's row of a `Projection`."""
-
-    velocity_per_h: float
-    hours: float
-    hours_low: float
-    hours_high: float
-    demand: float
-    lost: float
-    lost_low: float
-    lost_high: float
-
-
-def _by_sku(projection: Projection) -> Iterator[_Expected]:
-    return map(
-        _Expected._make,
-        zip(*(getattr(projection, name).tolist() for name in _Expected._fields), strict=True),
-    )
-
-
-def _row(
-    found: StockFacts,
-    facts: dict[str, Any],
-    expected: _Expected,
-    horizon_end_ms: int,
-    silent: Collection[str],
-) -> SkuStock:
-    as_of_ms, settings = found.as_of_ms, found.settings
-    campaign = found.campaigns.get(facts["product_id"])
-    on_hand, stock_as_of_ms = facts["on_hand"], facts["stock_as_of_ms"]
-    unknown_because = ""
-    if on_hand is None:
-        unknown_because = "no_record"
-    elif "stock" in silent:
-        unknown_because = "stale_stock"
-    elif "orders" in silent:
-        unknown_because = "stale_orders"
-    elif as_of_ms - stock_as_of_ms > settings.max_age_ms and facts["sold_since_record"]:
-        unknown_because = "old_record"
-
-    projected = not unknown_because and horizon_end_ms > as_of_ms
-    out = not unknown_because and on_hand <= 0
-    hours = expected.hours if projected and not out else None
-    if hours is not None and math.isinf(hours):
-        hours = None
-    horizon_h = (horizon_end_ms - as_of_ms) / HOUR_MS
-    if unknown_because:
-        status = StockStatus.UNKNOWN
-    elif out:
-        status, hours = StockStatus.OUT_OF_STOCK, 0.0
-    else:
-        at_risk = hours is not None and hours <= horizon_h
-        status = StockStatus.AT_RISK if at_risk else StockStatus.HEALTHY
-
-    ahead = projected and not out and hours is not None
-    price = facts["price_minor"] or found.list_price(facts["product_id"])
-    lost = (expected.lost, expected.lost_low, expected.lost_high) if projected else (0.0, 0.0, 0.0)
-    demand = expected.demand if projected else 0.0
-    return SkuStock(
-        shop_id=found.shop.shop_id,
-        sku_id=facts["sku_id"],
-        product_id=facts["product_id"],
-        name=found.name(facts["sku_id"], facts["product_id"]),
-        campaign_id=str(campaign.campaign_id) if campaign is not None else "",
-        as_of_ms=as_of_ms,
-        stock_as_of_ms=stock_as_of_ms,
-        on_hand=on_hand,
-        status=status,
-        unknown_because=unknown_because,
-        out_since_ms=facts["out_since_ms"] if out else None,
-        velocity_per_h=expected.velocity_per_h,
-        recent_buyers=facts["recent_buyers"],
-        hours_to_stockout=hours,
-        eta_ms=_instant(as_of_ms, expected.hours) if ahead else None,
-        eta_low_ms=_instant(as_of_ms, expected.hours_low) if ahead else None,
-        eta_high_ms=_instant(as_of_ms, expected.hours_high) if ahead else None,
-        horizon_end_ms=horizon_end_ms,
-        demand_units=demand,
-        replenish_units=max(0, math.ceil(demand - on_hand - _ROUNDING)) if projected else 0,
-        gmv_at_risk_minor=round(lost[0] * price),
-        gmv_at_risk_low_minor=round(lost[1] * price),
-        gmv_at_risk_high_minor=round(lost[2] * price),
-        price_minor=round(price),
-        shape=found.shape.basis,
-    )
-
-
-_ROUNDING: Final = 1e-6
-"""52.0000000001 units wanted with 52 there is not one unit to add."""
-
-
-def _instant(as_of_ms: int, hours: float) -> int | None:
-    ahead_ms = hours * HOUR_MS
-    return as_of_ms + round(ahead_ms) if ahead_ms <= FARTHEST_MS else None
