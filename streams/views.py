@@ -66,7 +66,8 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
         now_ms: "now" (X-79).
 
     Raises:
-        QueryError: a parameter is not right, a limit of the vendor's page binds, or no part has an answer.
+        QueryError: a parameter is not right, a limit of the vendor's page binds, no part has an answer, or no part
+            that compares can be compared so.
     """
     profile = columns.profile(_shop_of(columns, words))
     chosen = choose(view, words, known_metrics(columns.settings), profile)
@@ -81,15 +82,20 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
         check_question(view, chosen, asked)
     answered: list[PartAnswer] = []
     errors: list[QueryError] = []
+    not_compared: list[QueryError] = []
     for part, metrics in asked:
         try:
             answered.append(_ask_part(columns, view, part, metrics, chosen, now_ms))
         except QueryError as error:
             errors.append(error)
+            if part.compare and error.reason in _REFUSED_COMPARISONS:
+                not_compared.append(error)
             answered.append(PartAnswer(part, None, refused=str(error)))
     answers = [part.answer for part in answered if part.answer is not None]
     if errors and not answers:
         raise errors[0]
+    if not_compared and len(not_compared) == sum(part.compare for part, _ in asked):
+        raise not_compared[0]
     if not unbound:
         for answer in answers:
             check_answer(view, columns, answer)
@@ -104,6 +110,16 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
         tuple(answered),
         form=chosen["format"] or "json",  # type: ignore[arg-type]  # checked by `choose`
     )
+
+
+_REFUSED_COMPARISONS: Final = frozenset(
+    {
+        *("unknown_comparison", "no_period_before", "comparison_not_over", "mixed_currencies"),
+        *("baseline_one_day", "baseline_range", "benchmark_on_today", "benchmark_window"),
+        *("no_reference", "reference_too_short", "no_campaign_day", "no_recording"),
+    }
+)
+"""Reasons for which `compare` is refused; whoever asks for one is told so, also where other parts compare nothing."""
 
 
 def _shop_of(columns: Columns, words: Words) -> str:

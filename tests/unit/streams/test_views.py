@@ -322,6 +322,25 @@ def test_a_day_is_compared_with_an_own_earlier_day_at_most_six_months_back() -> 
     assert row["gmv_compared"] == 40.0
 
 
+@pytest.mark.parametrize(
+    ("view", "words", "reason"),
+    [
+        ("overview", {"compare": "last year"}, "unknown_comparison"),
+        ("overview", {"compare": "reference:nobody"}, "no_reference"),
+        ("overview", {"compare": "benchmark"}, "benchmark_on_today"),
+        ("daily", {"compare": "baseline:2020-01-01"}, "baseline_range"),
+    ],
+)
+def test_a_comparison_that_no_part_can_answer_is_refused_though_parts_that_compare_nothing_answer(
+    view: str, words: dict[str, str], reason: str
+) -> None:
+    columns = board(*sales())
+    assert {each.state for each in answer(columns, view).parts} - {"refused"}
+    with pytest.raises(QueryError) as refused:
+        answer(columns, view, **words)
+    assert refused.value.reason == reason
+
+
 def test_a_comparison_follows_its_rows_through_search_and_choice() -> None:
     earlier = at("2024-11-28 12:00")
     columns = board(*sales(), order("o9", earlier, [line("1", "B", 1000, source=CREATOR)], "c9"))
