@@ -14,6 +14,7 @@ from streams.alignment import Alignment
 from streams.days import day_label, parse_day
 from streams.errors import QueryError
 from streams.periods import months_before_clipped
+from streams.recording_beside import PREFIX, recording_beside, reference_of
 from streams.windows import Window, campaign_period, current_campaign, is_running, stream_window
 
 if TYPE_CHECKING:
@@ -144,6 +145,10 @@ def resolve_comparison(
     if text.startswith("baseline:"):
         return side.baseline()
     kind, _, wanted = text.partition(":")
+    if kind == "reference" and not wanted:
+        wanted = side.named_reference()
+        if wanted.startswith(PREFIX):
+            kind, wanted = "recording", wanted.removeprefix(PREFIX)
     if kind == "recording":
         return side.recording(wanted, recordings)
     return side.reference(wanted, columns, shop, clock.calendar, clock.campaigns)
@@ -219,7 +224,6 @@ class _Side:
         campaigns: Sequence[Campaign],
     ) -> Comparison:
         """Return own days or an own campaign, or those of a recording, beside the window's days."""
-        wanted = wanted or self._named_reference()
         other = next((each for each in campaigns if str(each.campaign_id) == wanted), None)
         if other is not None:
             start_ms, end_ms = campaign_period(other, calendar)
@@ -249,15 +253,17 @@ class _Side:
             found, columns=columns, shop=shop, calendar=calendar, own_end_ms=own_end_ms
         )
 
-    def _named_reference(self) -> str:
+    def named_reference(self) -> str:
+        """Return what the window's campaign is held against."""
         campaign = self._own_campaign()
-        if campaign is None or not campaign.reference:
+        found = "" if campaign is None else reference_of(self.columns, self.shop, campaign)
+        if not found:
             what = (
                 "The campaign names no reference." if campaign else f"{self.window.text} is in no campaign."
             )
             mend = "Name one: reference:<date> or reference:<campaign id>."
             raise QueryError(what, reason="no_reference", mend=mend)
-        return campaign.reference
+        return found
 
     def _own_campaign(self, besides: Campaign | None = None) -> Campaign | None:
         """Return the campaign that the window begins in."""
@@ -283,27 +289,11 @@ class _Side:
 
     def recording(self, wanted: str, recordings: Mapping[str, Columns]) -> Comparison:
         """Return days or a campaign of the recording that is given beside."""
-        columns = recordings.get(self.shop.shop_id)
-        if columns is None and len(recordings) == 1:
-            columns = next(iter(recordings.values()))
-        if columns is None:
-            shops = ", ".join(recordings)
-            what = (
-                f"The recording beside has no shop {self.shop.shop_id}."
-                if shops
-                else "No recording is given beside."
-            )
-            mend = (
-                f"It has: {shops}."
-                if shops
-                else "Name one with --against PATH: of the question to a recording, or of warroom board, warroom up."
-            )
-            raise QueryError(what, reason="no_recording", mend=mend)
-        shop_id = next((name for name, each in recordings.items() if each is columns), self.shop.shop_id)
-        shop = columns.shop(shop_id)
+        columns, shop = recording_beside(self.shop, recordings)
         if shop.currency != self.shop.currency:
             what = f"The recording beside is in {shop.currency}, this shop in {self.shop.currency}."
             raise QueryError(what, reason="mixed_currencies", mend="Amounts of one currency can be compared.")
+        shop_id = shop.shop_id
         return self.reference(wanted, columns, shop, columns.calendar(shop_id), columns.campaigns(shop_id))
 
     def of_stream(self) -> Comparison:

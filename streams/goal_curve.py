@@ -1,21 +1,24 @@
 """What is expected when: the sales of a period by hour, as its plan says, else as a reference sold, else evenly.
 
-An own earlier day or campaign is laid beside the period by campaign day and hour of the shop's clock (X-80). Without
-one that is named, the shop's own last six weeks give the weight of each weekday and hour.
+An own earlier day or campaign, or one of the recording beside, is laid beside the period by campaign day and hour of
+the shop's clock (X-80). Without one that is named, the shop's own last six weeks give the weight of each weekday and
+hour.
 
 Source: spec/events.md campaign.plan and campaign.reference; spec/metrics.md goal_pace_pct and notes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from streams.days import DAY_MS, HOUR_MS, BusinessCalendar, day_label, parse_day
+from streams.errors import QueryError
 from streams.grid import starts
 from streams.line_days import sales_by_quarter
+from streams.recording_beside import PREFIX, DaysBeside, days_beside, reference_of
 from streams.shape import local_hours
 from streams.windows import campaign_period
 
@@ -57,8 +60,10 @@ class Curve:
         basis: what they follow.
         reference: the days that shaped it, as a person reads them; empty where none did.
         days: of how many earlier days these are the mean sales, so that their level too is a forecast; 0 where they
-            are none.
+            are none: a plan alone, or another shop's.
         even_days: business days whose hours nothing tells, so that they are taken evenly.
+        unused: why the recording that is named as reference shapes nothing, and what would mend it; empty where it
+            does, or where none is named.
     """
 
     edges_ms: Millis
@@ -67,6 +72,7 @@ class Curve:
     reference: str
     days: float
     even_days: frozenset[int] = frozenset()
+    unused: str = ""
 
     def passed(self, at_ms: int) -> Floats:
         """Return what is expected of each hour up to an instant: of the hour that holds it, the part that passed."""
@@ -95,7 +101,9 @@ def campaign_curve(columns: Columns, shop: ShopSettings, campaign: Campaign, met
     """Return what a campaign is expected to sell when."""
     calendar = columns.calendar(shop.shop_id)
     start_ms, end_ms = campaign_period(campaign, calendar)
-    shape = period_curve(columns, shop, metric, start_ms, end_ms, reference=campaign.reference or "")
+    shape = period_curve(
+        columns, shop, metric, start_ms, end_ms, reference=reference_of(columns, shop, campaign)
+    )
     target = target_value_of(columns, shop, campaign)
     planned = _planned(campaign.plan, shape, calendar, target) if end_ms - start_ms <= MOST_MS else None
     if planned is None:
@@ -103,7 +111,7 @@ def campaign_curve(columns: Columns, shop: ShopSettings, campaign: Campaign, met
     # A goal is a wish: the plan says when it sells, the reference how much, where there is one.
     planned *= shape.expected.sum() / planned.sum()
     told = {parse_day(label) for label in _plan_by_hour(campaign.plan)}
-    return Curve(shape.edges_ms, planned, "plan", shape.reference, shape.days, shape.even_days - told)
+    return replace(shape, expected=planned, basis="plan", even_days=shape.even_days - told)
 
 
 def target_value_of(columns: Columns, shop: ShopSettings, campaign: Campaign) -> float | None:
@@ -125,7 +133,8 @@ def period_curve(
         metric: `gmv`, `orders` or `items_sold`.
         start_ms: first instant of the period.
         end_ms: first instant after it, later than start_ms.
-        reference: an ISO date or the id of a campaign, earlier than the period; others are passed over.
+        reference: an ISO date or the id of a campaign, earlier than the period; others are passed over. Or
+            `recording:` and a day or campaign of the recording beside, of any age.
     """
     calendar = columns.calendar(shop.shop_id)
     if end_ms - start_ms > MOST_MS:
@@ -135,18 +144,27 @@ def period_curve(
     past = _Past(columns, shop, metric, int(days[0]))
     # An hour that the period cuts off is expected to sell its part.
     whole = np.diff(edges) / HOUR_MS
+    aligned, length = days - int(days[0]), int(days[-1]) - int(days[0]) + 1
+    unused = ""
+    if reference.startswith(PREFIX):
+        try:
+            recorded, found = _of_recording(columns, shop, metric, reference.removeprefix(PREFIX), length)
+        except QueryError as error:
+            unused = str(error)
+        else:
+            expected = _laid_beside(recorded, aligned, hours, whole)
+            return Curve(edges, expected, "reference", found.label, 1.0 if found.same_shop else 0.0)
     for first, last in _named(columns, shop, reference, int(days[0]), int(days[-1])):
         table = past.table(first, last)
         if table is not None:
-            aligned = days - int(days[0])
-            rows = np.vstack([table, table.mean(axis=0)])
-            expected = _lifted(rows[np.minimum(aligned, len(table)), hours] * whole)
+            expected = _laid_beside(table, aligned, hours, whole)
             return Curve(edges, expected, "reference", _label(first, last), 1.0)
     own = past.weekdays()
     if own is not None:
         table, label, seen = own
-        return Curve(edges, _lifted(table[days % 7, hours] * whole), "reference", label, seen)
-    return Curve(edges, np.diff(edges).astype(np.float64), "straight", "", 0, frozenset(days.tolist()))
+        return Curve(edges, _lifted(table[days % 7, hours] * whole), "reference", label, seen, unused=unused)
+    evenly = np.diff(edges).astype(np.float64)
+    return Curve(edges, evenly, "straight", "", 0, frozenset(days.tolist()), unused)
 
 
 def sold_by_quarter(
@@ -211,6 +229,37 @@ class _Past:
         )
 
 
+def _of_recording(
+    columns: Columns, shop: ShopSettings, metric: str, wanted: str, length: int
+) -> tuple[Floats, DaysBeside]:
+    """Return sales by day and hour of the clock of days of the recording beside, and which they are.
+
+    Raises:
+        QueryError: as `days_beside`; `no_such_hours` also where nothing was sold on them.
+    """
+    found = days_beside(wanted, shop, columns.beside, length)
+    table = _Past(found.columns, found.shop, metric, found.last + 1).table(found.first, found.last)
+    if table is None:
+        what, mend = f"Nothing was sold on {found.label}.", "Name days on which something was."
+        raise QueryError(what, reason="no_such_hours", mend=mend)
+    return table, found
+
+
+def _laid_beside(
+    table: Floats, aligned: NDArray[np.int64], hours: NDArray[np.int64], whole: Floats
+) -> Floats:
+    """Return what is expected of each hour of a period: that hour of the table's same day, beyond it of its mean.
+
+    Args:
+        table: sales by day and hour of the clock.
+        aligned: day of each hour of the period, 0 for its first.
+        hours: of the clock, 0 to 23.
+        whole: part of each hour that lies in the period.
+    """
+    rows = np.vstack([table, table.mean(axis=0)])
+    return _lifted(rows[np.minimum(aligned, len(table)), hours] * whole)
+
+
 def _named(
     columns: Columns, shop: ShopSettings, reference: str, first_day: int, last_day: int
 ) -> list[tuple[int, int]]:
@@ -227,7 +276,6 @@ def _named(
     try:
         day = parse_day(reference)
     except ValueError:
-        # The name of a recording: its days are not among this shop's facts.
         return []
     return [(day, day + more) for more in range(min(length, first_day - day) - 1, -1, -1)]
 

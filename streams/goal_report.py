@@ -100,7 +100,8 @@ def _campaign(
     }
     if progress is not None:
         document["progress"] = _measured(shop, metric, progress) | {
-            "needed_per_hour": _scaled(shop, metric, progress.needed_per_h)
+            "needed_per_hour": _scaled(shop, metric, progress.needed_per_h),
+            "reference_unused": progress.unused,
         }
     return document
 
@@ -157,7 +158,9 @@ def _campaign_text(document: Document, campaign: Document) -> str:
         head += " (settings)"
     if campaign["progress"] is None:
         return f"{head}\n  has not begun"
-    return f"{head}\n  {_progress_text(campaign['progress'], campaign['metric'], document['currency'])}"
+    text = f"{head}\n  {_progress_text(campaign['progress'], campaign['metric'], document['currency'])}"
+    unused = campaign["progress"]["reference_unused"]
+    return f"{text}\n  Its reference is not used: {unused}" if unused else text
 
 
 def _period_text(document: Document, period: Document) -> str:

@@ -53,6 +53,7 @@ class GoalProgress:
         expected_share: the share of the goal that should be reached by complete_ms, 0 to 1.
         basis: what it follows: `plan`, `reference` or `straight`; the screen says which.
         reference: the days whose hours shaped it, as a person reads them; empty where none did.
+        unused: why the recording that is named as reference did not, and what would mend it; else empty.
         pace_pct: progress_pct / expected_share: below 100 is behind; None without a progress, or while nothing is
             due.
         projected, projected_low, projected_high: the value at the campaign's end with its 80 % interval, in the
@@ -80,6 +81,7 @@ class GoalProgress:
     needed_per_h: float | None = None
     complete_ms: int = 0
     reference: str = ""
+    unused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +248,13 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
     progress_pct = value / target * 100 if target else None
     complete_ms = columns.as_of_ms(shop.shop_id, ("orders",), as_of_ms)
     basis: Basis = "plan" if campaign.plan else "straight"
-    share, reference = 1.0, ""
+    share, reference, unused = 1.0, "", ""
     end: EndValue | None = EndValue(value, value, value)
     if complete_ms < end_ms:
         # What is over needs no curve: a shop may have years of campaigns behind it.
         curve = campaign_curve(columns, shop, campaign, metric)
         share, basis, reference = curve.share(complete_ms), curve.basis, curve.reference
+        unused = curve.unused
         end = _at_least(value, end_value(columns, shop, metric, curve, as_of_ms=complete_ms))
     return GoalProgress(
         shop_id=shop.shop_id,
@@ -273,6 +276,7 @@ def _progress(columns: Columns, shop: ShopSettings, campaign: Campaign, as_of_ms
         needed_per_h=needed_per_h(target, value, end_ms - as_of_ms),
         complete_ms=complete_ms,
         reference=reference,
+        unused=unused,
     )
 
 

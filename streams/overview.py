@@ -20,6 +20,7 @@ from streams.goals import GoalProgress, day_goal, goal_progress, running_campaig
 from streams.metrics_sales import gmv_minor
 from streams.money import major
 from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
+from streams.recording_beside import OF_BESIDE
 
 if TYPE_CHECKING:
     from streams.columns import Columns
@@ -180,7 +181,7 @@ def _due_by(goal: GoalProgress) -> str:
     with suppress(ValueError):
         day = dt.date.fromisoformat(goal.reference)
         return f"as on {day:%a} {day.day} {day:%b}"
-    return "as on earlier days"
+    return "as in the recording beside" if goal.reference.endswith(OF_BESIDE) else "as on earlier days"
 
 
 @dataclass(frozen=True, slots=True)

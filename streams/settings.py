@@ -53,6 +53,8 @@ class GoalSettings:
         quarter: goal of each calendar quarter, in `quarter_metric`; 0 is none.
         quarter_metric: what it counts.
         campaigns: goal of a campaign by its id, in the metric of its record.
+        references: what a campaign is held against by its id: a day, another campaign, or `recording:` and a day or
+            campaign of the recording beside.
     """
 
     week: float = 0.0
@@ -60,6 +62,7 @@ class GoalSettings:
     quarter: float = 0.0
     quarter_metric: Literal["gmv", "orders", "items_sold"] = "gmv"
     campaigns: dict[str, float] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

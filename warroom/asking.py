@@ -99,7 +99,7 @@ def instant_of(path: Path, settings: Settings, at: str | None, *, shop: str | No
         raise QueryError(what, reason="bad_request", mend="Write 2011-11-25T20:00, or ms.") from error
 
 
-def needs_recording(*, at: int | None, against: Path | None) -> None:
+def needs_recording(*, at: int | str | None, against: Path | None) -> None:
     """Refuse what only a question to a recording can say.
 
     Raises:

@@ -21,6 +21,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for pro
 _recording = click.option(
     "--recording", type=click.Path(path_type=Path, file_okay=False), help="Answer from a recording."
 )
+_against = click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The recording that a reference recording:... means.",
+)
 _at = click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
 
 
@@ -33,6 +38,7 @@ def goal() -> None:
 @_url
 @_recording
 @_at
+@_against
 @_shop
 @_json
 @click.pass_obj
@@ -49,6 +55,7 @@ def show(config: Path | None, /, *, as_json: bool, **asked: Any) -> None:
 @_url
 @_recording
 @_at
+@_against
 @_shop
 @_json
 @click.pass_obj
@@ -118,20 +125,25 @@ def set_goal(
 
 
 def _document(
-    config: Path | None, *, url: str | None, recording: Path | None, at: str | None, shop: str | None
+    config: Path | None,
+    *,
+    url: str | None,
+    recording: Path | None,
+    at: str | None,
+    against: Path | None,
+    shop: str | None,
 ) -> Any:
+    from warroom.asking import instant_of, needs_recording, opened
+
     settings = load(config)
     if recording is None:
-        if at is not None:
-            what = "--at looks back in a recording; a board answers as of now."
-            raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+        needs_recording(at=at, against=against)
         path = f"/api/v1/goals{_query(shop)}"
         return asyncio.run(call_board(address_of(settings, url), path, settings))
     from streams.goal_report import goals_document
-    from warroom.asking import instant_of, opened
 
     at_ms = instant_of(recording, settings, at, shop=shop)
-    columns, found = opened(recording, settings, at=at_ms, shop=shop)
+    columns, found = opened(recording, settings, at=at_ms, shop=shop, against=against)
     return goals_document(columns, found, columns.settings, now_ms=at_ms or columns.vouched_ms)
 
 

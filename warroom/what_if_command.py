@@ -19,6 +19,11 @@ from warroom.configuration import load
     "--recording", type=click.Path(path_type=Path, file_okay=False), help="Start from a recording, with --at."
 )
 @click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --recording: the recording that a reference recording:... means.",
+)
 @click.option("--url", help="Address of a running board; default that of the settings.")
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option(
@@ -43,6 +48,7 @@ def what_if(
     /,
     recording: Path | None,
     at: str | None,
+    against: Path | None,
     url: str | None,
     shop: str | None,
     add_stock: tuple[str, ...],
@@ -57,18 +63,17 @@ def what_if(
     """
     from streams import what_if as worlds
     from streams.what_if_words import parse_scenario, what_if_document, what_if_text
-    from warroom.asking import instant_of, opened
+    from warroom.asking import instant_of, needs_recording, opened
 
     if recording is not None and url is not None:
         what = "Name one of --recording and --url."
         raise QueryError(what, reason="bad_request", mend="See warroom what-if --help.")
-    if recording is None and at is not None:
-        what = "--at looks back in a recording; a board answers as of now."
-        raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
+    if recording is None:
+        needs_recording(at=at, against=against)
     settings = load(config)
     if recording is not None:
         at_ms = instant_of(recording, settings, at, shop=shop)
-        columns, found = opened(recording, settings, at=at_ms, shop=shop)
+        columns, found = opened(recording, settings, at=at_ms, shop=shop, against=against)
         now_ms = at_ms or columns.vouched_ms
         scenario = parse_scenario(add_stock, flash_sale, goal, timezone=found.timezone, now_ms=now_ms)
         answer = worlds.what_if(columns, found, columns.settings, scenario, as_of_ms=now_ms)

@@ -9,8 +9,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from replay.generator.scenario import generate
-from streams.days import BusinessCalendar, parse_day
+from replay.manifest import Manifest
+from replay.recording import Recording
+from replay.writing import RecordingWriter
+from streams.days import HOUR_MS, BusinessCalendar, parse_day
+from streams.goal_curve import campaign_curve
+from streams.settings import Settings
+from tests.unit.streams.boards import SHOP, board
+from tests.unit.streams.test_goal_curve import FRIDAY, SHOP_SETTINGS, ZONE, campaign
+from warroom.asking import recorded
 from warroom.cli import main
+
+RETAIL = Path(__file__).parents[3] / "replay" / "recordings" / "online-retail-2010-11"
 
 DAY = "2026-11-27"
 EVENING_MS = BusinessCalendar("America/Los_Angeles").day_start_ms(parse_day(DAY)) + 20 * 3_600_000
@@ -20,6 +30,19 @@ EVENING_MS = BusinessCalendar("America/Los_Angeles").day_start_ms(parse_day(DAY)
 def day(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("recordings") / "day"
     generate(folder, day=DAY, seed=1, scale=0.02)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def open_day(day: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same day with a campaign that names neither plan nor reference."""
+    folder, original = tmp_path_factory.mktemp("recordings") / "open-day", Recording.open(Path(day))
+    with RecordingWriter(folder, Manifest("open day", original.shops)) as writer:
+        for line in original.lines():
+            value = line.value or b"{}"
+            if line.topic == "cm.campaigns":
+                value = json.dumps(json.loads(value) | {"reference": None, "plan": []}).encode()
+            writer.write(line.topic, (line.key or b"").decode(), line.timestamp_ms, value)
     return str(folder)
 
 
@@ -76,6 +99,12 @@ def test_what_if_starts_from_a_recording_and_leaves_it(day: str) -> None:
         (("goal", "set", "black-friday", "5", "--clear"), 2, "Name a value, or --clear."),
         (("goal", "set", "black-friday", "5", "--url", "http://127.0.0.1:9"), 69, "does not answer"),
         (("goal", "show", "--at", "5"), 2, "--at looks back"),
+        (
+            ("goal", "show", "--against", "x"),
+            2,
+            "A board compares with the recording that it was started with.",
+        ),
+        (("what-if", "--against", "x"), 2, "A board compares with the recording that it was started with."),
         (("goal", "show", "--recording", "nowhere"), 3, "nowhere"),
         (
             ("what-if", "--recording", "x", "--url", "http://127.0.0.1:9"),
@@ -116,3 +145,72 @@ def test_an_unknown_campaign_names_those_that_are_known(day: str) -> None:
     result = run("goal", "history", "other", "--recording", day)
     assert result.exit_code == 2
     assert "black-friday" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("reference", "against", "says"),
+    [
+        ("recording:2010-11-24", (), "No recording is given beside. Name one with --against PATH"),
+        # The recording breaks off on the evening of the 25th.
+        ("recording:2010-11-25", ("--against", str(RETAIL)), "It tells 2010-11-22 to 2010-11-24."),
+        (
+            "recording:sale",
+            ("--against", str(RETAIL)),
+            "neither a day nor a campaign of the recording beside",
+        ),
+    ],
+)
+def test_why_a_reference_in_a_recording_is_not_used_is_said(
+    open_day: str, tmp_path: Path, reference: str, against: tuple[str, ...], says: str
+) -> None:
+    referring(tmp_path, reference)
+    result = run("goal", "show", "--recording", open_day, "--at", str(EVENING_MS), *against)
+    assert result.exit_code == 0, result.output
+    assert "Its reference is not used: " in result.stdout
+    assert says in result.stdout
+
+
+def test_a_reference_in_a_recording_shapes_pace_and_end_of_the_goal_and_of_a_what_if(
+    open_day: str, tmp_path: Path
+) -> None:
+    referring(tmp_path, "recording:2010-11-24")
+    asked = ("--recording", open_day, "--at", str(EVENING_MS))
+    shaped = run("goal", "show", *asked, "--against", str(RETAIL), "--json")
+    assert shaped.exit_code == 0, shaped.output
+    progress = json.loads(shaped.stdout)["campaigns"][0]["progress"]
+    assert (progress["basis"], progress["reference"]) == ("reference", "2010-11-24 of the recording beside")
+    assert progress["reference_unused"] == ""
+    # Nobody bought after eight in the evening of 2010-11-24 there: but for the evenly spread hundredth all was due.
+    assert progress["expected_share"] == pytest.approx(0.99 + 0.01 * 20 / 24, abs=0.001)
+    assert progress["projected"] < 1.05 * progress["value"]
+    with_it, without = (
+        json.loads(run("what-if", *asked, "--goal", "1", "--json", *more).stdout)["goal"]
+        for more in (("--against", str(RETAIL)), ())
+    )
+    assert (with_it["basis"], without["basis"]) == ("reference", "straight")
+    assert with_it["before"]["pace"] == progress["pace"]
+
+
+def referring(folder: Path, reference: str) -> None:
+    """Let the settings in a folder name the reference of the day's campaign."""
+    table = f'[goals.lumen-and-loom.references]\nblack-friday = "{reference}"\n'
+    (folder / "warroom.toml").write_text(table, encoding="utf-8")
+
+
+def test_a_real_recording_gives_the_share_of_each_hour_as_its_records_count_it() -> None:
+    """Counted over the lines of the file: how many of the day's orders were paid before two in the afternoon."""
+    begin_ms = BusinessCalendar("Europe/London").day_start_ms(parse_day("2010-11-24"))
+    events = [json.loads(line.value or b"{}") for line in Recording.open(RETAIL).lines()]
+    paid = {
+        one["order_id"]: one["paid_at_ms"] - begin_ms for one in events if one["event_type"] == "order_paid"
+    }
+    of_day = [after_ms for after_ms in paid.values() if 0 <= after_ms < 24 * HOUR_MS]
+    early = sum(after_ms < 14 * HOUR_MS for after_ms in of_day)
+    assert 20 < early < len(of_day)
+    bf = campaign(reference="recording:2010-11-24")
+    columns = board([bf], zone=ZONE)
+    columns.beside = recorded(RETAIL, Settings())
+    curve = campaign_curve(columns, SHOP_SETTINGS, bf, "orders")
+    assert curve.share(FRIDAY + 14 * HOUR_MS) == pytest.approx(0.99 * early / len(of_day) + 0.01 * 14 / 24)
+    assert SHOP not in columns.beside
+    assert curve.days == 0
