@@ -35,6 +35,9 @@ MAX_LIMIT: Final = 1_000_000
 MAX_PARTS: Final = 100
 """Most metrics, dimensions or filters in one question."""
 
+_FEW: Final = 32
+"""So many names, all dimensions say, make a message that is still read."""
+
 _UNFILTERED: Final[dict[str, str]] = {
     **{str(grain): "Use window for a span of time." for grain in GRAINS},
     **dict.fromkeys(("topic", "outcome", "campaign"), "Ask by it instead."),
@@ -122,7 +125,11 @@ def unknown(name: str, known: Iterable[str], *, kind: str) -> QueryError:
     """Return the error for a name that is not known, with the nearest ones that are."""
     names = list(known)
     near = difflib.get_close_matches(name[:100], names, n=3, cutoff=0.5)
-    mend = f"Did you mean {' or '.join(near)}?" if near else f"Known are: {', '.join(names)}."
+    # What is near by its letters may mean something else: where all of them fit into a message, they stand there too.
+    told = [f"Did you mean {' or '.join(near)}?"] if near else []
+    if not near or len(names) <= _FEW:
+        told.append(f"Known are: {', '.join(names)}.")
+    mend = " ".join(told)
     return QueryError(f"The {kind} {name[:100]!r} is not known.", reason=f"unknown_{kind}", mend=mend)
 
 

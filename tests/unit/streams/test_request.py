@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from streams.catalogue import DIMENSIONS
 from streams.errors import QueryError
 from streams.request import Request, parse_request
 
@@ -73,3 +76,12 @@ def test_what_is_not_understood_is_refused_with_what_would_be(
         parse_request(params)
     assert caught.value.reason == reason
     assert says in str(caught.value)
+
+
+def test_a_name_that_only_looks_like_another_is_told_all_that_would_work() -> None:
+    with pytest.raises(QueryError) as refused:
+        parse_request({"metrics": "gmv", "by": "customer"})
+    assert set(DIMENSIONS) <= set(re.findall(r"[a-z_]+", str(refused.value)))
+    with pytest.raises(QueryError) as refused:
+        parse_request({"metrics": "gvm"})
+    assert str(refused.value) == "The metric 'gvm' is not known. Did you mean gmv?"
