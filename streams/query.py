@@ -12,7 +12,7 @@ from streams.answers import Answer
 from streams.catalogue import Metric, Unit
 from streams.cell_series import Series
 from streams.errors import QueryError
-from streams.formulas import Frame, measures_of
+from streams.formulas import Frame, Rank, measures_of
 from streams.grid import GRAINS, labels
 from streams.money import major
 from streams.own_metrics import known_metrics
@@ -51,7 +51,9 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
     known = known_metrics(columns.settings)
     table = table_of(scope, metrics, request.compare, known, columns.beside, first)
     cells, series = table.cells, table.series
-    order = order_of(series[first.sort].values if first.sort else None, cells.height, first.limit)
+    sorted_by = series[first.sort].values if first.sort else None
+    places = first.sort in known and isinstance(known[first.sort].formula, Rank)
+    order = order_of(sorted_by, cells.height, first.limit, places=places)
     state = state_of(table.own, metrics)
     restated = restated_by(table.own, metrics) if state == "restated" else {}
     currency = scope.shop.currency

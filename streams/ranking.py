@@ -26,8 +26,10 @@ class First(NamedTuple):
     limit: int | None
 
 
-def order_of(values: Sequence[Any] | None, height: int, limit: int | None) -> list[int]:
-    """Return row numbers, those of the greatest values first; without values as they stand.
+def order_of(
+    values: Sequence[Any] | None, height: int, limit: int | None, *, places: bool = False
+) -> list[int]:
+    """Return row numbers, those of the greatest values first, of places the first; without values as they stand.
 
     Text goes by `_TEXT_RANK`, null last; equals keep their order.
 
@@ -35,8 +37,11 @@ def order_of(values: Sequence[Any] | None, height: int, limit: int | None) -> li
         values: of each row.
         height: number of rows.
         limit: most rows; None: all.
+        places: the values are places: 1 is on top.
     """
     order = list(range(height))
+    if values is not None and places:
+        values = [None if value is None else -value for value in values]
     if values is not None:
         figures = None if None in values else np.array(values)
         if figures is not None and figures.dtype.kind in "if":

@@ -82,7 +82,7 @@ _ROWS: Final = """\
 Time rows are continuous from the first to the last record of the topics read in the window, 0 where a source
 exists. Slices and leaves always have all eight rows. Rows by product, SKU, creator and the like are those in
 which anything was counted, also when time is asked for beside them. The order is time, then names by code
-point; with `sort` the metric descending (null last, the worst stock status and high demand first), ties by
+point; with `sort` the metric descending (null last; place 1, the worst stock status and high demand first), ties by
 time and name.
 """
 

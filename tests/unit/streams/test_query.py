@@ -236,6 +236,10 @@ def test_of_the_first_rows_places_are_among_all_rows_and_nulls_are_numbered_as_s
     ]
     found = ask(board(events), metrics="gmv,top_selling_products,ctor", by="product", sort="gmv", limit="1")
     assert found["rows"] == [{"product": "A", "gmv": 5.0, "top_selling_products": 3, "ctor": None}]
+    top = ask(
+        board(events), metrics="top_selling_products", by="product", sort="top_selling_products", limit="2"
+    )
+    assert [row["top_selling_products"] for row in top["rows"]] == [1, 2]
     assert list(found["nulls"]["ctor"].values()) == [[0]]
     alone = ask(board(events), metrics="gmv,ctor", by="product", sort="gmv", limit="2")
     assert [(row["product"], row["gmv"]) for row in alone["rows"]] == [("A", 5.0), ("B", 1.0)]

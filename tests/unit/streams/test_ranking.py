@@ -33,3 +33,7 @@ def test_the_greatest_comes_first_equals_stay_and_null_is_last() -> None:
 def test_without_figures_rows_stand_as_they_are() -> None:
     assert order_of(None, 3, 2) == [0, 1]
     assert order_of([], 0, None) == []
+
+
+def test_places_are_sorted_from_the_first_down() -> None:
+    assert order_of([3, None, 1, 2], 4, 3, places=True) == [2, 3, 0]
