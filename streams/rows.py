@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from streams.metric import Metric
     from streams.scope import Scope
 
+_ONE_ROW: Final = pl.DataFrame({TIME: [0]}, schema={TIME: pl.Int64()})
+
 
 def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return the key columns of every row, in the order time, then names.
 
     Without an open dimension time is continuous from the first to the last record in the window; with one, rows are
-    what anything was counted in. Slices and leaves always have all their values.
+    what anything was counted in. Slices and leaves have all their values, or the one that is filtered by.
 
     Args:
         scope: the question.
@@ -35,9 +37,14 @@ def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFr
     elif scope.grain is not None:
         index = pl.DataFrame({TIME: _grid(scope, metrics)}, schema={TIME: pl.Int64()})
     else:
-        index = pl.DataFrame({TIME: [0]}, schema={TIME: pl.Int64()})
+        index = _ONE_ROW
+    if not scope.names:
+        return index
     for dim in (dim for dim in scope.names if dim in CLOSED):
-        index = index.join(pl.DataFrame({dim: CLOSED[dim]}), how="cross")
+        wanted = {value for name, value in scope.where if name == dim}
+        # Of a filtered dimension the other values are not zero, they are not asked for.
+        values = [value for value in CLOSED[dim] if wanted <= {value}]
+        index = index.join(pl.DataFrame({dim: values}, schema={dim: pl.String()}), how="cross")
     return index.select(scope.keys).sort(scope.keys)
 
 

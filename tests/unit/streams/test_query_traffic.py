@@ -112,11 +112,23 @@ def test_shares_of_leaves_sum_to_one() -> None:
     }
 
 
+def test_a_slice_or_leaf_that_is_filtered_by_has_the_only_row() -> None:
+    columns = board(EVENTS)
+    everything = rows(columns, metrics="product_impressions,ctr", by="slice")
+    for name in ("all", "seller_live", "affiliate", "shop_tab"):
+        assert rows(columns, metrics="product_impressions,ctr", by="slice", where=f"slice={name}") == [
+            row for row in everything if row["slice"] == name
+        ]
+    leaves = rows(columns, metrics="product_impressions", by="leaf,slice", where="leaf=shop_tab")
+    assert {row["leaf"] for row in leaves} == {"shop_tab"}
+    assert {row["slice"]: row["product_impressions"] for row in leaves}["all"] == 3
+
+
 def test_creators_contents_and_territories_have_cubes_of_their_own() -> None:
     columns = board(EVENTS)
     assert rows(
         columns, metrics="product_clicks,unique_clicks", by="creator,slice", where="slice=affiliate_video"
-    )[0] == {"creator": "mia", "slice": "affiliate", "product_clicks": 1, "unique_clicks": 1}
+    ) == [{"creator": "mia", "slice": "affiliate_video", "product_clicks": 1, "unique_clicks": 1}]
     assert rows(columns, metrics="product_clicks", by="content,product") == [
         {"content": "live-1", "product": "A", "product_clicks": 2},
         {"content": "video-1", "product": "A", "product_clicks": 1},
