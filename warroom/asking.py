@@ -110,7 +110,7 @@ def needs_recording(*, at: int | str | None, against: Path | None) -> None:
         raise QueryError(what, reason="at_needs_recording", mend="Use --recording, or leave --at out.")
     if against is not None:
         what = "A board compares with the recording that it was started with."
-        mend = "Start it with warroom board --against PATH or warroom up --against PATH, or use --recording."
+        mend = "Start it with --against PATH (warroom up, board, demo or replay), or use --recording."
         raise QueryError(what, reason="no_recording", mend=mend)
 
 

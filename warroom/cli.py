@@ -154,6 +154,7 @@ def generate(out: Path, seed: int, day: str | None, scale: float, *, as_json: bo
 @click.option(
     "--watch/--only-play", default=True, help="Run a worker, a board and its page beside it, or only send."
 )
+@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
 @click.option(
     "--into-live", is_flag=True, help="Play into the live prefix. The numbers of today will be false."
 )
@@ -223,6 +224,7 @@ def up(config: Path | None, replay_id: str, against: Path | None) -> None:
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--stay/--no-stay", default=True, help="Keep the page up when the day is over.")
 @click.option("--scratch", type=folder, help="Keep the generated recordings in this folder.")
+@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
 @click.pass_obj
 def demo(config: Path | None, /, **options: Any) -> None:
     """Play a campaign day on this machine: broker, worker, board and page, nothing to install or set."""

@@ -14,7 +14,7 @@ import datetime as dt
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,8 +30,10 @@ from replay.direct_board import DirectBoard
 from replay.embedded_broker import binary, embedded_broker
 from replay.judge import Judge
 from replay.player import play
+from streams.columns import Columns
 from streams.errors import SettingsError
 from streams.settings import Settings
+from warroom.asking import recorded
 from warroom.replaying import badge_of, folded, kafka_world, player_world, speed_of, world_of
 from warroom.running import first_of, serving, stop_event, stopped
 
@@ -53,7 +55,7 @@ def run(settings: Settings, *, port: int, speed: str, **options: Any) -> int:
 
     Raises:
         SettingsError: speed or start cannot be read.
-        RecordingError: the folder `scratch` holds recordings already.
+        RecordingError: the folder `scratch` holds recordings already, or that of `against` cannot be read.
         UnavailableError: the port is taken, or the worker ended.
     """
     factor = speed_of(speed)
@@ -65,9 +67,18 @@ def run(settings: Settings, *, port: int, speed: str, **options: Any) -> int:
 
 
 async def _demo(
-    base: Settings, speed: float | None, *, which: str, start: str, seed: int, scratch: Path, stay: bool
+    base: Settings,
+    speed: float | None,
+    *,
+    which: str,
+    start: str,
+    seed: int,
+    scratch: Path,
+    stay: bool,
+    against: Path | None,
 ) -> int:
     told = stop_event()
+    beside = await asyncio.to_thread(recorded, against, base)
     click.echo("Preparing the day ...", err=True)
     try:
         prepare = real_day if which == "real" else partial(generated_day, scratch, seed, start)
@@ -80,12 +91,13 @@ async def _demo(
     settings = world_of(day.today, base, REPLAY_ID, speed)
     if binary() is None:
         click.echo("The embedded broker is not installed: the direct engine plays the day.", err=True)
-        return await first_of(stopped(told), _without_broker(day, settings, speed, stay=stay))
+        return await first_of(stopped(told), _without_broker(day, settings, speed, beside, stay=stay))
     with embedded_broker() as address:
         kafka = dataclasses.replace(settings.kafka, bootstrap=address, transactions=False)
         settings = dataclasses.replace(settings, kafka=kafka)
         async with kafka_world(settings, badge=badge_of(day.today)) as world:
             board, outputs, worker = world
+            board.columns.beside = beside
             playing = _played(day, settings, speed, board, outputs, stay=stay)
             code = await first_of(stopped(told), playing, worker.wait())
             if worker.returncode is not None and not told.is_set():
@@ -128,8 +140,11 @@ async def _fails(work: asyncio.Task[Any]) -> int:
     return 0
 
 
-async def _without_broker(day: Day, settings: Settings, speed: float | None, *, stay: bool) -> int:
+async def _without_broker(
+    day: Day, settings: Settings, speed: float | None, beside: Mapping[str, Columns], *, stay: bool
+) -> int:
     board = DirectBoard(day.today, settings, badge=badge_of(day.today))
+    board.columns.beside = beside
     await _load_history(board, day)
     with await asyncio.to_thread(_bar, day) as bar:
         await board.play(speed=None, from_ms=day.from_ms, to_ms=day.open_ms, progress=bar.update)

@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,8 +27,9 @@ from replay.engine import whole_recording
 from replay.player import PlayReport, World, play
 from replay.recording import Recording
 from streams.columns import Columns
-from streams.errors import SettingsError, UnavailableError
+from streams.errors import QueryError, SettingsError, UnavailableError
 from streams.settings import Settings
+from warroom.asking import recorded
 from warroom.configuration import for_replay
 from warroom.running import clock_ms, first_of, serving, stop_event, stopped
 
@@ -125,7 +126,12 @@ def play_recording(path: Path, settings: Settings, **options: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be played, and how; `update` moves the progress bar by a number of records."""
+    """What is to be played, and how.
+
+    Attributes:
+        update: moves the progress bar by a number of records.
+        beside: what the board that is watched compares with, as `Columns.beside`.
+    """
 
     recording: Recording
     settings: Settings
@@ -135,6 +141,7 @@ class _Plan:
     keep: bool
     update: Callable[[int], None]
     told: asyncio.Event
+    beside: Mapping[str, Columns]
 
 
 async def _play(
@@ -147,6 +154,13 @@ async def _play(
     replay_id = "" if into_live else options["replay_id"] or _id_of(recording.folder)
     speed = speed_of(options["speed"])
     from_ms, to_ms = _instant(options["from_time"], timezone), _instant(options["to_time"], timezone)
+    watch = options["watch"] and not into_live
+    served = watch and (to == "kafka" or speed is not None)
+    if options["against"] is not None and not served:
+        what = "--against is what a board compares with, and nothing is watched here."
+        mend = "Leave it out; or leave --only-play, --into-live and --speed max with --to direct out."
+        raise QueryError(what, reason="no_recording", mend=mend)
+    beside = await asyncio.to_thread(recorded, options["against"], settings)
     total = sum(count.records or 0 for count in recording.manifest.topics.values())
     label = f"replay {replay_id}" if replay_id else "into the live topics"
     with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
@@ -159,8 +173,8 @@ async def _play(
             keep=options["keep"],
             update=bar.update,
             told=stop_event(),
+            beside=beside,
         )
-        watch = options["watch"] and not into_live
         if to == "direct":
             report = await _to_direct(plan, watch=watch)
         else:
@@ -172,6 +186,7 @@ async def _play(
 
 async def _to_direct(plan: _Plan, *, watch: bool) -> dict[str, Any]:
     board = DirectBoard(plan.recording, plan.settings, badge=badge_of(plan.recording))
+    board.columns.beside = plan.beside
     async with contextlib.AsyncExitStack() as stack:
         if watch and plan.speed is not None:
             click.echo(await stack.enter_async_context(serving(board, board)), err=True)
@@ -182,10 +197,11 @@ async def _to_direct(plan: _Plan, *, watch: bool) -> dict[str, Any]:
 
 async def _watched(plan: _Plan) -> dict[str, Any]:
     try:
-        async with (
-            kafka_world(plan.settings, badge=badge_of(plan.recording)) as (board, outputs, worker),
-            serving(board, outputs) as url,
-        ):
+        async with contextlib.AsyncExitStack() as stack:
+            world = kafka_world(plan.settings, badge=badge_of(plan.recording))
+            board, outputs, worker = await stack.enter_async_context(world)
+            board.columns.beside = plan.beside
+            url = await stack.enter_async_context(serving(board, outputs))
             click.echo(url, err=True)
             playing = asyncio.ensure_future(_sent(plan, keep=True))
             await first_of(_done(playing), worker.wait())
