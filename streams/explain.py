@@ -23,7 +23,7 @@ from streams.explain_parts import Composition, Part, composition, shown
 from streams.explain_records import records_of
 from streams.explain_sources import outcomes_of
 from streams.explain_words import query_lines, why_null
-from streams.formulas import CompareFigure, DailyMean, Now, Rank, Recent, describe, measures_of
+from streams.formulas import CompareFigure, DailyMean, Now, Rank, Recent, Share, describe, measures_of
 from streams.grid import GRAINS, end_of, labels
 from streams.leaves import Leaves
 from streams.metric import Unit
@@ -142,6 +142,10 @@ def explain(
         made = Composition("") if value is None else composed(own, metric, compare, known)
     else:
         made = _composition(own, metric, known)
+    # What a group of a few is not shown as, neither its figures nor its records may tell.
+    withheld = isinstance(metric.formula, Share) and metric.formula.guarded and reason == "below_minimum"
+    if withheld:
+        made = Composition(made.words)
     as_of = _instant(scope.as_of_ms, scope.shop.timezone)
     texts = [metric.id, made.words, made.figures, shown(value, unit, currency, reason)]
     return {
@@ -174,7 +178,8 @@ def explain(
         "relative_error": table.relative_error.get(metric.id),
         "outcomes": outcomes_of(scope, metric),
         "sources": [
-            dataclasses.asdict(source) for source in records_of(_counted(own, metric), metric, known)
+            dataclasses.asdict(source)
+            for source in ([] if withheld else records_of(_counted(own, metric), metric, known))
         ],
         "query": query_lines(_again(cell, scope, metric, at), place),
     }

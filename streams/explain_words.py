@@ -18,6 +18,7 @@ MENDS: Final = {
     "zero_divisor": "Ask for a longer window or a larger group, so that there is something to divide by.",
     "catching_up": "Ask again in a moment; if it stays, look at the lag of {topics} in docs/RUNBOOK.md.",
     "source_gives_no_people": "Send user_key with the events of {topics}.",
+    "source_gives_no_skus": "Send sku_id with the events of {topics}, or ask by product.",
     "partly_kept": "Ask for days after the upgrade, or rebuild the cube from its topics.",
     "too_uncertain": "Ask for more days or for a larger product: the estimate needs more people.",
     "below_minimum": "Wait for more people, or lower the minimum in the settings.",

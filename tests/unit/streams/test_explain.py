@@ -39,6 +39,7 @@ from tests.unit.streams.boards import (
     stock,
     traffic,
 )
+from tests.unit.streams.events import engagement
 
 NOW_MS = at("2024-11-29 20:00")
 TEN = at("2024-11-29 10:00")
@@ -209,6 +210,24 @@ def test_an_offset_survives_an_address_where_a_plus_means_a_space() -> None:
     assert (found["value"], found["row"]) == (1.0, {"hour": "2024-07-01T14+01:00"})
 
 
+def test_a_group_of_a_few_is_not_told_by_its_explanation_either() -> None:
+    crowd = [f"y{number}" for number in range(60)]
+    columns = board(
+        [
+            engagement("L", TEN, 90, crowd, age_band="18-24"),
+            engagement("L", TEN, 7, ["o1", "o2"], age_band="25-34"),
+        ],
+        vouch_ms=NOW_MS,
+    )
+    share = {"metric": "audience_demographics_share", "window": "all"}
+    shown = asked(columns, **share, row="age_band=18-24")
+    assert (shown["null"], len(shown["sources"])) == (None, 1)
+    withheld = asked(columns, **share, row="age_band=25-34")
+    assert withheld["null"]["reason"] == "below_minimum"
+    assert (withheld["parts"], withheld["sources"]) == ([], [])
+    assert withheld["line"].endswith(" = unique_viewers / unique_viewers of all = null (below_minimum)")
+
+
 @pytest.mark.parametrize(
     ("params", "reason", "mend"),
     [
@@ -223,7 +242,7 @@ def test_an_offset_survives_an_address_where_a_plus_means_a_space() -> None:
         ({"metric": "ctr0"}, "unknown_metric", "ctr"),
         ({}, "no_metrics", "gmv"),
         ({"metric": "gmv", "limit": "3"}, "unknown_parameter", ""),
-        ({"metric": "ctor", "row": "sku=A1"}, "no_cube", "by=product"),
+        ({"metric": "ctr", "row": "creator=c,content=L"}, "no_cube", "by=creator"),
         ({"metric": "gmv", "row": "day=2024-11-30"}, "no_such_row", "2024-11-29"),
         ({"metric": "gmv", "window": "tomorrow"}, "unknown_window", "today"),
     ],
