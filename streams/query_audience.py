@@ -143,36 +143,46 @@ def _viewers_now(scope: Scope, _metric: Metric) -> tuple[Values, Reasons]:
 
 
 def _live_growth(scope: Scope, _metric: Metric) -> tuple[Values, Reasons]:
-    """Return (GMV of a LIVE - GMV of the one before it of the same account, finished) / the latter."""
+    """Return (GMV of LIVEs - GMV of the one before each of the same account, finished) / the latter, summed first."""
     contents = scope.columns.content(scope.shop.shop_id).contents()
     lives = contents.filter((pl.col("kind") == "live") & pl.col("new_at_ms").is_not_null())
+    sums = _paid_by_live(scope)
+    columns = {"content": "content_id", "account": "account_id", "creator": "creator_id"}
+    before: dict[str, str] = {}
+    # Of each row: what its LIVEs sold, what those before them sold, and whether there were any.
+    found: dict[Key, tuple[int, int, bool]] = {}
+    for live in lives.sort("new_at_ms", "content_id").iter_rows(named=True):
+        previous = before.get(live["account_id"])
+        if live["ended_at_ms"] is not None:
+            before[live["account_id"]] = live["content_id"]
+        names = [live[columns[dim]] for dim in scope.names]
+        in_window = (scope.window.from_ms is None or live["new_at_ms"] >= scope.window.from_ms) and (
+            scope.window.to_ms is None or live["new_at_ms"] < scope.window.to_ms
+        )
+        if not in_window or None in names or any(live[columns[dim]] != value for dim, value in scope.where):
+            continue
+        sold, base, follows = found.get((0, *names), (0, 0, False))
+        if previous is not None:
+            # A first LIVE has nothing to grow over: in neither sum.
+            sold += sums.get(live["content_id"], 0)
+            base += sums.get(previous, 0)
+        found[0, *names] = (sold, base, follows or previous is not None)
+    values: Values = {key: (sold - base) / base if base else None for key, (sold, base, _) in found.items()}
+    return values, {
+        key: "zero_divisor" if follows else "no_earlier_live"
+        for key, (_, _, follows) in found.items()
+        if values[key] is None
+    }
+
+
+def _paid_by_live(scope: Scope) -> dict[str, int]:
+    """Return what each LIVE has sold, whenever that was paid."""
     whole = dataclasses.replace(scope, window=Window("all", None, None), by=("content",), where=(), days=None)
     sums: dict[str, int] = {}
     for frame in fact_values(whole, [MEASURES["goods_live"], MEASURES["shipping_live"]]).values():
         for name, value in frame.select("content", "value").rows():
             sums[name] = sums.get(name, 0) + value
-    before: dict[str, tuple[str, int]] = {}
-    values: Values = {}
-    reasons: Reasons = {}
-    wanted = [value for dim, value in scope.where if dim == "content"]
-    for content_id, account_id, start_ms, end_ms in (
-        lives.sort("new_at_ms", "content_id")
-        .select("content_id", "account_id", "new_at_ms", "ended_at_ms")
-        .rows()
-    ):
-        previous = before.get(account_id)
-        if end_ms is not None:
-            before[account_id] = (content_id, end_ms)
-        in_window = (scope.window.from_ms is None or start_ms >= scope.window.from_ms) and (
-            scope.window.to_ms is None or start_ms < scope.window.to_ms
-        )
-        if not in_window or any(content_id != name for name in wanted):
-            continue
-        key = (0, content_id) if scope.names else (0,)
-        base = sums.get(previous[0], 0) if previous else 0
-        values[key] = (sums.get(content_id, 0) - base) / base if base else None
-        reasons[key] = "" if base else "zero_divisor" if previous else "no_earlier_live"
-    return values, {key: why for key, why in reasons.items() if why and values[key] is None}
+    return sums
 
 
 # -- lift of a push

@@ -57,13 +57,13 @@ SELECT DIMS, arg_max(slice, (coalesce(sku_orders, 0) / clicks, coalesce(paid, 0)
 FROM clicked LEFT JOIN sold USING (DIMS, slice) WHERE slice NOT IN ('all', 'affiliate') GROUP BY DIMS
 """
 _GROWTH: Final = """
-WITH lives AS (SELECT content, account, ms, ended FROM posted WHERE format = 'live' AND ms IS NOT NULL),
+WITH lives AS (SELECT content, account, creator, ms, ended FROM posted WHERE format = 'live' AND ms IS NOT NULL),
 sold AS (SELECT content, sum(goods + shipping) AS paid FROM lines WHERE format = 'live' GROUP BY content),
-pairs AS (SELECT l.content, l.ms, arg_max(p.content, p.ms) AS previous FROM lives AS l LEFT JOIN lives AS p
-    ON p.account = l.account AND p.ms < l.ms AND p.ended IS NOT NULL GROUP BY l.content, l.ms)
-SELECT pairs.content, CASE WHEN previous IS NOT NULL
-  THEN (coalesce(a.paid, 0) - b.paid) / nullif(b.paid, 0) END AS value
-FROM pairs LEFT JOIN sold AS a ON a.content = pairs.content LEFT JOIN sold AS b ON b.content = previous WHERE {where}
+pairs AS (SELECT l.content, l.account, l.creator, l.ms, arg_max(p.content, p.ms) AS previous
+    FROM lives AS l LEFT JOIN lives AS p ON p.account = l.account AND p.ms < l.ms AND p.ended IS NOT NULL GROUP BY ALL)
+SELECT {heads} (coalesce(sum(a.paid) FILTER (WHERE previous IS NOT NULL), 0) - sum(b.paid)) / nullif(sum(b.paid), 0) AS value
+FROM pairs LEFT JOIN sold AS a ON a.content = pairs.content LEFT JOIN sold AS b ON b.content = previous
+WHERE {where} {known} {groups}
 """
 _LIFT: Final = """
 WITH pushes AS (SELECT content, product, CAST((ms + 450000) // 900000 * 900000 AS BIGINT) AS pushed
@@ -139,6 +139,13 @@ def _headed(template: str, *dims: str) -> str:
     return template.replace("{heads}", heads).replace("{groups}", groups)
 
 
+def _grown(*dims: str) -> str:
+    heads = "".join(f"pairs.{dim}, " for dim in dims)
+    groups = f"GROUP BY {', '.join(f'pairs.{dim}' for dim in dims)}" if dims else "HAVING count(*) > 0"
+    known = "".join(f"AND pairs.{dim} IS NOT NULL " for dim in dims)
+    return _GROWTH.replace("{heads}", heads).replace("{groups}", groups).replace("{known}", known)
+
+
 def _levels(figure: str, dim: str) -> str:
     """Return followers by the end of each row; rows of time reach from the first to the last record of the window."""
     shown, timed = dim or "'all'", dim not in ("", "account")
@@ -192,7 +199,10 @@ SINGLES: Final[tuple[Single, ...]] = (
         ),
         "all",
     ),
-    Single("live_gmv_growth_pct", CONTENT, _GROWTH),
+    *(
+        Single("live_gmv_growth_pct", dims, _grown(*dims))
+        for dims in ((), CONTENT, ("creator",), ("account",), ("creator", "content"))
+    ),
     *(Single("content_push_lift", dims, _headed(_LIFT, *dims)) for dims in ((), CONTENT, PRODUCT)),
     Single(
         "key_session_flag",

@@ -447,7 +447,6 @@ def test_every_metric_dimension_and_window_is_compared_or_says_why_not() -> None
 BESIDE: Final = {
     ("metric_vs_benchmark_pct", ""): ALONE,
     ("benchmark_age_days", ""): ALONE,
-    ("live_gmv_growth_pct", ""): ALONE,
     ("campaign_target", ""): ALONE,
     ("goal_progress_pct", ""): ALONE,
 }

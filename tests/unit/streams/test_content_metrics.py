@@ -266,6 +266,40 @@ def test_a_stream_grows_over_the_finished_one_before_it() -> None:
     assert found.nulls == {"live_gmv_growth_pct": {"no_earlier_live": [0]}}
 
 
+def test_streams_of_a_creator_or_an_account_grow_by_their_sums() -> None:
+    def live(number: int, creator: str | None, goods: int) -> list[Event]:
+        name, begins = f"{creator or 'own'}-{number}", NOON + 3 * number * HOUR_MS
+        owner: dict[str, Any] = {"creator_id": creator} if creator else {}
+        source = Source(
+            "affiliate" if creator else "seller",
+            *("live", "live_room", False),
+            account_id=creator or "shop",
+            content_id=name,
+            **owner,
+        )
+        return [
+            content(name, "live_started", begins, "A", creator=creator),
+            content(name, "live_ended", begins + HOUR_MS, "A", creator=creator),
+            order(name, begins, [line("1", "A1", goods, source=source)]),
+        ]
+
+    columns = known(
+        *(*live(0, "mia", 1_000), *live(1, "mia", 3_000), *live(2, "mia", 2_000)),
+        *(*live(0, None, 500), *live(1, None, 1_000), *live(0, "ada", 700)),
+    )
+    # mia: 10 -> 30 -> 20, so 50 over 40; the mean of +200 % and -33 % would be another figure.
+    by_creator = answer(columns, "live_gmv_growth_pct", "creator", now_ms=NOW)
+    assert [tuple(row.values()) for row in by_creator.rows] == [("ada", None), ("mia", pytest.approx(0.25))]
+    assert by_creator.nulls == {"live_gmv_growth_pct": {"no_earlier_live": [0]}}
+    assert rows(columns, "live_gmv_growth_pct", "account", now_ms=NOW) == [
+        *(("ada", None), ("mia", pytest.approx(0.25)), ("shop", pytest.approx(1.0))),
+    ]
+    assert rows(columns, "live_gmv_growth_pct", "content", where="creator=mia", now_ms=NOW) == [
+        *(("mia-0", None), ("mia-1", pytest.approx(2.0)), ("mia-2", pytest.approx(-1 / 3))),
+    ]
+    assert value(columns, "live_gmv_growth_pct", now_ms=NOW) == pytest.approx((60 - 45) / 45)
+
+
 def test_watch_gpm_is_the_money_of_a_thousand_views_of_lives() -> None:
     columns = sold()
     assert value(columns, "watch_gpm", now_ms=NOW) == pytest.approx(180 / 4_000 * 1_000)
