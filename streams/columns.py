@@ -60,6 +60,7 @@ class Columns(CubeStore):
         self.day_values = DayValues()
         self.beside: Mapping[str, Columns] = {}
         self._once: tuple[int, dict[Hashable, Any]] = (0, {})
+        self._spans: dict[tuple[str, str], ShopSpan | None] = {}
 
     def apply(self, flush: Flush, *, history: bool = False) -> None:
         """Take one whole flush in.
@@ -81,6 +82,7 @@ class Columns(CubeStore):
                 self._hear(shop_id, first_ms)
             place = (flush.partition, position.topic)
             self._positions[place] = position
+            self._spans.clear()
             if history:
                 self._history.add(place)
         self.version += 1
@@ -141,6 +143,12 @@ class Columns(CubeStore):
 
     def span(self, shop_id: str, topic: str) -> ShopSpan | None:
         """Return first and last event time and number of a shop's counted records of a topic; None without any."""
+        # Every metric asks for its topics several times over.
+        if (shop_id, topic) not in self._spans:
+            self._spans[shop_id, topic] = self._span(shop_id, topic)
+        return self._spans[shop_id, topic]
+
+    def _span(self, shop_id: str, topic: str) -> ShopSpan | None:
         spans = [
             position.shops[shop_id]
             for (_, found), position in self._positions.items()

@@ -8,7 +8,7 @@ customers it is the same with the set that they touch on a day, or in the whole 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -88,22 +88,22 @@ def sales_values(
     for measure in measures:
         if measure.counts is Counts.SUM:
             known = not measure.only_if or getattr(scope.shop, measure.only_if)
-            parts = kept[f"sums of {fine}"]
+            parts = kept(f"sums of {fine}")
             found[measure.name] = _by_atom(scope, measure, parts if known else parts.clear())
         elif measure.column == SLOT:
-            found[measure.name] = _by_set(scope, measure, kept[f"orders of {fine}"])
+            found[measure.name] = _by_set(scope, measure, kept(f"orders of {fine}"))
         elif measure.adds_over is AddsOver.NONE and scope.grain is None:
             found[measure.name] = _by_set(scope, measure, _people_of(scope, measure.column, days))
         else:
-            found[measure.name] = _by_set(scope, measure, kept[measure.column])
+            found[measure.name] = _by_set(scope, measure, kept(measure.column))
     return found
 
 
 # -- what is kept ---------------------------------------------------------------------------------------------------
 
 
-def _of_days(scope: Scope, days: Mapping[int, int]) -> dict[str, pl.DataFrame]:
-    """Return the parts of all days; those before the last one, which is today as a rule, are put together once."""
+def _of_days(scope: Scope, days: Mapping[int, int]) -> Callable[[str], pl.DataFrame]:
+    """Return what gives the parts of all days by name; those before the last one, today, are put together once."""
     kept, question = scope.columns.day_values, ("sales", scope.shop.shop_id)
     known = dict(zip(days, kept.of(question, days, lambda missing: _count(scope, missing)), strict=True))
     over, last = over_and_last(days)
@@ -115,7 +115,12 @@ def _of_days(scope: Scope, days: Mapping[int, int]) -> dict[str, pl.DataFrame]:
         }
 
     before = kept.made_of(question, over, put_together)
-    return {name: pl.concat([before[name], known[last].get(name, _EMPTY[name])]) for name in _EMPTY}
+
+    @cache
+    def parts(name: str) -> pl.DataFrame:
+        return pl.concat([before[name], known[last][name]]) if known[last] else before[name]
+
+    return parts
 
 
 def _count(scope: Scope, missing: list[int]) -> dict[int, dict[str, pl.DataFrame]]:
@@ -252,6 +257,11 @@ def _table(
     scope: Scope, parts: pl.DataFrame, places: NDArray[np.int64], width: int, column: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the starts of the rows of time, and a column summed by row of time and place."""
+    if scope.grain is None:
+        table = np.zeros((1 if parts.height else 0, width), dtype=np.int64)
+        if parts.height:
+            np.add.at(table[0], places, parts.get_column(column).to_numpy())
+        return np.zeros(len(table), dtype=np.int64), table
     starts, rows = np.unique(scope.time_of(parts.get_column("at_ms").to_numpy()), return_inverse=True)
     table = np.zeros((len(starts), width), dtype=np.int64)
     np.add.at(table, (rows, places), parts.get_column(column).to_numpy())

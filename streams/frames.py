@@ -122,6 +122,7 @@ class LatestFacts:
         self.days: dict[int, int] = {}
         self._changes = 0
         self._asked = 0
+        self._of_days: dict[frozenset[int], pl.DataFrame] = {}
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -167,8 +168,15 @@ class LatestFacts:
     def of_days(self, days: Collection[int]) -> pl.DataFrame:
         """Return the rows of a few business days, in any order; costs what changed of them, not what is there."""
         self.frame()
-        parts = [part for chunk in self._chunks for day in days if (part := chunk.of(day)) is not None]
-        return pl.concat(parts) if parts else self._empty
+        wanted = frozenset(days)
+        found = self._of_days.get(wanted)
+        if found is None:
+            parts = [part for chunk in self._chunks for day in days if (part := chunk.of(day)) is not None]
+            found = pl.concat(parts) if parts else self._empty
+            if len(self._of_days) == KEPT_DAYS:
+                del self._of_days[next(iter(self._of_days))]
+            self._of_days[wanted] = found
+        return found
 
     def pieces(self) -> list[pl.DataFrame]:
         """Return the rows of `frame` as the pieces that they are kept in, in the same order."""
@@ -205,6 +213,7 @@ class LatestFacts:
         return [part for chunk in self._chunks if (part := chunk.reduced(name, reduce, day)) is not None]
 
     def _store(self) -> None:
+        self._of_days.clear()
         if self._replaced:
             gone = pl.Series(SLOT, sorted(self._replaced), dtype=pl.UInt32)
             is_gone = pl.col(SLOT).is_in(gone.implode())

@@ -27,6 +27,9 @@ _OF_A_LINE: Final = frozenset(
 
 _ALL_DAYS: Final = Window("days", None, None, unit="days")
 
+_ONE_ROW: Final = pl.DataFrame({TIME: [0], "value": [0]}, schema={TIME: pl.Int64(), "value": pl.Int64()})
+_NO_ROW: Final = _ONE_ROW.clear()
+
 
 def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
     """Return the values of measures over facts, as `query_facts.fact_values` does."""
@@ -131,6 +134,10 @@ def _of_days(
 
 def _together(scope: Scope, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     keys = list(scope.keys)
+    if not scope.names and scope.grain is None:
+        # One row: to group frames of one row costs more than all else that is done with them.
+        counted = [int(part.get_column("value").sum()) for part in parts if part.height]
+        return _ONE_ROW.with_columns(value=pl.lit(sum(counted), dtype=pl.Int64())) if counted else _NO_ROW
     if not parts:
         schema = {TIME: pl.Int64(), **dict.fromkeys(scope.names, pl.String()), "value": pl.Int64()}
         return pl.DataFrame(schema=schema)

@@ -11,7 +11,7 @@ from streams.columns import Columns
 from streams.events import Shop
 from streams.outcomes import Outcome
 from streams.spreading import spread
-from streams.state import FactRow, Flush, StateRow
+from streams.state import FactRow, Flush, ShopSpan, StateRow
 from tests.unit.streams.boards import (
     CREATOR,
     LIVE,
@@ -177,3 +177,13 @@ def test_a_shop_record_that_disagrees_is_noticed_and_changes_nothing(
     columns.apply(flush(0, facts=[fact_row(record)]))
     assert columns.shop_disagrees(SHOP) is disagrees
     assert columns.calendar(SHOP).timezone == "UTC"
+
+
+def test_the_span_of_a_topic_grows_with_every_flush_though_it_was_asked_for_before() -> None:
+    columns = Columns(settings())
+    assert columns.span(SHOP, "orders") is None
+    columns.apply(flush_of([order("o1", NOON, [line("1", "A1", 100)])]))
+    assert columns.span(SHOP, "orders") == ShopSpan(NOON, NOON, 1)
+    columns.apply(flush_of([order("o2", NOON + 60, [line("1", "A1", 100)])], partition=1))
+    assert columns.span(SHOP, "orders") == ShopSpan(NOON, NOON + 60, 2)
+    assert columns.watermark_ms(SHOP, "orders") == NOON + 60

@@ -436,3 +436,20 @@ def test_without_a_stock_feed_stock_is_null_and_without_a_campaign_so_is_the_goa
         "campaign_target": {"no_target": [0]},
         "goal_progress_pct": {"no_source": [0]},
     }
+
+
+def test_figures_of_one_product_over_several_days_are_of_all_of_its_orders_as_they_come() -> None:
+    columns = board(ORDERS)
+    words = {"metrics": "gmv,orders,items_sold", "where": "product=A", "window": "all"}
+    (before,) = run(columns, parse_request(words), now_ms=NOW).rows
+    assert before == {"gmv": 31.0, "orders": 2, "items_sold": 3}
+    late = [
+        order("o4", NOON + DAY_MS, [line("1", "A1", 250)], "c3"),
+        order("o5", NOON + DAY_MS, [line("1", "B1", 1)], "c3"),
+        order("o6", NOON + 60, [line("1", "A2", 50)], "c3"),
+    ]
+    columns.apply(flush_of(late, partition=1))
+    (after,) = run(columns, parse_request(words), now_ms=NOW).rows
+    assert after == {"gmv": 34.0, "orders": 4, "items_sold": 5}
+    (nothing,) = run(columns, parse_request(words | {"where": "product=Z"}), now_ms=NOW).rows
+    assert nothing == {"gmv": 0.0, "orders": 0, "items_sold": 0}
