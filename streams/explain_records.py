@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _SUMS: Final = {
     "gmv_range": Total(("goods", "shipping_in_gmv")),
     "best_format": Total(("clicks", "sku_orders")),
-    "live_growth": Total(("goods_live", "shipping_live")),
     "push_lift": Total(("clicks", "sku_orders")),
 }
 """Figures that are worked out from sums: which records those count."""
@@ -53,7 +52,7 @@ def records_of(scope: Scope, metric: Metric, known: Mapping[str, Metric]) -> lis
         return [_viewers(scope)]
     if formula.column == "creator_type":
         return [_accounts(scope)]
-    if formula.column == "key_session":
+    if formula.column in ("key_session", "live_growth"):
         return [_contents(scope)]
     return [_products(scope)]
 
@@ -101,10 +100,13 @@ def _accounts(scope: Scope) -> Source:
 
 
 def _contents(scope: Scope) -> Source:
+    """Return LIVEs, newest first."""
     contents = scope.columns.content(scope.shop.shop_id).contents()
-    wanted = _chosen(scope, "content")
-    if wanted is not None:
-        contents = contents.filter(pl.col("content_id") == wanted)
+    contents = contents.filter(pl.col("kind") == "live")
+    for dim in ("content", "creator", "account"):
+        wanted = _chosen(scope, dim)
+        if wanted is not None:
+            contents = contents.filter(pl.col(f"{dim}_id") == wanted)
     rows = contents.select("content_id", "kind", "account_id", "key_session", "new_at_ms", "ended_at_ms")
     newest = rows.sort("new_at_ms", "content_id", descending=[True, False], nulls_last=True)
     return _source("content", "content", newest.rows(named=True), ("content_id",))
