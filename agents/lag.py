@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,7 +14,7 @@ from agents.clients import client_options
 from streams.topics import SOURCE_TOPICS, full_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from streams.settings import KafkaSettings
 
@@ -22,6 +23,12 @@ logger = logging.getLogger(__name__)
 PEEK_MS: Final = 500
 ANSWER_S: Final = 5.0
 """A broker that takes longer is away: the lag is unknown, and no old figure is shown for it."""
+
+CONNECT_S: Final = 20.0
+"""The first answers of a broker that has just started come late, and nothing is shown before them."""
+
+SILENT_S: Final = 30.0
+"""Only what lasts longer is told: a broker that starts, or that is busy for a moment, is no fault."""
 
 Place = tuple[int, str]
 
@@ -34,10 +41,13 @@ class SourceLag:
         lagging: (partition, topic without prefix) with records that are not folded yet.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self.records: int | None = None
         self.lagging: frozenset[Place] = frozenset()
         self._kafka = kafka
+        self._clock = clock
+        self._silent_since_s: float | None = clock()
+        self._is_told = False
         self._consumer: AIOKafkaConsumer | None = None
         self._places = {
             TopicPartition(full_name(kafka.prefix, topic.name), partition): (partition, topic.name)
@@ -55,13 +65,16 @@ class SourceLag:
             positions: per place, the first offset that is not folded.
         """
         try:
+            async with asyncio.timeout(CONNECT_S):
+                consumer = await self._connected()
             async with asyncio.timeout(ANSWER_S):
-                gaps = await self._gaps(positions)
+                gaps = await self._gaps(consumer, positions)
         except (KafkaError, OSError) as error:
-            logger.warning("The lag is not known: %r.", error)
+            self._is_silent(error)
             self.records = None
             await self.close()
             return False
+        self._answers()
         self._before = gaps
         self._ends = {place: end for place, (_, end) in gaps.items()}
         waiting = {
@@ -83,6 +96,28 @@ class SourceLag:
         if consumer is not None:
             await asyncio.gather(consumer.stop(), return_exceptions=True)
 
+    def _is_silent(self, error: Exception) -> None:
+        """Tell once that the broker does not answer, when it has lasted."""
+        now_s = self._clock()
+        if self._silent_since_s is None:
+            self._silent_since_s = now_s
+        silent_s = now_s - self._silent_since_s
+        if silent_s < SILENT_S or self._is_told:
+            logger.info("The broker does not say how many records wait to be folded: %s.", why(error))
+            return
+        self._is_told = True
+        logger.warning(
+            "For %.0f s the broker has not said how many records wait to be folded (%s): how far the figures are "
+            "behind is not known. It is asked again until it answers.",
+            silent_s,
+            why(error),
+        )
+
+    def _answers(self) -> None:
+        if self._is_told:
+            logger.warning("The broker answers again.")
+        self._silent_since_s, self._is_told = None, False
+
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
@@ -95,9 +130,10 @@ class SourceLag:
             consumer.pause(*self._places)
         return self._consumer
 
-    async def _gaps(self, positions: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+    async def _gaps(
+        self, consumer: AIOKafkaConsumer, positions: Mapping[Place, int]
+    ) -> dict[Place, tuple[int, int]]:
         """Return per place where reading would begin and where the topic ends."""
-        consumer = await self._connected()
         ends = await consumer.end_offsets(list(self._places))
         begins = await consumer.beginning_offsets(list(self._places))
         gaps = {
@@ -126,3 +162,8 @@ class SourceLag:
                 self._empty[place] = gap
         finally:
             consumer.pause(tp)
+
+
+def why(error: BaseException) -> str:
+    """Return in words why a broker did not answer; a time that ran out has no words of its own."""
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

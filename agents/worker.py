@@ -26,6 +26,7 @@ from agents.app import build_app
 from agents.client_logs import throttle_client_logs
 from agents.heap import GIVE_BACK_EVERY_S, give_back, use_one_heap
 from agents.keeper import StateKeeper
+from agents.lag import why
 from agents.processes import BESIDE_PARENT, EXIT_TEMPORARY, end_with_parent
 from agents.watchdog import LoopWatch, ProgressWatch
 from streams.cubes import CUBES
@@ -152,7 +153,7 @@ class Worker:
                 return await consumer.behind(self.keeper.folded)
         except Exception as error:
             # Whatever it is, the answer is not known, and time goes on.
-            logger.warning("The lag is not known: %r.", error)
+            logger.warning("Whether records wait to be folded is not known: %s. Asked again soon.", why(error))
             return default
 
     async def _watch_app(self) -> None:
