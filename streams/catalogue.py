@@ -50,7 +50,7 @@ DIMENSIONS: Final = {
     "hour": "hour of the shop's clock with its offset, such as 2011-11-25T14+00:00",
     "minute": "minute with its offset, such as 2011-11-25T14:05+00:00",
     "product": "product id",
-    "sku": "SKU id",
+    "sku": "SKU id; clicks and presses of add-to-cart that name none are in no row",
     "slice": "the eight formats of the briefs; they overlap and are never added up",
     "leaf": "the partition for shares: Shop tab first, then each format outside it; sums to all",
     "owner": "own for the shop's accounts, affiliate for creators; what is of neither is in no row",
@@ -62,6 +62,8 @@ DIMENSIONS: Final = {
     "account": "id of the account that posts",
     "ad": "ad id",
     "ad_account": "ad account id; asked by it, every account has its row, not the primary one alone",
+    "price_tier": "low, mid or high, of the product that an ad names: as its card says, else by its price; an ad that "
+    "names none is in no row",
     "age_band": "age band of the viewers, as the source names it",
     "gender": "gender of the viewers, as the source names it",
     "status": "present status of an order",

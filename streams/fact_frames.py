@@ -10,6 +10,7 @@ import polars as pl
 
 from streams.frames import KEPT_DAYS
 from streams.measures import Frame
+from streams.price_tiers import with_tiers
 
 if TYPE_CHECKING:
     from streams.scope import Scope
@@ -63,8 +64,13 @@ def with_variants(scope: Scope, frame: pl.DataFrame, content: str = "content_id"
 
 def _ads(scope: Scope) -> pl.DataFrame:
     """Return the ads of the primary account; asked by ad account, every one's (X-50)."""
-    ads = scope.columns.ads(scope.shop.shop_id)
-    return ads.metrics() if "ad_account" in scope.needs else ads.of_primary()
+    columns, shop = scope.columns, scope.shop
+    ads = columns.ads(shop.shop_id)
+    found = ads.metrics() if "ad_account" in scope.needs else ads.of_primary()
+    if "price_tier" not in scope.needs:
+        return found
+    edges = columns.settings.board.price_tier_edges
+    return with_tiers(found, columns.products(shop.shop_id).values(), edges, shop.currency)
 
 
 def _ad_refunds(scope: Scope) -> pl.DataFrame:
@@ -161,6 +167,7 @@ FRAMES: Final[dict[Frame, FactFrame]] = {
             "ad": "ad_id",
             "ad_account": "ad_account_id",
             "product": "product_id",
+            "price_tier": "price_tier",
             "creator": "creator_id",
             "content": "content_id",
             "sub_campaign": "sub_campaign_id",

@@ -16,7 +16,16 @@ AD_CLICKS: Final = Total(("ad_clicks",))
 AD_IMPRESSIONS: Final = Total(("ad_impressions",))
 PURCHASES: Final = Total(("ad_purchases",))
 
-AD_DIMS: Final = (*TIME_DIMS, "ad", "ad_account", "product", "creator", "content", "sub_campaign")
+AD_DIMS: Final = (
+    *TIME_DIMS,
+    "ad",
+    "ad_account",
+    "product",
+    "price_tier",
+    "creator",
+    "content",
+    "sub_campaign",
+)
 PRIMARY: Final = (
     "Of the primary account, its whole past included; asked by ad_account, of each (X-50). A bucket that straddles "
     "hours of the shop's clock is split by seconds."
@@ -79,10 +88,13 @@ AD_METRICS: Final[tuple[Metric, ...]] = (
     _ad(
         "cpp",
         "Cost per purchase",
-        "ad_spend / ad_purchases.",
+        "ad_spend / ad_purchases. By price tier, of the ads whose records name a product: its card says the tier, else "
+        "its price does by board.price_tier_edges.",
         Unit.MONEY,
         Ratio(SPEND, PURCHASES),
-        "S5-18 S5-19 S5-20 X-45",
+        "S5-18 S5-19 S5-20 X-45 X-46",
+        not_counted="By price tier, product, creator, content or sub-campaign: spend and purchases of ads that name "
+        "none; they are not shared out.",
         advice="Dear purchases: look at the product page and stock before the ad.",
     ),
     _ad(

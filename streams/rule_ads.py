@@ -13,6 +13,7 @@ from streams.alerts import clean_name
 from streams.bands import BANDS, bands_of, speaks
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.metric import Unit
+from streams.price_tiers import tier_of
 from streams.request import Request
 from streams.rule import AlertRoute, Entity, Judgement, Owner, Reading, Rule, Severity
 from streams.rule_bands import band_reading, band_rule, bands_by
@@ -86,9 +87,10 @@ def _dear_purchases(tier: Band, context: RuleContext) -> Iterable[Reading]:
         return
     numbers = context.settings.rules
     cards = context.columns.products(context.shop.shop_id)
+    edges = context.settings.board.price_tier_edges
     for row, ad in _ads(context, ("cpp", "ad_purchases")):
         card = cards.get(ad["product_id"])
-        if card is None or card.price_tier != tier.tier:
+        if card is None or tier_of(card, edges, context.shop.currency) != tier.tier:
             continue
         cost, purchases = row["cpp"], row["ad_purchases"] or 0
         if cost is None or purchases < numbers.cpp_min_purchases:

@@ -169,6 +169,8 @@ class BoardSettings:
         min_group: a share of people by age or gender is not shown for a group of fewer people than these.
         format_min_clicks: a format with fewer clicks of a product is not its best one.
         gmv_range_edges: in major units, rising: between them are the ranges of product_gmv_range (X-49).
+        price_tier_edges: in major units: prices below the first are of the tier low, from the second on high, between
+            them mid, where the product card does not tell its tier (X-46; our choice).
     """
 
     host: str = "127.0.0.1"
@@ -185,6 +187,7 @@ class BoardSettings:
     min_group: int = 50
     format_min_clicks: int = 100
     gmv_range_edges: tuple[int, ...] = (1_000, 5_000, 10_000, 30_000, 100_000)
+    price_tier_edges: tuple[int, ...] = (30, 100)
 
 
 @dataclass(frozen=True, slots=True)

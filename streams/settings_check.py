@@ -283,6 +283,10 @@ def _check_together(settings: Settings, place: str) -> None:
     if not edges or edges[0] < 1 or any(low >= high for low, high in itertools.pairwise(edges)):
         msg = f"{place}: board.gmv_range_edges = {list(edges)} does not rise."
         raise SettingsError(msg, mend="Write amounts such as [30000, 100000].")
+    tiers = board.price_tier_edges
+    if len(tiers) != 2 or not 1 <= tiers[0] < tiers[1]:
+        msg = f"{place}: board.price_tier_edges = {list(tiers)} are not two that rise."
+        raise SettingsError(msg, mend="Write amounts such as [30, 100].")
     _check_rules(settings, place)
     for section, low, high in ORDERED:
         values = getattr(settings, section)

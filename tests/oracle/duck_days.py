@@ -44,6 +44,7 @@ TOPICS: Final = {
     "violation": "violations",
     "follower": "followers",
     "ad_metric": "ads",
+    "product": "products",
 }
 PRODUCTS: Final = ("linen-wrap-dress", "cloud-fleece-hoodie", "merino-beanie", "soy-candle")
 REGIONS: Final = ("US-CA", "US-NY", "US-TX", None)
@@ -336,6 +337,10 @@ def _others() -> Iterator[Event]:
                 severity="restriction",
             )
             yield at_ms + 800, told
+    # By its price it were of the middle.
+    lamp = {"name": "Lamp", "category": "home", "sku_ids": [], "price_minor": 9_900, "price_tier": "high"}
+    told = _event("product", "hard-lamp", TODAY_MS, product_id="hard-lamp", status="live", version=1, **lamp)
+    yield TODAY_MS + 500, told
     for account_id in ("ads-own", "ads-second"):
         for index in range(8):
             # Every second bucket straddles two hours; even numbers split into whole halves.
@@ -357,6 +362,7 @@ def _others() -> Iterator[Event]:
                     impressions=50 * spend,
                     clicks=2 * spend,
                     purchases=2 * revision,
+                    product_id=("hard-lamp", "merino-beanie", "nobodys", None)[index % 4],
                     new_customers=2 if index % 3 else None,
                     sub_campaign_id="flash-deals" if index % 2 else None,
                     creator_id="cr-theo" if index % 4 == 0 else None,

@@ -203,7 +203,9 @@ SELECT *, {CLOCK} FROM (SELECT checkout_id, ms, {_PLACE}, unnest(products) AS pr
 FROM (SELECT txt(value, '$.checkout_id') AS checkout_id, num(value, '$.occurred_at_ms') AS ms, {_fields("value")},
   from_json(value->'$.lines[*].product_id', '["VARCHAR"]') AS products FROM checkout_started))""",
     "ads_of_all": f"""
-SELECT * EXCLUDE (ms), ms, {CLOCK} FROM (
+SELECT * EXCLUDE (ms), ms, {CLOCK}, (SELECT coalesce(txt(p.value, '$.price_tier'), CASE
+    WHEN num(p.value, '$.price_minor') < 3000 THEN 'low' WHEN num(p.value, '$.price_minor') < 10000 THEN 'mid'
+    ELSE 'high' END) FROM product AS p WHERE txt(p.value, '$.product_id') = of_ads.product) AS price_tier FROM (
   SELECT txt(value, '$.ad_account_id') AS ad_account, txt(value, '$.ad_id') AS ad,
     txt(value, '$.product_id') AS product, txt(value, '$.creator_id') AS creator,
     txt(value, '$.content_id') AS content, txt(value, '$.sub_campaign_id') AS sub_campaign,
@@ -214,7 +216,7 @@ SELECT * EXCLUDE (ms), ms, {CLOCK} FROM (
     share * num(value, '$.impressions') AS impressions, share * num(value, '$.clicks') AS clicks,
     share * num(value, '$.purchases') AS purchases, share * num(value, '$.new_customers') AS new_customers
   FROM (SELECT value, num(value, '$.bucket_start_ms') AS start,
-    num(value, '$.bucket_seconds') * 1000 AS length FROM ad_metric))""",
+    num(value, '$.bucket_seconds') * 1000 AS length FROM ad_metric)) AS of_ads""",
     "ads": """
 SELECT * FROM ads_of_all WHERE ad_account = (SELECT txt(value, '$.primary_ad_account_id') FROM ad_account_selected)""",
     "ad_owner": "SELECT DISTINCT ad, ad_account FROM ads_of_all",

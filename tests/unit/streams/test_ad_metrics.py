@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -38,6 +39,21 @@ def known(*events: Event, **more: Any) -> Columns:
 
 
 # -- ads
+
+
+def card(product_id: str, price_minor: int, **more: Any) -> Product:
+    return Product(
+        event_id=f"product-{product_id}",
+        event_type="product",
+        shop_id=SHOP,
+        occurred_at_ms=NOON - DAY_MS,
+        product_id=product_id,
+        name="Mug",
+        category="",
+        sku_ids=[],
+        price_minor=price_minor,
+        **more,
+    )
 
 
 def advertised(*more: Event) -> Columns:
@@ -322,6 +338,35 @@ def test_ready_made_views_stand_beside_engagement() -> None:
     )
     assert value(columns, "content_views", now_ms=NOW) == 30
     assert value(columns, "engagement_rate", now_ms=NOW) == pytest.approx(3 / 30)
+
+
+def test_a_purchase_costs_what_the_ads_of_its_price_tier_paid_for_it() -> None:
+    cards = [card("A", 2_999), card("B", 3_000), card("C", 10_000), card("D", 500, price_tier="high")]
+    columns = advertised(
+        selected("x", 1, NOON),
+        *cards,
+        *(
+            ad("x", f"ad-{product}", NOON, spend, 0, purchases=purchases, product_id=product)
+            for product, spend, purchases in (
+                ("A", 600, 1),
+                ("B", 4_000, 2),
+                ("C", 9_000, 2),
+                ("D", 1_000, 2),
+            )
+        ),
+        ad("x", "nobodys", NOON, 50_000, 0, purchases=1, product_id="no-card"),
+    )
+    # low: 10 of the one above and 6 for 2 purchases; high: C by its price, D because its card says so.
+    assert rows(columns, "cpp,ad_spend", "price_tier", now_ms=NOW) == [
+        ("high", pytest.approx(25.0), 100.0),
+        ("low", pytest.approx(8.0), 16.0),
+        ("mid", pytest.approx(20.0), 40.0),
+    ]
+    assert value(columns, "cpp", now_ms=NOW, where="price_tier=mid") == pytest.approx(20.0)
+    assert rows(columns, "cpp", "ad_account,price_tier", now_ms=NOW)[0] == ("x", "high", pytest.approx(25.0))
+    moved = Columns(dataclasses.replace(settings(), board=BoardSettings(price_tier_edges=(31, 200))))
+    moved.apply(flush_of([*cards, ad("x", "1", NOON, 100, 0, purchases=1, product_id="B")]))
+    assert rows(moved, "cpp", "price_tier", now_ms=NOW) == [("low", 1.0)]
 
 
 def test_ready_made_counts_alone_give_a_series_its_rows() -> None:
