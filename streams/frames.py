@@ -37,8 +37,9 @@ MOST_MERGED_ROWS: Final = 1 << 17
 KEPT_DAYS: Final = 3
 """Days of which a chunk keeps its rows apart: today and those that a question goes back to again and again."""
 
-KEPT_REDUCTIONS: Final = 32
-"""What was made of a chunk's rows; a few thousand rows each at most."""
+KEPT_REDUCTIONS: Final = 128
+MOST_REDUCED_BYTES: Final = 8 << 20
+"""What was made of a chunk's rows: so many results, in so many bytes; the rows of the largest chunk are 25 MiB."""
 
 Extract = Callable[[list[int], list[FactRow]], pl.DataFrame]
 """Turn slots and their facts into rows of a fixed schema, `slot` included; a fact may give several rows."""
@@ -55,26 +56,30 @@ def _short(key: Hashable) -> Hashable:
 class _Chunk:
     """Rows that came together, and those of single days of them."""
 
-    __slots__ = ("_days", "_parts", "_reduced", "rows")
+    __slots__ = ("_days", "_parts", "_reduced", "_reduced_bytes", "rows")
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self.rows = rows
         self._days: frozenset[int] | None = None
         self._parts: dict[int, pl.DataFrame] = {}
         self._reduced: dict[tuple[Hashable, int | None], pl.DataFrame] = {}
+        self._reduced_bytes = 0
 
     def reduced(
         self, name: Hashable, reduce: Callable[[pl.DataFrame], pl.DataFrame], day: int | None = None
     ) -> pl.DataFrame | None:
         """Return what a reduction makes of the rows, or of those of a day; None where it has none."""
-        found = self._reduced.get((name, day))
+        found = self._reduced.pop((name, day), None)
         if found is None:
             rows = self.rows if day is None else self.of(day)
             if rows is None:
                 return None
-            if len(self._reduced) == KEPT_REDUCTIONS:
-                del self._reduced[next(iter(self._reduced))]
-            found = self._reduced[name, day] = reduce(rows)
+            found = reduce(rows)
+            self._reduced_bytes += int(found.estimated_size())
+        # The one asked for last stays longest.
+        self._reduced[name, day] = found
+        while len(self._reduced) > KEPT_REDUCTIONS or self._reduced_bytes > MOST_REDUCED_BYTES:
+            self._reduced_bytes -= int(self._reduced.pop(next(iter(self._reduced))).estimated_size())
         return found
 
     def of(self, day: int) -> pl.DataFrame | None:

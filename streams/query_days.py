@@ -10,12 +10,13 @@ import polars as pl
 from streams import query_facts
 from streams.day_sales import answers, sales_values
 from streams.day_values import over_and_last
-from streams.formulas import AddsOver, Frame
+from streams.formulas import AddsOver, Counts, Frame
+from streams.frames import KEPT_DAYS, SLOT
 from streams.scope import TIME
 from streams.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from streams.formulas import Measure
     from streams.scope import Scope
@@ -29,6 +30,8 @@ _ALL_DAYS: Final = Window("days", None, None, unit="days")
 
 _ONE_ROW: Final = pl.DataFrame({TIME: [0], "value": [0]}, schema={TIME: pl.Int64(), "value": pl.Int64()})
 _NO_ROW: Final = _ONE_ROW.clear()
+
+_MEASURE: Final = "_measure"
 
 
 def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
@@ -104,17 +107,23 @@ def _of_days(
     """Return the values of each whole day, by hour where the rows are hours, else by day."""
     by = ("hour" if scope.grain == "hour" else "day", *scope.names)
 
+    question = (scope.shop, by, scope.where, tuple(measure.name for measure in measures))
+
     def count(missing: list[int]) -> dict[int, dict[str, pl.DataFrame]]:
         inner = dataclasses.replace(scope, by=by, window=_ALL_DAYS, days=frozenset(missing))
-        found: dict[int, dict[str, pl.DataFrame]] = {}
-        for name, values in query_facts.fact_values(inner, measures).items():
-            day = pl.Series("_day", scope.calendar.days_of(values.get_column(TIME).to_numpy()))
-            parts = values.with_columns(day).partition_by("_day", as_dict=True, include_key=False)
+        found: dict[int, dict[str, pl.DataFrame]] = {day: {} for day in missing}
+        # Of few days, as a rule today, only what was sold since the last question is counted.
+        pieced = [each for each in measures if len(missing) <= KEPT_DAYS and _adds_over_orders(each)]
+        for day in missing if pieced else ():
+            found[day] = _in_pieces(inner, pieced, day, question)
+        rest = [each for each in measures if each not in pieced]
+        for name, values in (query_facts.fact_values(inner, rest) if rest else {}).items():
+            day_of = pl.Series("_day", scope.calendar.days_of(values.get_column(TIME).to_numpy()))
+            parts = values.with_columns(day_of).partition_by("_day", as_dict=True, include_key=False)
             for (key,), part in parts.items():
-                found.setdefault(int(key), {})[name] = part
+                found[int(key)][name] = part
         return found
 
-    question = (scope.shop, by, scope.where, tuple(measure.name for measure in measures))
     known = dict(zip(days, scope.columns.day_values.of(question, days, count), strict=True))
 
     def of(day: int, measure: Measure) -> list[pl.DataFrame]:
@@ -130,6 +139,33 @@ def _of_days(
     rows = (question, scope.grain, scope.week_start)
     before = scope.columns.day_values.made_of(rows, over, put_together)
     return {measure.name: [before[measure.name], *of(last, measure)] for measure in measures}
+
+
+def _adds_over_orders(measure: Measure) -> bool:
+    """Return whether a measure of several orders is the sum of theirs: that of customers, who have several, is not."""
+    return measure.counts is Counts.SUM or measure.column == SLOT
+
+
+def _in_pieces(
+    scope: Scope, measures: Sequence[Measure], day: int, question: Hashable
+) -> dict[str, pl.DataFrame]:
+    """Return the values of one day, put together from pieces of whole orders that are counted once each."""
+    keys = list(scope.keys)
+    inner = dataclasses.replace(scope, days=None)
+
+    def reduce(lines: pl.DataFrame) -> pl.DataFrame:
+        values = query_facts.fact_values(inner, measures, lines)
+        return pl.concat(
+            values[measure.name].select(pl.lit(number, dtype=pl.UInt8()).alias(_MEASURE), *keys, "value")
+            for number, measure in enumerate(measures)
+        )
+
+    pieces = scope.columns.order_sums(scope.shop.shop_id, ("values", question), day, reduce)
+    if not pieces:
+        return {}
+    values = pl.concat(pieces).group_by(_MEASURE, *keys).agg(pl.col("value").sum())
+    parts = values.partition_by(_MEASURE, as_dict=True, include_key=False)
+    return {measures[number].name: part for (number,), part in parts.items()}
 
 
 def _together(scope: Scope, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -19,19 +19,25 @@ if TYPE_CHECKING:
     from streams.columns import Columns
 
 
-def fact_values(scope: Scope, measures: Sequence[Measure]) -> dict[str, pl.DataFrame]:
+def fact_values(
+    scope: Scope, measures: Sequence[Measure], lines: pl.DataFrame | None = None
+) -> dict[str, pl.DataFrame]:
     """Return, per measure, its values: the scope's key columns and `value` Int64, only rows with anything counted.
 
     Args:
         scope: where to count.
-        measures: over facts.
+        measures: over facts; with `lines`, over order lines.
+        lines: the order lines to count, in place of all that the scope's columns have.
     """
     values: dict[str, pl.DataFrame] = {}
     groups: dict[tuple[Frame, frozenset[int] | None], list[Measure]] = {}
     for measure in measures:
         groups.setdefault((measure.frame, measure.atoms), []).append(measure)
     for (frame, atoms), wanted in groups.items():
-        values |= _of_frame(scope, frame, atoms, wanted)
+        if lines is None:
+            values |= _of_frame(scope, frame, atoms, wanted)
+        else:
+            values |= _counted(scope, _standing(frame, lines), atoms, wanted)
     return values
 
 
@@ -47,8 +53,13 @@ def _of_frame(
         *(scope.shop, scope.window, scope.by, scope.where, scope.week_start, scope.days, scope.arrived),
         tuple(measure.name for measure in wanted),
     )
-    read = dataclasses.replace(FRAMES[frame], read=lambda _: rows)
+    read = _standing(frame, rows)
     return scope.columns.day_values.while_same(question, rows, lambda: _counted(scope, read, atoms, wanted))
+
+
+def _standing(frame: Frame, rows: pl.DataFrame) -> FactFrame:
+    """Return a frame with these rows in place of those that it would read."""
+    return dataclasses.replace(FRAMES[frame], read=lambda _: rows)
 
 
 def _counted(

@@ -107,7 +107,8 @@ class StockSales:
 
         def chosen(sales: Sales) -> NDArray[np.bool_]:
             single = (sales.paid_ms < from_ms) | (sales.paid_ms >= to_ms)
-            return single if wanted is None else single | wanted[sales.sku_no]
+            # A line without units, or of a SKU that is long forgotten, may have a number beyond: it is left out anyway.
+            return single if wanted is None else single | wanted.take(sales.sku_no, mode="clip")
 
         return self._where(chosen)
 

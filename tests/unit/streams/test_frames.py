@@ -82,3 +82,26 @@ def test_a_table_that_nobody_has_asked_for_lately_makes_rows_of_many_flushes_at_
     assert told.made == [1, 1, 1]
     assert told.available() == [8]
     assert told.made == [1, 1, 1, 1]
+
+
+def test_what_is_made_of_rows_is_forgotten_when_it_is_too_much_what_was_asked_for_last_at_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told()
+    told.put("A1", 1)
+    made: list[str] = []
+
+    def ask(name: str) -> None:
+        def reduce(rows: pl.DataFrame) -> pl.DataFrame:
+            made.append(name)
+            return rows
+
+        told.table.reduced(name, reduce)
+
+    told.table.reduced("size", lambda rows: rows)
+    size = int(told.table.frame().estimated_size())
+    monkeypatch.setattr(frames, "MOST_REDUCED_BYTES", 2 * size)
+    # Each is made of the piece and then of what is left of all pieces.
+    for name in ("a", "b", "a", "c", "a", "b"):
+        ask(name)
+    assert made == ["a", "a", "b", "b", "a", "c", "c", "a", "b", "b"]

@@ -360,3 +360,10 @@ def test_a_line_without_units_has_no_part_in_speed_and_price() -> None:
     paid = [order("1", NOW - MINUTE_MS, [line("1", "A1", 900)])]
     assert table(free + paid)["A1"] == table(paid)["A1"]
     assert table([*free, stock("A1", 5, NOW)])["A1"] == table([stock("A1", 5, NOW)])["A1"]
+
+
+def test_a_sku_of_which_only_lines_without_units_came_keeps_nobody_from_the_table() -> None:
+    lines = [line("1", "A1", 100, quantity=1), line("2", "B1", 0, quantity=0)]
+    rows = table([stock("A1", 0, NOW - HOUR_MS), order("o1", NOW - 2 * HOUR_MS, lines)])
+    assert rows["A1"].status is StockStatus.OUT_OF_STOCK
+    assert "B1" not in rows
