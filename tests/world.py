@@ -326,6 +326,8 @@ def _draw(draw: random.Random, number: int, at_ms: int) -> Record:
             [90, 7, 3],
         )[0]
         fields = {"product_id": product, "user_key": user, "source": _source(draw)}
+        if event_type != "product_impression" and number % 5:
+            fields["sku_id"] = f"{product}-{number % 3}"
         return _record(topic, user, at_ms, event(event_type, number, occurred_ms, **fields))
     if chance < 0.97:
         return _record("orders", f"o{number}", at_ms, _order(draw, number, occurred_ms, product))

@@ -24,7 +24,7 @@ from tests.workers import WorkerProcess
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]
 
-NEW: Final = ("product_day", "shop_minute", "product_theta")
+NEW: Final = ("product_day", "shop_minute", "sku_day", "product_theta")
 OLDER: Final = [argument for cube in CUBES if cube.name not in NEW for argument in ("--cube", cube.name)]
 """Arguments of a worker of the version before, which does not know some of the cubes."""
 

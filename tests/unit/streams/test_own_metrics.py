@@ -94,14 +94,17 @@ def test_a_divisor_of_0_and_a_missing_source_are_null_with_their_reason() -> Non
 
 
 def test_it_is_asked_by_what_all_of_its_parts_have() -> None:
-    columns = columns_with(per_click="gmv / product_clicks", net="gmv - refunds_amount")
+    columns = columns_with(
+        per_click="gmv / product_clicks", per_showing="gmv / product_impressions", net="gmv - refunds_amount"
+    )
     own = known_metrics(columns.settings)
     assert "sku" in own["net"].dims
-    assert "sku" not in own["per_click"].dims
+    assert "sku" in own["per_click"].dims
+    assert "sku" not in own["per_showing"].dims
     assert own["per_click"].topics == ("orders", "clicks")
     assert asked(columns, "per_click", by="product", sort="per_click") == [30.0, 25.0]
     with pytest.raises(QueryError) as refused:
-        asked(columns, "per_click", by="sku")
+        asked(columns, "per_showing", by="sku")
     assert refused.value.reason == "no_cube"
 
 
