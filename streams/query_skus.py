@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from streams.formulas import measures_of
+from streams.measures import Frame
 from streams.query_traffic import choose_cube, count_values, traffic_values
 from streams.ready_made import ready_made_values
 
 if TYPE_CHECKING:
-    from streams.measures import Measure
+    from collections.abc import Iterator
+
+    from streams.metric import Metric
     from streams.scope import Scope
 
 _SKU: Final = frozenset({"sku"})
@@ -24,39 +28,43 @@ _SKU: Final = frozenset({"sku"})
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Events of all SKUs together.
+    """How much of one kind of traffic names a SKU.
 
     Attributes:
+        share: the part of the events, of all SKUs and of none together, that name one.
         keys: the scope's key columns without the SKU.
-        values: these, `seen` events and `named` ones among them that name a SKU; Int64, not null.
+        rows: these, and `nameless`: there are events, and none of them names a SKU.
     """
 
+    share: float
     keys: list[str]
-    values: pl.DataFrame
-
-    @property
-    def share(self) -> float | None:
-        """The part of the events that name a SKU; None without any event."""
-        seen = int(self.values.get_column("seen").sum())
-        return int(self.values.get_column("named").sum()) / seen if seen else None
+    rows: pl.DataFrame
 
 
-def named_events(scope: Scope, measure: Measure, metric: str) -> Named:
-    """Return how many events there are in scope whatever their SKU, and how many of them name one.
+def named_events(scope: Scope, metric: Metric) -> Iterator[Named]:
+    """Yield for each kind of traffic in a metric how much of it names a SKU; nothing of a question without SKUs.
 
     Args:
         scope: by SKU or of one, which a cube answers.
-        measure: over traffic, not of people.
-        metric: whose part it is, for the message of a refusal.
+        metric: of traffic that may name one.
     """
+    if "sku" not in scope.needs:
+        return
     whole, keys = scope.without(_SKU), list(scope.without(_SKU).keys)
-    seen = [traffic_values(whole, measure, metric).values]
-    # Ready-made counts never name a SKU.
-    made = ready_made_values(whole, measure)
-    if made is not None:
-        seen.append(made)
-    named = count_values(whole, measure, choose_cube(scope, measure, metric))
-    parts = [part.select(*keys, pl.col("value").alias("seen"), named=0) for part in seen]
-    parts.append(named.select(*keys, seen=0, named=pl.col("value")))
-    values = pl.concat(parts, how="vertical_relaxed").group_by(keys).agg(pl.col("seen", "named").sum())
-    return Named(keys, values)
+    for measure in measures_of(metric.formula):
+        if measure.frame is not Frame.TRAFFIC:
+            continue
+        seen = [traffic_values(whole, measure, metric.id).values]
+        # Ready-made counts never name a SKU.
+        made = ready_made_values(whole, measure)
+        if made is not None:
+            seen.append(made)
+        named = count_values(whole, measure, choose_cube(scope, measure, metric.id))
+        parts = [part.select(*keys, pl.col("value").alias("seen"), named=0) for part in seen]
+        parts.append(named.select(*keys, seen=0, named=pl.col("value")))
+        sums = pl.concat(parts, how="vertical_relaxed").group_by(keys).agg(pl.col("seen", "named").sum())
+        events = int(sums.get_column("seen").sum())
+        if events:
+            nameless = (pl.col("seen") > 0) & (pl.col("named") == 0)
+            share = int(sums.get_column("named").sum()) / events
+            yield Named(share, keys, sums.select(*keys, nameless=nameless))

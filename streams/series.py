@@ -380,20 +380,10 @@ class Cells:
 
     def _mark_nameless(self, metric: Metric, series: Series) -> None:
         """Say how many events name a SKU; where none of them does, nothing can be said by SKU."""
-        by_sku = "sku" in self.scope.needs
-        for measure in measures_of(metric.formula):
-            if not by_sku or measure.frame is not Frame.TRAFFIC:
-                continue
-            found = named_events(self.scope, measure, metric.id)
-            if found.share is None:
-                continue
+        for found in named_events(self.scope, metric):
             self.coverage[metric.id] = min(found.share, self.coverage.get(metric.id, 1.0))
-            seen, named = (self._beside(found.values, found.keys, name) for name in ("seen", "named"))
-            self._mark(
-                series,
-                "source_gives_no_skus",
-                lambda index, seen=seen, named=named: bool(seen[index]) and not named[index],  # type: ignore[misc] # bound per measure
-            )
+            nameless = self._beside(found.rows, found.keys, "nameless")
+            self._mark(series, "source_gives_no_skus", lambda index, none=nameless: bool(none[index]))  # type: ignore[misc] # bound per measure
 
     def _mark_people(self, metric: Metric, series: Series) -> None:
         """Events without a user_key are no people: nothing can be said where none of them has one."""

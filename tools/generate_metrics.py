@@ -105,8 +105,11 @@ _CUBES: Final = """\
 Orders, refunds and states are kept one by one and answer any combination of their dimensions. Traffic is
 added up, and answers what one of these cubes keeps; slices and leaves come from the atom. Anything else is
 refused with the nearest `by` that works (`no_cube`), and a window that cuts a cube's buckets with
-`grain_too_coarse`. No cube is by SKU: a product is shown, not one of its SKUs, and a click or a press need not name
-one. So `ctor` and `atc_count` of a SKU are asked by its product.
+`grain_too_coarse`. A product is shown and its page is viewed, not one of its SKUs, so only clicks and presses of
+add-to-cart are kept by SKU, of those that name one: what part of all that is, in the same rows and filters without the
+SKU, is the answer's `coverage`. Orders always name their SKU, so `ctor` of a SKU is too high by what coverage lacks;
+where no event names one, it is null `source_gives_no_skus`. By creator, content, sub-campaign and price tier, too, what
+names none is in no row.
 """
 
 
