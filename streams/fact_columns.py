@@ -163,6 +163,7 @@ class FactColumns:
         self._skus: dict[str, int] = {}
         self._users = Numbers()
         self._references: dict[str, dict[tuple[str, ...], FactRow]] = {}
+        self._products: dict[str, Product] | None = None
         self._attributed: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None = None
         self._refunded: tuple[pl.DataFrame, NDArray[np.int64]] | None = None
         self._levels: tuple[pl.DataFrame, pl.DataFrame] | None = None
@@ -185,6 +186,8 @@ class FactColumns:
             present = known.get(ids)
             if present is None or row.merge_order > present.merge_order:
                 known[ids] = row
+                if kind == "product":
+                    self._products = None
 
     def settle(self) -> None:
         """Make rows of what was put, as `LatestFacts.settle` does: at the end of a flush."""
@@ -272,8 +275,10 @@ class FactColumns:
         return sorted(found, key=lambda campaign: (campaign.starts_at_ms, str(campaign.campaign_id)))
 
     def products(self) -> dict[str, Product]:
-        """Return the newest version of each product card."""
-        return {row.key.ids[0]: cast("Product", row.event) for row in self._of_kind("product")}
+        """Return the newest version of each product card; the same dict until one changes."""
+        if self._products is None:
+            self._products = {row.key.ids[0]: cast("Product", row.event) for row in self._of_kind("product")}
+        return self._products
 
     def profile(self) -> Shop | None:
         """Return the shop's newest profile."""

@@ -5,7 +5,10 @@ Source: ISO 4217, minor units of each currency.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _DIGITS: Final = {
     **dict.fromkeys(
@@ -44,6 +47,12 @@ def minor_digits(currency: str) -> int:
 def major(minor: float, currency: str) -> float:
     """Return an amount of minor units in major units, for example 4105 USD cents as 41.05."""
     return float(minor / 10.0 ** minor_digits(currency))
+
+
+def majors(minors: Iterable[float | None], currency: str) -> list[float | None]:
+    """Return amounts as `major` does, of a column at once; nothing stays nothing."""
+    unit = 10.0 ** minor_digits(currency)
+    return [None if minor is None else float(minor / unit) for minor in minors]
 
 
 def to_minor(amount: float, currency: str) -> int:

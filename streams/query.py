@@ -14,7 +14,7 @@ from streams.cell_series import Series
 from streams.errors import QueryError
 from streams.formulas import Frame, Rank, measures_of
 from streams.grid import GRAINS, labels
-from streams.money import major
+from streams.money import major, majors
 from streams.own_metrics import known_metrics
 from streams.query_compare import Table, clock_of, table_of
 from streams.query_figures import REFERENCE_TOPICS
@@ -174,9 +174,7 @@ def _rows(table: Table, order: list[int]) -> list[dict[str, Any]]:
     for name, one in table.series.items():
         columns[name] = one.values
         if table.units[name] is Unit.MONEY:
-            columns[name] = [
-                None if value is None else major(value, scope.shop.currency) for value in one.values
-            ]
+            columns[name] = majors(one.values, scope.shop.currency)
     return [{name: values[index] for name, values in columns.items()} for index in order]
 
 

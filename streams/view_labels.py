@@ -162,8 +162,10 @@ def put_labels(
     missing: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         card = known.get(row[dimension], {})
-        for name in names:
-            row[name] = card.get(name)
-            if row[name] is None:
-                missing.setdefault(name, []).append(index)
+        labels = {name: card.get(name) for name in names}
+        row.update(labels)
+        if None in labels.values():
+            for name, label in labels.items():
+                if label is None:
+                    missing.setdefault(name, []).append(index)
     return missing

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from streams import query
 from streams.columns import Columns
 from streams.days import MINUTE_MS
-from streams.events import Event
+from streams.events import Event, Product
 from streams.views import VIEWS, run_view
 from tests.unit.streams.boards import (
     CREATOR,
     LIVE,
+    SHOP,
     SHOP_TAB,
     at,
     flush_of,
@@ -73,8 +74,27 @@ seen = st.builds(
     st.sampled_from(["u1", "u2", "u3", "u4", None]),
     st.sampled_from(PRODUCTS),
 )
+cards = st.builds(
+    lambda product, version, price, listed: Product(
+        event_id=f"product-{product}-{version}",
+        event_type="product",
+        shop_id=SHOP,
+        occurred_at_ms=BASE_MS + version,
+        product_id=product,
+        name=f"Dress {price}",
+        category="dresses",
+        sku_ids=[f"{product}1"],
+        price_minor=price,
+        version=version,
+        status=listed,
+    ),
+    st.sampled_from(PRODUCTS),
+    st.integers(1, 5),
+    st.integers(1, 3).map(lambda price: price * 1_000),
+    st.sampled_from(["live", "deleted"]),
+)
 flushes = st.lists(
-    st.tuples(st.lists(st.one_of(orders, levels, seen), max_size=8), st.integers(0, 90)),
+    st.tuples(st.lists(st.one_of(orders, levels, seen, cards), max_size=8), st.integers(0, 90)),
     min_size=2,
     max_size=4,
 )
@@ -116,3 +136,22 @@ def answers(columns: Columns, now_ms: int) -> list[dict[str, Any]]:
         rows["rows"] = sorted(rows["rows"], key=str)
         found.append(rows)
     return found
+
+
+def test_a_product_card_that_was_asked_for_gives_way_to_its_next_version() -> None:
+    columns = Columns(board_settings())
+    for version, name in ((1, "Dress"), (2, "Red dress")):
+        card = Product(
+            event_id=f"product-A-{version}",
+            event_type="product",
+            shop_id=SHOP,
+            occurred_at_ms=BASE_MS + version,
+            product_id="A",
+            name=name,
+            category="dresses",
+            sku_ids=["A1"],
+            price_minor=1_000,
+            version=version,
+        )
+        columns.apply(flush_of([card], number=version))
+        assert columns.products(SHOP)["A"].name == name
