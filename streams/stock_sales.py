@@ -49,13 +49,11 @@ class Sales(NamedTuple):
 
     def where(self, chosen: NDArray[np.bool_]) -> Sales:
         """Return those of the lines that are chosen."""
-        return Sales(
-            self.sku_no[chosen],
-            self.customer_no[chosen],
-            self.paid_ms[chosen],
-            self.created_ms[chosen],
-            self.quantity[chosen],
-        )
+        return self.at(np.flatnonzero(chosen))
+
+    def at(self, places: NDArray[np.int64]) -> Sales:
+        """Return the lines at these places."""
+        return Sales._make(column.take(places) for column in self)
 
 
 class StockSales:
@@ -156,12 +154,15 @@ class StockSales:
         )
 
     def _where(self, chosen: Callable[[Sales], NDArray[np.bool_]]) -> Sales:
-        def moves(sales: Sales) -> NDArray[np.bool_]:
+        def moving(sales: Sales) -> Sales:
+            # Few of weeks of lines are chosen: all else is looked at of these alone.
+            found = sales.at(np.flatnonzero(chosen(sales)))
+            in_time = (found.paid_ms > self.start_ms) & (found.paid_ms <= self._as_of_ms)
             # A line without units moves no stock, and a price per unit of nothing is no number.
-            in_time = (sales.paid_ms > self.start_ms) & (sales.paid_ms <= self._as_of_ms)
-            return in_time & (sales.quantity > 0) & chosen(sales)
+            moves = in_time & (found.quantity > 0)
+            return found if moves.all() else found.where(moves)
 
-        return _joined(sales.where(moves(sales)) for sales in self._pieces)
+        return _joined(map(moving, self._pieces))
 
 
 _COLUMNS: Final = ("sku_no", "customer_no", "paid_at_ms", "created_at_ms", "quantity")
