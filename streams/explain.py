@@ -23,10 +23,11 @@ from streams.explain_parts import Composition, Part, composition, shown
 from streams.explain_records import records_of
 from streams.explain_sources import outcomes_of
 from streams.explain_words import query_lines, why_null
-from streams.formulas import CompareFigure, DailyMean, Now, Rank, Recent, Share, describe, measures_of
+from streams.formulas import CompareFigure, DailyMean, Now, Rank, Recent, describe, measures_of
 from streams.grid import GRAINS, end_of, labels
 from streams.leaves import Leaves
 from streams.metric import Unit
+from streams.min_group import NOBODY_NAMED, TOO_FEW, guards
 from streams.money import major
 from streams.own_metrics import known_metrics
 from streams.query import scope_of
@@ -143,7 +144,7 @@ def explain(
     else:
         made = _composition(own, metric, known)
     # What a group of a few is not shown as, neither its figures nor its records may tell.
-    withheld = isinstance(metric.formula, Share) and metric.formula.guarded and reason == "below_minimum"
+    withheld = guards(own, metric.formula) and reason in (TOO_FEW, NOBODY_NAMED)
     if withheld:
         made = Composition(made.words)
     as_of = _instant(scope.as_of_ms, scope.shop.timezone)

@@ -25,6 +25,7 @@ from streams.formulas import (
 )
 from streams.frames import SLOT
 from streams.measures import Counts, Frame, Measure
+from streams.min_group import DEMOGRAPHICS, FIGURES_OF_RECORDS, narrows
 from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
 from streams.page_adders import ADD, VIEW
 from streams.query_facts import rows_in_scope
@@ -44,8 +45,8 @@ MOST_RECORDS: Final = 20
 _PEOPLE: Final = ("customer", "user", "buyer", "viewer", "address", "email", "phone", "zip", "name")
 """Text columns with these words may say who a person is."""
 
-_OWN: Final = frozenset({SLOT, "day", "customer_no", "user_no", "sku_no"})
-"""Columns that number rows inside the board."""
+_OWN: Final = frozenset({*DEMOGRAPHICS, SLOT, "day", "customer_no", "user_no", "sku_no"})
+"""Columns that number rows inside the board, and who the few viewers of one record are."""
 
 _RECORD_OF: Final = {
     Frame.ORDER_LINES: "order_paid",
@@ -154,7 +155,10 @@ def _of_facts(scope: Scope, frame: FactFrame, kind: str, measures: Sequence[Meas
     sums = [
         measure.column for measure in measures if measure.counts is Counts.SUM and measure.column in schema
     ]
-    if sums and len(sums) == len(measures):
+    if narrows(scope):
+        # One record is of fewer people than its cell: it is named, and what they did is not told.
+        names -= FIGURES_OF_RECORDS
+    elif sums and len(sums) == len(measures):
         # A row that adds nothing is no record behind the figure: the second line of an SKU order, say.
         rows = rows.filter(
             pl.any_horizontal(pl.col(f"m_{name}").cast(pl.Float64).fill_null(0) != 0 for name in sums)

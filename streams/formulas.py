@@ -72,7 +72,7 @@ class Share:
     Attributes:
         whole: what it is a share of; `part` where nothing else is.
         over: further dimensions whose values are parts: the divisor is the sum over them.
-        guarded: a part of fewer people than the setting `board.min_group` is not shown.
+        guarded: a part of fewer people than the setting `board.min_group` is not shown, also without age or gender.
     """
 
     part: Total

@@ -212,8 +212,11 @@ def metric_of(
         reasons.append("no_finished_day")
     if isinstance(formula, Rank):
         reasons.append("not_ranked")
-    if isinstance(formula, Share) and formula.guarded:
-        reasons.append("below_minimum")
+    if "age_band" in dims:
+        reasons += [
+            "below_minimum",
+            *(["source_gives_no_people"] if "source_gives_no_people" not in reasons else []),
+        ]
     if any(measure.frame is Frame.TRAFFIC for measure in parts):
         reasons += ["no_detail_before", *(["source_gives_no_skus"] if "sku" in dims else [])]
     if any(measure.frame is Frame.ADS for measure in parts):

@@ -23,7 +23,10 @@ ENGAGED_DIMS: Final = (
     *("content", "variant", "creator", "account", "sub_campaign", "territory", "age_band", "gender"),
 )
 
-BUCKETS: Final = "What a source does not report; buckets count by their start."
+BUCKETS: Final = (
+    "What a source does not report; buckets count by their start. By age or gender no group of fewer than "
+    "board.min_group distinct viewers is told of."
+)
 
 
 def _engaged(id: str, title: str, definition: str, sources: str, **more: str) -> Metric:

@@ -34,6 +34,7 @@ from streams.formulas import (
 )
 from streams.grid import SPANS_OF_DAYS, end_of
 from streams.leaves import Leaf, Leaves
+from streams.min_group import crowds, guards, withheld_by
 from streams.own_values import weighted_values
 from streams.past_totals import Row, filled_in, on_day
 from streams.query_figures import REFERENCE_TOPICS, Figures
@@ -112,19 +113,7 @@ class Cells:
     def series(self, metric: Metric) -> Series:
         """Return a metric's value in every row, null where it has none, with the reason."""
         formula = metric.formula
-        if isinstance(formula, FIGURES):
-            series = self._figure(metric, formula)
-        elif isinstance(formula, Restated):
-            series = self._restated(formula)
-        elif isinstance(formula, (Ratio, Share)):
-            series = self._ratio(formula)
-        elif isinstance(formula, Weighted):
-            currency = self.scope.shop.currency
-            series = Series(*weighted_values(formula, lambda name: self._total(Total((name,)), ""), currency))
-        elif isinstance(formula, Rank):
-            series = self._rank(metric, formula)
-        else:
-            series = self._sum(formula)
+        series = self._unmarked(metric)
         measures = list(measures_of(formula))
         if since := [
             self._leaves.since_ms[measure] for measure in measures if measure in self._leaves.since_ms
@@ -143,9 +132,26 @@ class Cells:
         if Frame.ADS in frames:
             self._mark_no_primary(series)
         self._fill_in(metric, series)
+        if guards(self.scope, formula):
+            self._withhold(metric, series)
         return series
 
     # -- values -----------------------------------------------------------------------------------------------------
+
+    def _unmarked(self, metric: Metric) -> Series:
+        formula = metric.formula
+        if isinstance(formula, FIGURES):
+            return self._figure(metric, formula)
+        if isinstance(formula, Restated):
+            return self._restated(formula)
+        if isinstance(formula, (Ratio, Share)):
+            return self._ratio(formula)
+        if isinstance(formula, Weighted):
+            currency = self.scope.shop.currency
+            return Series(*weighted_values(formula, lambda name: self._total(Total((name,)), ""), currency))
+        if isinstance(formula, Rank):
+            return self._rank(metric, formula)
+        return self._sum(formula)
 
     def _column(self, leaf: Leaf, name: str = "value") -> list[int]:
         """Return a leaf's value in every row, 0 where nothing was counted."""
@@ -233,12 +239,6 @@ class Cells:
                 reasons.setdefault(index, "zero_divisor")
             else:
                 values.append(top / bottom * times)
-        if isinstance(formula, Share) and formula.guarded:
-            # A group of a few is a person or two: nothing is said of it.
-            least = self.scope.columns.settings.board.min_group
-            for index, top in enumerate(up.values):
-                if top < least and values[index] is not None:
-                    values[index], reasons[index] = None, "below_minimum"
         return Series(values, reasons, up.partial | down.partial)
 
     def _rank(self, metric: Metric, formula: Rank) -> Series:
@@ -274,6 +274,26 @@ class Cells:
             if holds(index):
                 series.values[index] = None
                 series.reasons[index] = reason
+
+    def _withhold(self, metric: Metric, series: Series) -> None:
+        """Say nothing of a group of a few, whatever is asked of it."""
+        least, keys = self.scope.columns.settings.board.min_group, list(self.scope.keys)
+        people, views, named = (
+            self._beside(self._crowds, keys, name) for name in ("value", "count", "keyed")
+        )
+        for index, found in enumerate(zip(people, views, named, strict=True)):
+            viewers, watched, known = (count or 0 for count in found)
+            why = withheld_by(viewers, watched, known, least)
+            if why is not None and series.reasons.get(index) != "no_source":
+                series.values[index], series.reasons[index] = None, why
+        if all(value is None for value in series.values):
+            # How many of a few are named is told by nothing either.
+            self.coverage.pop(metric.id, None)
+            self.relative_error.pop(metric.id, None)
+
+    @cached_property
+    def _crowds(self) -> pl.DataFrame:
+        return crowds(self.scope)
 
     def _mark_spans(
         self, series: Series, reason: str, holds: Callable[[tuple[int | None, int]], bool]

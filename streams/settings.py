@@ -166,7 +166,7 @@ class BoardSettings:
         evaluate_every_ms: projections, goals and rules are evaluated this often.
         series_budget: most series that /metrics exposes; what is left out is counted.
         data_dir: folder of what outlives the process: outbox, would-have-sent log, history.
-        min_group: a share of people by age or gender is not shown for a group of fewer people than these.
+        min_group: no figure by age or gender is shown for a group of fewer viewers than these.
         format_min_clicks: a format with fewer clicks of a product is not its best one.
         gmv_range_edges: in major units, rising: between them are the ranges of product_gmv_range (X-49).
         price_tier_edges: in major units: prices below the first are of the tier low, from the second on high, between

@@ -96,6 +96,7 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
         if PARTS[word].sketched and PARTS[word].kind in nobody
     }
     nameless = _nameless(base, by, span) if "sku" in by else set()
+    few = _few(base, by, span)
     rows: Rows = {}
     for row in found:
         key = tuple(str(part) for part in row[: len(by)])
@@ -105,10 +106,20 @@ def figures(base: duckdb.DuckDBPyConnection, metrics: Iterable[str], by: tuple[s
         for name, value in zip(names, row[len(by) :], strict=True):
             known = value is not None and begins[name] < end_ms and name not in uncounted
             known &= not any((PARTS[word].kind, *others) in nameless for word in words_of(name))
+            known &= key not in few
             number = float(value) if known else None
             values[name] = number / 100 if number and FIGURES[name].money else number
         rows[key] = values
     return rows
+
+
+def _few(base: duckdb.DuckDBPyConnection, by: tuple[str, ...], span: Span) -> set[tuple[str, ...]]:
+    """Return the rows by age or gender in which fewer people than the minimum group are known: nothing is told."""
+    if not {"age_band", "gender"} & set(by):
+        return set()
+    found = base.execute(_statement(["unique_viewers_distinct"], by, span)).fetchall()
+    ((least,),) = base.execute("SELECT getvariable('min_group')").fetchall()
+    return {tuple(map(str, row[:-1])) for row in found if (row[-1] or 0) < least}
 
 
 def _nameless(base: duckdb.DuckDBPyConnection, by: tuple[str, ...], span: Span) -> set[tuple[str, ...]]:

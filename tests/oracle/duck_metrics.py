@@ -272,7 +272,7 @@ FIGURES: Final[dict[str, Figure]] = {
     "territory_share": Figure("p_views / nullif(whole_p_views, 0)", over=(*_FORMAT, "territory")),
     "territory_order_share": Figure("p_orders / nullif(whole_p_orders, 0)", over=(*_FORMAT, "territory")),
     "audience_demographics_share": Figure(
-        "CASE WHEN p_viewer_days >= getvariable('min_group') THEN p_viewer_days / nullif(whole_p_viewer_days, 0) END",
+        "CASE WHEN p_viewers >= getvariable('min_group') THEN p_viewer_days / nullif(whole_p_viewer_days, 0) END",
         over=(*_FORMAT, "age_band", "gender"),
     ),
     "violations_open": Figure("p_open"),
