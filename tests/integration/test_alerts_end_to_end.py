@@ -345,8 +345,9 @@ async def test_five_thousand_skus_at_once_are_at_most_three_messages(
     tmp_path: Path, kafka: KafkaBroker
 ) -> None:
     skus = [f"A{number}" for number in range(5_000)]
-    # A third of the shipped wait for a storm, and twelve times as many chances for a further message.
-    paces = {**QUICK, "page": Pace("5s", "5s", "4h")}
+    # Shorter waits for a storm than the shipped ones, and no more chances for a further message: at a message a second
+    # a machine that is busy, and finds the storm in several looks, would tell of it in as many messages.
+    paces = {**QUICK, "page": Pace("5s", "1m", "4h"), "channel": Pace("5s", "1m", "24h")}
 
     async def play(way: Way, folder: Path) -> None:
         async with day_of(folder, kafka, way, shops=["s1"], paces=paces) as day:
@@ -360,7 +361,7 @@ async def test_five_thousand_skus_at_once_are_at_most_three_messages(
             )
             # Those of a second look have the page of the first before them, and go to the channel.
             await day.pagerduty.until(
-                lambda: named(day.pagerduty.accepted) + named(day.slack.accepted) >= len(skus), within_s=40
+                lambda: named(day.pagerduty.accepted) + named(day.slack.accepted) >= len(skus), within_s=90
             )
             await asyncio.sleep(SETTLED_S + 1)
             assert len(day.pagerduty.requests) <= 3
