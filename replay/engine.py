@@ -97,7 +97,11 @@ class Engine:
 
 
 def whole_recording(fold: FoldSettings, recording: Recording) -> FoldSettings:
-    """Return settings that keep every day and every minute of a recording, and never less than they kept."""
+    """Return settings that keep every day and every minute of a recording, and never less than they kept.
+
+    Raises:
+        RecordingError: the recording cannot be read: its records tell the span, see `Recording.span_ms`.
+    """
     first_ms, last_ms = recording.span_ms()
     # The span may begin and end inside a day, and a day may have 25 hours.
     days = (last_ms - first_ms) // DAY_MS + 2

@@ -192,7 +192,7 @@ class _Player:
 
     def _end_ms(self, to_ms: int | None) -> int:
         """Return the time that the whole play vouches for: its last record's, or where it was asked to end."""
-        end_ms = self._recording.ends_at_ms or self._report.last_ms
+        _, end_ms = self._recording.span_ms()
         return end_ms if to_ms is None else max(self._report.last_ms, min(to_ms, end_ms))
 
     async def _send_paced(self, cursor: Cursor, pace: Pace, *, until_ms: float) -> None:

@@ -192,6 +192,31 @@ def test_a_long_recording_keeps_all_its_days_and_minutes(tmp_path: Path) -> None
     assert minutes["count"].sum() == days + 1
 
 
+@pytest.mark.parametrize("ends_at_ms", [None, BEGIN_MS + 3_600_000, BEGIN_MS + 900 * 86_400_000])
+def test_what_a_recording_keeps_hangs_on_its_records_and_not_on_its_manifest(
+    tmp_path: Path, ends_at_ms: int | None
+) -> None:
+    days = 100
+    lines = [
+        ("cm.impressions", None, BEGIN_MS + day * 86_400_000, impression(day, BEGIN_MS + day * 86_400_000))
+        for day in range(days)
+    ]
+    # Older than the recording is long: too late, as Kafka's worker would say.
+    lines.append(
+        (
+            "cm.impressions",
+            None,
+            BEGIN_MS + (days - 1) * 86_400_000 + 5,
+            impression(days, BEGIN_MS - 10 * 86_400_000),
+        )
+    )
+    path = written(tmp_path / "r", list(lines)).folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "ends_at_ms": ends_at_ms}))
+    columns = load_columns(Recording.open(path.parent), Settings())
+    assert columns.outcomes()["impressions"] == {Outcome.COUNTED: days, Outcome.TOO_LATE: 1}
+    assert columns.cube("shop_minute", "s1")["count"].sum() == days
+
+
 def test_a_short_recording_does_not_keep_less_than_settings_say(day: Recording) -> None:
     assert whole_recording(FoldSettings(hot_days=400, minute_hours=9_000), day) == FoldSettings(
         hot_days=400, minute_hours=9_000

@@ -254,13 +254,21 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
         Recording.open(folder(tmp_path / "r", {}))
 
 
-def test_the_span_is_read_from_the_lines_where_the_manifest_is_silent(tmp_path: Path) -> None:
-    silent = {key: value for key, value in MANIFEST.items() if not key.endswith("_ms")}
+@pytest.mark.parametrize(("starts_at_ms", "ends_at_ms"), [(None, None), (2000, 3000), (1, 10**15)])
+def test_the_span_is_that_of_the_lines_whatever_the_manifest_says(
+    tmp_path: Path, starts_at_ms: int | None, ends_at_ms: int | None
+) -> None:
+    said = {**MANIFEST, "starts_at_ms": starts_at_ms, "ends_at_ms": ends_at_ms}
     content = LINE + LINE.replace(b"1000", b"4000")
-    assert Recording.open(folder(tmp_path / "r", {"a.jsonl": content}, manifest=silent)).span_ms() == (
-        1000,
-        4000,
-    )
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}, manifest=said))
+    assert recording.span_ms() == (1000, 4000)
+
+
+def test_without_a_record_the_manifest_tells_the_span(tmp_path: Path) -> None:
+    assert Recording.open(folder(tmp_path / "r", {"a.jsonl": b""})).span_ms() == (1000, 2000)
+    silent = {key: value for key, value in MANIFEST.items() if not key.endswith("_ms")}
+    with pytest.raises(RecordingError, match="holds no record"):
+        Recording.open(folder(tmp_path / "s", {"a.jsonl": b""}, manifest=silent)).span_ms()
 
 
 def test_a_manifest_that_does_not_know_something_may_say_null(tmp_path: Path) -> None:
@@ -273,10 +281,9 @@ def test_a_manifest_that_does_not_know_something_may_say_null(tmp_path: Path) ->
     assert (recording.manifest.source, recording.manifest.licence) == ("", "")
 
 
-def test_a_whole_reading_corrects_the_manifests_span_and_warns(tmp_path: Path) -> None:
+def test_a_whole_reading_warns_of_a_wrong_span_in_the_manifest(tmp_path: Path) -> None:
     content = LINE.replace(b"1000", b"1500") + LINE + LINE.replace(b"1000", b"4000")
     recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}))
-    assert recording.span_ms() == (1000, 2000)
     assert len(list(recording.lines(to_ms=1200))) == 1
     assert recording.span_ms() == (1000, 4000)
     assert [warning for warning in recording.warnings if "ends_at_ms" in warning] == [
