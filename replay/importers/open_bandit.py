@@ -12,7 +12,8 @@ How a row of the file becomes events:
 - As published, a file lies in `<policy>/<campaign>/` and has no columns for either; then its place says what they are.
 - Position, propensity and features have no place on our wire and are left out.
 
-The shop's zone is Asia/Tokyo: the file is in UTC and its quiet hours are 4 to 6 in the morning there.
+The shop's zone is Asia/Tokyo: the file is in UTC (`+00:00`) and its quiet hours are 4 to 6 in the morning there. A time
+that has lost its offset on the way is read as UTC too, as it was published.
 
 Source: spec/events.md; README of the data set.
 """
@@ -153,7 +154,7 @@ def _read(source: Path) -> pl.DataFrame:
         )
         raise RecordingError(what)
     return table.with_columns(
-        instants_ms(table["time"], timezone=TIMEZONE, path=source), pl.int_range(pl.len()).alias("row")
+        instants_ms(table["time"], timezone="UTC", path=source), pl.int_range(pl.len()).alias("row")
     )
 
 

@@ -109,3 +109,17 @@ def test_a_csv_with_text_times_gives_the_same_lines(tmp_path: Path) -> None:
 def test_a_click_that_is_neither_0_nor_1_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="row 1 lacks"):
         imported(tmp_path, table().with_columns(pl.lit(3).alias("click")))
+
+
+def test_a_time_that_has_lost_its_offset_is_utc_as_published(tmp_path: Path) -> None:
+    source = tmp_path / "random" / "men" / "men.csv"
+    source.parent.mkdir(parents=True)
+    source.write_text(
+        "timestamp,item_id,position,click\n2019-11-24 00:00:01.036483,16,3,0\n2019-11-24 00:00:02+00:00,9,1,0\n"
+    )
+    import_open_bandit(source, tmp_path / "out")
+    # 24 November 2019, 00:00 UTC.
+    assert [line.timestamp_ms - 1_574_553_600_000 for line in Recording.open(tmp_path / "out").lines()] == [
+        1_036,
+        2_000,
+    ]
