@@ -63,6 +63,7 @@ def load_columns(recording: Recording, settings: Settings, *, until_ms: int | No
         RecordingError: the recording cannot be read.
     """
     columns = Columns(settings.with_shops(recording.shops))
+    columns.named = tuple(recording.shops)
     refused: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
     for flush in direct_flushes(recording, settings, until_ms=until_ms):

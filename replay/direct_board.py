@@ -51,6 +51,7 @@ class DirectBoard:
     ) -> None:
         self.settings = settings.with_shops(recording.shops)
         self.columns = Columns(self.settings)
+        self.columns.named = tuple(recording.shops)
         self.replay_id = settings.replay_id
         self.badge = badge
         self._recording = recording

@@ -47,6 +47,7 @@ class Columns(CubeStore):
         version: rises with every apply and every vouch.
         vouched_ms: every topic is complete up to here: a replay's clock, or a recording read to its end.
         day_values: what was counted of single days before.
+        named: shops that are meant while nothing is counted, such as a recording's own; empty is all of the settings.
         beside: shop id -> columns of the recording that `compare=recording:...` means; whoever opens both sets it.
     """
 
@@ -58,6 +59,7 @@ class Columns(CubeStore):
         self._lagging: frozenset[tuple[int, str]] = frozenset()
         self._heard: dict[tuple[str, str], int] = {}
         self.day_values = DayValues()
+        self.named: Collection[str] = ()
         self.beside: Mapping[str, Columns] = {}
         self._once: tuple[int, dict[Hashable, Any]] = (0, {})
         self._spans: dict[tuple[str, str], ShopSpan | None] = {}
@@ -135,11 +137,11 @@ class Columns(CubeStore):
         return found
 
     def shops(self) -> list[str]:
-        """Return the shops with anything counted; before the first record, those of the settings."""
+        """Return the shops with anything counted; before the first record, those of `named` or the settings."""
         seen = {shop for position in self._positions.values() for shop in position.shops}
         seen |= {shop for shop, facts in self._facts.items() if not facts.empty}
         seen |= {shop for _, shop in self._cubes}
-        return sorted(seen) if seen else sorted(self.settings.shops)
+        return sorted(seen or self.named or self.settings.shops)
 
     def span(self, shop_id: str, topic: str) -> ShopSpan | None:
         """Return first and last event time and number of a shop's counted records of a topic; None without any."""

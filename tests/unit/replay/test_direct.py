@@ -286,3 +286,12 @@ def test_a_basket_with_a_line_of_no_units_counts_whole(tmp_path: Path) -> None:
     request = parse_request({"metrics": "gmv,orders,sku_orders,items_sold", "window": "all"})
     (row,) = run(columns, request, now_ms=columns.vouched_ms).rows
     assert row == {"gmv": 5.25, "orders": 1, "sku_orders": 2, "items_sold": 2}
+
+
+def test_where_nothing_counts_a_recordings_only_shop_is_meant_and_not_those_of_the_settings(
+    tmp_path: Path,
+) -> None:
+    foreign = impression(1, BEGIN_MS, shop_id="unknown")
+    recording = written(tmp_path / "r", [("cm.impressions", None, BEGIN_MS, foreign)])
+    settings = Settings(shops={"live": ShopSettings("live", "Europe/London", "GBP")})
+    assert load_columns(recording, settings).shops() == ["s1"]
