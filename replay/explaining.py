@@ -47,7 +47,7 @@ def explain_recording(
         what = f"There is no rule {name!r}."
         mend = f"Known: {', '.join(one.number for one in RULES)}."
         raise QueryError(what, reason="unknown_rule", mend=mend)
-    recording = Recording.open(path)
+    recording = Recording.open(path, settings.shops)
     known = settings.with_shops(recording.shops)
     shop = _shop(known, recording, shop_id)
     at_ms = recording.span_ms()[1] if at is None else _instant(at, shop)

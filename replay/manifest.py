@@ -103,11 +103,15 @@ class Manifest:
         }
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, known: Mapping[str, ShopSettings]) -> Manifest:
     """Read and check `manifest.json` of a recording's folder.
 
+    Args:
+        folder: of the recording.
+        known: shops of the settings: zone and currency of one of them need not stand in the manifest.
+
     Raises:
-        RecordingError: it is missing, is no JSON object, or lacks a shop, its zone or its currency.
+        RecordingError: it is missing, is no JSON object, or lacks a shop, or its zone or currency that is not known.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -123,17 +127,19 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(loaded, dict):
         what = f"{path} must hold one JSON object."
         raise RecordingError(what)
-    return _checked(loaded, path, folder)
+    return _checked(loaded, path, folder, known)
 
 
-def _checked(document: dict[str, object], path: Path, folder: Path) -> Manifest:
+def _checked(
+    document: dict[str, object], path: Path, folder: Path, known: Mapping[str, ShopSettings]
+) -> Manifest:
     version = document.get("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         what = f"{path}: format_version is {version!r}, this version reads {FORMAT_VERSION}."
         raise RecordingError(what, mend="Read it with the version that wrote it.")
     shops = document.get("shops")
     listed = shops if isinstance(shops, list) else [{**document, "name": ""}]
-    settings = [_shop(shop, path) for shop in listed]
+    settings = [_shop(shop, path, known) for shop in listed]
     if not settings:
         what = f"{path}: `shops` is empty."
         raise RecordingError(what, mend="Give each shop's shop_id, timezone and currency.")
@@ -149,7 +155,7 @@ def _checked(document: dict[str, object], path: Path, folder: Path) -> Manifest:
     )
 
 
-def _shop(entry: object, path: Path) -> ShopSettings:
+def _shop(entry: object, path: Path, known: Mapping[str, ShopSettings]) -> ShopSettings:
     if not isinstance(entry, dict):
         what = f"{path}: an entry of `shops` is no object."
         raise RecordingError(what)
@@ -157,10 +163,16 @@ def _shop(entry: object, path: Path) -> ShopSettings:
     if type(found.get("shop_id")) is int:
         # As in every record: an integer id is its text.
         found["shop_id"] = str(found["shop_id"])
+    own = known.get(str(found.get("shop_id")))
+    if own is not None:
+        found = {"timezone": own.timezone, "currency": own.currency, **found}
     for key in _SHOP_REQUIRED:
         if not found.get(key):
             what = f"{path}: `{key}` of the shop is missing."
-            raise RecordingError(what, mend="Without zone and currency no day and no sum is right.")
+            raise RecordingError(
+                what,
+                mend="No day and no sum is right without: give it there, or in [shops.<id>] of warroom.toml.",
+            )
     try:
         shop = msgspec.convert(found, ShopSettings)
         ZoneInfo(shop.timezone)

@@ -31,7 +31,7 @@ def findings_of(
         RecordingError: the recording cannot be read.
         SettingsError: `at` is no time.
     """
-    recording = Recording.open(path)
+    recording = Recording.open(path, settings.shops)
     settings = settings.with_shops(recording.shops)
     shops = [settings.shops[shop_id] for shop_id in recording.shops]
     try:

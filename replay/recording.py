@@ -33,7 +33,7 @@ from streams.decoding import MAX_TIME_MS
 from streams.errors import RecordingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from streams.settings import ShopSettings
 
@@ -99,8 +99,8 @@ class Recording:
     _found_ms: tuple[int, int] | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Recording:
-        """Open a recording's folder.
+    def open(cls, path: Path, known: Mapping[str, ShopSettings] | None = None) -> Recording:
+        """Open a recording's folder; `known` are the shops of the settings, see `read_manifest`.
 
         Raises:
             RecordingError: no folder, no manifest, no file of lines, or a manifest that does not hold.
@@ -109,7 +109,7 @@ class Recording:
         if not folder.is_dir():
             what = f"{folder} is no folder."
             raise RecordingError(what, mend="A recording is a folder with manifest.json and *.jsonl files.")
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder, known or {})
         files = sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and file.is_file())
         if not files:
             what = f"{folder} holds no file that ends in {', '.join(SUFFIXES)}."

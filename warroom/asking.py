@@ -44,7 +44,7 @@ def loaded(path: Path, settings: Settings, *, at: int | None, against: Path | No
     Raises:
         RecordingError: one of them cannot be read.
     """
-    recording = Recording.open(path)
+    recording = Recording.open(path, settings.shops)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=at)
     columns.beside = recorded(against, settings)
     return columns
@@ -58,7 +58,7 @@ def recorded(path: Path | None, settings: Settings) -> dict[str, Columns]:
     """
     if path is None:
         return {}
-    recording = Recording.open(path)
+    recording = Recording.open(path, settings.shops)
     columns = load_columns(recording, settings.with_shops(recording.shops), until_ms=None)
     return dict.fromkeys(columns.shops(), columns)
 
@@ -90,7 +90,7 @@ def instant_of(path: Path, settings: Settings, at: str | None, *, shop: str | No
     """
     if at is None:
         return None
-    shops = settings.with_shops(Recording.open(path).shops).shops
+    shops = settings.with_shops(Recording.open(path, settings.shops).shops).shops
     known = shops.get(shop or "") or next(iter(shops.values()), None)
     try:
         return local_instant_ms(at, known.timezone if known else "UTC")

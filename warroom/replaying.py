@@ -121,7 +121,7 @@ async def folded(board: KafkaBoard, until_ms: int) -> None:
 
 def play_recording(path: Path, settings: Settings, **options: Any) -> int:
     """Play a recording; return the exit code."""
-    return asyncio.run(_play(Recording.open(path), settings, **options))
+    return asyncio.run(_play(Recording.open(path, settings.shops), settings, **options))
 
 
 @dataclass(frozen=True, slots=True)

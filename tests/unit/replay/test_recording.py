@@ -11,6 +11,7 @@ import pytest
 
 from replay.recording import Line, Recording
 from streams.errors import RecordingError
+from streams.settings import ShopSettings
 
 MANIFEST = {
     "format_version": 1,
@@ -262,6 +263,16 @@ def test_the_span_is_that_of_the_lines_whatever_the_manifest_says(
     content = LINE + LINE.replace(b"1000", b"4000")
     recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}, manifest=said))
     assert recording.span_ms() == (1000, 4000)
+
+
+def test_zone_and_currency_of_a_shop_of_the_settings_need_not_stand_in_the_manifest(tmp_path: Path) -> None:
+    bare = {key: value for key, value in MANIFEST.items() if key not in ("timezone", "currency")}
+    path = folder(tmp_path / "r", {"a.jsonl": LINE}, manifest=bare)
+    known = {"s1": ShopSettings("s1", "Asia/Tokyo", "JPY")}
+    shop = Recording.open(path, known).shops["s1"]
+    assert (shop.timezone, shop.currency) == ("Asia/Tokyo", "JPY")
+    with pytest.raises(RecordingError, match="`timezone` of the shop is missing"):
+        Recording.open(path, {"s2": known["s1"]})
 
 
 def test_without_a_record_the_manifest_tells_the_span(tmp_path: Path) -> None:
