@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +13,7 @@ from streams.formulas import (
     DailyMean,
     Formula,
     Frame,
+    FreshnessFigure,
     Now,
     Rank,
     Ratio,
@@ -73,6 +74,7 @@ NULL_REASONS: Final = {
     "not_compared": "nothing stands beside a figure of the moment, or beside one that is a comparison itself",
     "not_a_number": "text has neither difference nor percentage",
     "grain_too_coarse": "of the same part of a day only one side is kept in that detail",
+    "not_begun": "the window lies wholly in the future, and nothing is counted in it; never shown as 0",
     "no_detail_before": "the time, or that of the other side, is older than what is kept in that detail",
     "no_benchmark": "no benchmark is known for the metric and these days, or the newest is too old",
     "not_final": "a benchmark needs finished days, and none of these is final yet",
@@ -227,7 +229,15 @@ def metric_of(
         "adds_over": _adds(formula),
     }
     values |= more
-    return Metric(id, title, definition, unit, formula, dims, sources=sources, **values)  # type: ignore[arg-type] # fields by name
+    found = Metric(id, title, definition, unit, formula, dims, sources=sources, **values)  # type: ignore[arg-type] # fields by name
+    return _of_a_time(found)
+
+
+def _of_a_time(metric: Metric) -> Metric:
+    """Add what a metric says of a window that is still to come; a figure of the moment has none."""
+    if metric.windows == "now" or isinstance(metric.formula, (CompareFigure, FreshnessFigure)):
+        return metric
+    return replace(metric, null_reasons=(*metric.null_reasons, "not_begun"))
 
 
 def has_mean(formula: Formula) -> bool:

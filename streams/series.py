@@ -132,6 +132,7 @@ class Cells:
         if Frame.ADS in frames:
             self._mark_no_primary(series)
         self._fill_in(metric, series)
+        self._mark_not_begun(metric, series)
         if guards(self.scope, formula):
             self._withhold(metric, series)
         return series
@@ -373,6 +374,15 @@ class Cells:
         missing = len(known) < len(since)
         began = max(known, default=0)
         self._mark_spans(series, "no_source", lambda span: missing or span[1] <= began)
+
+    def _mark_not_begun(self, metric: Metric, series: Series) -> None:
+        """Of a window that is still to come nothing is known; what a source whose clock is ahead sent counts there."""
+        if metric.windows == "now" or metric.is_comparison or isinstance(metric.formula, FreshnessFigure):
+            return
+        from_ms, is_figure = self.scope.window.from_ms, isinstance(metric.formula, FIGURES)
+        if from_ms is None or from_ms <= self.scope.now_ms:
+            return
+        self._mark(series, "not_begun", lambda index: is_figure or not series.values[index])
 
     def _mark_catching_up(self, metric: Metric, series: Series) -> None:
         """A rate of topics that are too far apart says nothing for what the later one has not reached."""
