@@ -153,7 +153,9 @@ class Worker:
                 return await consumer.behind(self.keeper.folded)
         except Exception as error:
             # Whatever it is, the answer is not known, and time goes on.
-            logger.warning("Whether records wait to be folded is not known: %s. Asked again soon.", why(error))
+            logger.warning(
+                "Whether records wait to be folded is not known: %s. Asked again soon.", why(error)
+            )
             return default
 
     async def _watch_app(self) -> None:

@@ -78,7 +78,8 @@ def recording_beside(shop: ShopSettings, recordings: Mapping[str, Columns]) -> t
         mend = (
             f"It has: {shops}."
             if shops
-            else "Name one with --against PATH: of the question to a recording, or of warroom up, board, demo or replay."
+            else "Name one with --against PATH: of the question to a recording, or of warroom up, board, demo "
+            "or replay."
         )
         raise QueryError(what, reason="no_recording", mend=mend)
     return columns, columns.shop(next(name for name, each in recordings.items() if each is columns))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from operator import add, sub
 from typing import Any, Final
 
 import polars as pl
 
+from streams import null_reasons
 from streams.catalogue import Metric
 from streams.cell_series import Series
 from streams.figures import FIGURES, figure_values, missing_reason
@@ -37,11 +37,9 @@ from streams.leaves import Leaf, Leaves
 from streams.min_group import crowds, guards, withheld_by
 from streams.own_values import weighted_values
 from streams.past_totals import Row, filled_in, on_day
-from streams.query_figures import REFERENCE_TOPICS, Figures
+from streams.query_figures import Figures
 from streams.query_skus import named_events
 from streams.ranking import places
-from streams.ready_made import TOPIC as READY_MADE_TOPIC
-from streams.ready_made import fed_since_ms, told_since_ms
 from streams.rows import rows_of
 from streams.scope import TIME, Scope
 
@@ -122,17 +120,17 @@ class Cells:
         if any(measure.people for measure in measures):
             self._mark_people(metric, series)
         if metric.is_rate and len(metric.topics) > 1:
-            self._mark_catching_up(metric, series)
+            null_reasons.mark_catching_up(self.scope, metric, series, self.spans)
         if not isinstance(formula, FreshnessFigure):
-            self._mark_no_source(metric, series)
+            null_reasons.mark_no_source(self.scope, metric, series, self.spans)
         frames = {measure.frame for measure in measures}
         if Frame.TRAFFIC in frames:
-            self._mark_gone(metric, series)
+            null_reasons.mark_gone(self.scope, metric, series, self.spans)
             self._mark_nameless(metric, series)
         if Frame.ADS in frames:
-            self._mark_no_primary(series)
+            null_reasons.mark_no_primary(self.scope, series)
         self._fill_in(metric, series)
-        self._mark_not_begun(metric, series)
+        null_reasons.mark_not_begun(self.scope, metric, series)
         if guards(self.scope, formula):
             self._withhold(metric, series)
         return series
@@ -270,12 +268,6 @@ class Cells:
 
     # -- reasons for null -------------------------------------------------------------------------------------------
 
-    def _mark(self, series: Series, reason: str, holds: Callable[[int], bool]) -> None:
-        for index in range(self.height):
-            if holds(index):
-                series.values[index] = None
-                series.reasons[index] = reason
-
     def _withhold(self, metric: Metric, series: Series) -> None:
         """Say nothing of a group of a few, whatever is asked of it."""
         least, keys = self.scope.columns.settings.board.min_group, list(self.scope.keys)
@@ -295,15 +287,6 @@ class Cells:
     @cached_property
     def _crowds(self) -> pl.DataFrame:
         return crowds(self.scope)
-
-    def _mark_spans(
-        self, series: Series, reason: str, holds: Callable[[tuple[int | None, int]], bool]
-    ) -> None:
-        """Mark the rows whose span it holds of; of rows of one time it is asked once."""
-        spans = self.spans
-        marked = {span for span in set(spans) if holds(span)}
-        if marked:
-            self._mark(series, reason, lambda index: spans[index] in marked)
 
     @cached_property
     def spans(self) -> list[tuple[int | None, int]]:
@@ -344,76 +327,12 @@ class Cells:
             if isinstance(value, str):
                 series.reasons[index] = value
 
-    def _mark_gone(self, metric: Metric, series: Series) -> None:
-        """Traffic of days that have left the state without being written down is not zero, it is not known."""
-        columns, shop_id, calendar = self.scope.columns, self.scope.shop.shop_id, self.scope.calendar
-        since = [at for topic in metric.topics if (at := columns.source_since_ms(shop_id, topic)) is not None]
-        gone = columns.days_gone(shop_id, min(since)) if since else []
-        if not gone:
-            return
-        starts_ms = [calendar.day_start_ms(day) for day in gone]
-        ends_ms = [calendar.day_start_ms(day + 1) for day in gone]
-
-        def reaches(span: tuple[int | None, int]) -> bool:
-            begin_ms, end_ms = span
-            # The days are in order: of those that end after the row begins, the first begins before the row ends.
-            first = 0 if begin_ms is None else bisect.bisect_right(ends_ms, begin_ms)
-            return first < len(gone) and starts_ms[first] < end_ms
-
-        self._mark_spans(series, "no_detail_before", reaches)
-
-    def _mark_no_source(self, metric: Metric, series: Series) -> None:
-        """A topic feeds a shop from its first record on: before, there is no value, not zero."""
-        shop_id = self.scope.shop.shop_id
-        since = [fed_since_ms(self.scope.columns, shop_id, topic) for topic in metric.topics]
-        if (metric.windows == "now" or metric.is_comparison) and metric.topics:
-            if None in since and "no_source" in metric.null_reasons:
-                self._mark(series, "no_source", lambda _: True)
-            return
-        known = [at_ms for at_ms in since if at_ms is not None]
-        missing = len(known) < len(since)
-        began = max(known, default=0)
-        self._mark_spans(series, "no_source", lambda span: missing or span[1] <= began)
-
-    def _mark_not_begun(self, metric: Metric, series: Series) -> None:
-        """Of a window that is still to come nothing is known; what a source whose clock is ahead sent counts there."""
-        if metric.windows == "now" or metric.is_comparison or isinstance(metric.formula, FreshnessFigure):
-            return
-        from_ms, is_figure = self.scope.window.from_ms, isinstance(metric.formula, FIGURES)
-        if from_ms is None or from_ms <= self.scope.now_ms:
-            return
-        self._mark(series, "not_begun", lambda index: is_figure or not series.values[index])
-
-    def _mark_catching_up(self, metric: Metric, series: Series) -> None:
-        """A rate of topics that are too far apart says nothing for what the later one has not reached."""
-        scope = self.scope
-        columns, shop_id = scope.columns, scope.shop.shop_id
-        # The silence of a reference record says nothing.
-        topics = [topic for topic in metric.topics if topic not in REFERENCE_TOPICS]
-        found = [columns.watermark_ms(shop_id, one) for topic in topics for one in self._fed_by(topic)]
-        marks = [min(mark, scope.now_ms) for mark in found if mark is not None]
-        if not marks or max(marks) - min(marks) <= scope.columns.settings.board.catching_up_ms:
-            return
-        behind = min(marks)
-        self._mark_spans(series, "catching_up", lambda span: min(span[1], scope.now_ms) > behind)
-
-    def _fed_by(self, topic: str) -> tuple[str, ...]:
-        """Return which topics feed what one topic would: its own, that of ready-made counts, or both."""
-        told = told_since_ms(self.scope.columns, self.scope.shop.shop_id, topic) is not None
-        return (topic, READY_MADE_TOPIC) if told else (topic,)
-
-    def _mark_no_primary(self, series: Series) -> None:
-        """Of several ad accounts one must be chosen before anything is said of "the" ads (X-50)."""
-        ads = self.scope.columns.ads(self.scope.shop.shop_id)
-        if "ad_account" not in self.scope.needs and ads.primary_account() is None and ads.metrics().height:
-            self._mark(series, "no_primary_ad_account", lambda _: True)
-
     def _mark_nameless(self, metric: Metric, series: Series) -> None:
         """Say how many events name a SKU; where none of them does, nothing can be said by SKU."""
         for found in named_events(self.scope, metric):
             self.coverage[metric.id] = min(found.share, self.coverage.get(metric.id, 1.0))
             nameless = self._beside(found.rows, found.keys, "nameless")
-            self._mark(series, "source_gives_no_skus", lambda index, none=nameless: bool(none[index]))  # type: ignore[misc] # bound per measure
+            null_reasons.mark(series, "source_gives_no_skus", lambda index, none=nameless: bool(none[index]))  # type: ignore[misc] # bound per measure
 
     def _mark_people(self, metric: Metric, series: Series) -> None:
         """Events without a user_key are no people: nothing can be said where none of them has one."""
@@ -433,14 +352,14 @@ class Cells:
             made = self._leaves.ready_made.get(leaf)
             if made is not None:
                 totals, events = self._joined(made, leaf, "value"), self._column(leaf, "count")
-                self._mark(
+                null_reasons.mark(
                     series,
                     "source_gives_no_people",
                     lambda index, totals=totals, events=events: totals[index] > 0 and not events[index],  # type: ignore[misc] # bound per leaf
                 )
             seen, known = self._column(leaf, "count"), self._column(leaf, "keyed")
             none_at_all = bool(counts) and not keyed
-            self._mark(
+            null_reasons.mark(
                 series,
                 "source_gives_no_people",
                 lambda index, seen=seen, known=known, none=none_at_all: (  # type: ignore[misc] # bound per leaf

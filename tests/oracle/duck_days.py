@@ -58,7 +58,7 @@ def make(folder: Path) -> Path:
     for day, scenario, scale in DAYS:
         part = folder / day
         generate(part, seed=SEED, day=day, scale=scale, scenario=scenario, compression="none")  # type: ignore[arg-type] # a Scenario
-        manifest = read_manifest(part)
+        manifest = read_manifest(part, {})
         for path in sorted(part.glob("*.jsonl")):
             for text in path.read_bytes().splitlines():
                 lines.append((json.loads(text)["timestamp_ms"], len(lines), text))

@@ -61,7 +61,8 @@ WITH lives AS (SELECT content, account, creator, ms, ended FROM posted WHERE for
 sold AS (SELECT content, sum(goods + shipping) AS paid FROM lines WHERE format = 'live' GROUP BY content),
 pairs AS (SELECT l.content, l.account, l.creator, l.ms, arg_max(p.content, p.ms) AS previous
     FROM lives AS l LEFT JOIN lives AS p ON p.account = l.account AND p.ms < l.ms AND p.ended IS NOT NULL GROUP BY ALL)
-SELECT {heads} (coalesce(sum(a.paid) FILTER (WHERE previous IS NOT NULL), 0) - sum(b.paid)) / nullif(sum(b.paid), 0) AS value
+SELECT {heads} (coalesce(sum(a.paid) FILTER (WHERE previous IS NOT NULL), 0) - sum(b.paid)) / nullif(sum(b.paid), 0)
+    AS value
 FROM pairs LEFT JOIN sold AS a ON a.content = pairs.content LEFT JOIN sold AS b ON b.content = previous
 WHERE {where} {known} {groups}
 """

@@ -219,7 +219,7 @@ def test_a_group_of_a_few_is_not_told_by_its_explanation_either() -> None:
         ],
         vouch_ms=NOW_MS,
     )
-    share = {"metric": "audience_demographics_share", "window": "all"}
+    share: Any = {"metric": "audience_demographics_share", "window": "all"}
     shown = asked(columns, **share, row="age_band=18-24")
     assert (shown["null"], len(shown["sources"])) == (None, 1)
     withheld = asked(columns, **share, row="age_band=25-34")
