@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from streams.benchmarks import GROUPS
 from streams.comparison import CHANGE, COMPARED, DIFFERENCE
@@ -11,6 +11,7 @@ from streams.explain_parts import Composition, Part, shown
 from streams.explain_words import why_null
 from streams.formulas import CompareFigure, describe
 from streams.metric import Unit
+from streams.metrics_compare import BENCHMARK_DIMS
 from streams.money import major
 from streams.query_compare import month_of, table_of
 from streams.states import state_of
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from streams.metric import Metric
     from streams.query_compare import Table
     from streams.scope import Scope
-
-_OF_BENCHMARKS: Final = ("metric", "group")
 
 
 def comparison_of(table: Table, metric: Metric, index: int, scope: Scope) -> dict[str, Any] | None:
@@ -71,8 +70,7 @@ def composed(scope: Scope, metric: Metric, compare: str, known: Mapping[str, Met
     of = formula.of or dict(scope.where).get("metric", "")
     if formula.column == "benchmark_age" or of not in known:
         return Composition(words)
-    plain = tuple(pair for pair in scope.where if pair[0] not in _OF_BENCHMARKS)
-    asked = dataclasses.replace(scope, by=(), where=plain)
+    asked = dataclasses.replace(scope.without(BENCHMARK_DIMS), by=())
     if formula.column == "month":
         asked, compare = month_of(asked), "previous"
     elif formula.column == "benchmark":

@@ -11,6 +11,7 @@ import polars as pl
 from streams.explain_sources import MOST_RECORDS, Source, fewer, plain, sources_of
 from streams.formulas import AudienceFigure, CompareFigure, LabelFigure, Total
 from streams.frames import SLOT
+from streams.metrics_compare import BENCHMARK_DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,8 +40,7 @@ def records_of(scope: Scope, metric: Metric, known: Mapping[str, Metric]) -> lis
     formula = metric.formula
     if isinstance(formula, CompareFigure):
         of = known.get(formula.of or dict(scope.where).get("metric", ""))
-        plain_where = tuple(pair for pair in scope.where if pair[0] not in ("metric", "group"))
-        own = [] if of is None else sources_of(dataclasses.replace(scope, where=plain_where), of)
+        own = [] if of is None else sources_of(scope.without(BENCHMARK_DIMS), of)
         return fewer([*own, *([] if formula.of else [_benchmarks(scope)])])
     if not isinstance(formula, (AudienceFigure, LabelFigure)):
         return sources_of(scope, metric)

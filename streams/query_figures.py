@@ -12,12 +12,9 @@ from streams.goals import GoalProgress, campaign_end_gmv, goal_progress
 from streams.money import to_minor
 from streams.period_goals import period_goals
 from streams.scope import TIME, Scope
-from streams.stock_frame import StockStatus, stock_frame
+from streams.stock_frame import WORST_FIRST, stock_frame
 from streams.topics import SOURCE_TOPICS
 from streams.windows import current_campaign
-
-STATUS_RANK: Final = tuple(StockStatus)
-"""Worst first: a product takes its worst SKU, and sorting by stock_status puts the worst on top."""
 
 REFERENCE_TOPICS: Final = frozenset({"campaigns", "products", "shops", "heartbeats", "benchmarks"})
 """Topics whose silence says nothing: they hold no one's as-of back. New content, violations and counts of followers
@@ -73,7 +70,7 @@ def _figures(scope: Scope, groups: pl.DataFrame, column: str) -> Figures:
 
 _ID_OF: Final = {"sku": "sku_id", "product": "product_id"}
 _NO_RECORD, _OVER = "_no_record", "_over"
-_STATUS_AT: Final = {rank: status.value for rank, status in enumerate(STATUS_RANK)}
+_STATUS_AT: Final = {rank: status.value for rank, status in enumerate(WORST_FIRST)}
 
 
 def _sum_known(values: pl.Expr) -> pl.Expr:

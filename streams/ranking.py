@@ -8,14 +8,14 @@ import numpy as np
 
 from streams.demand import DemandFlag
 from streams.errors import QueryError
-from streams.query_figures import STATUS_RANK
+from streams.stock_frame import WORST_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from streams.formulas import Rank
 
-_TEXT_RANK: Final = (*map(str, STATUS_RANK), *map(str, DemandFlag))
+_TEXT_RANK: Final = (*map(str, WORST_FIRST), *map(str, DemandFlag))
 """What is text is sorted by this, first on top: the worst stock status, high demand."""
 
 

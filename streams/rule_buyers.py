@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from streams.alerts import clean_name
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.request import Request
 from streams.rule import AlertRoute, Entity, Judgement, Owner, Reading, Rule, Severity
@@ -38,9 +37,8 @@ def find_checkout_friction(context: RuleContext) -> Iterable[Reading]:
     top = max(1, int(len(rows) * numbers.friction_top_share))
     median = statistics.median(row["pdp_to_checkout_rate"] for row in rows)
     threshold = median * numbers.friction_rate_share
-    cards = context.columns.products(context.shop.shop_id)
     for place, row in enumerate(rows):
-        rate, card = row["pdp_to_checkout_rate"], cards.get(row["product"])
+        rate = row["pdp_to_checkout_rate"]
         if len(rows) < numbers.friction_min_products:
             judgement = Judgement.THIN
         elif place >= top or rate >= median:
@@ -51,7 +49,7 @@ def find_checkout_friction(context: RuleContext) -> Iterable[Reading]:
             entity=Entity(
                 "product",
                 row["product"],
-                clean_name(card.name if card else row["product"]),
+                context.product_name(row["product"]),
                 product_id=row["product"],
             ),
             judgement=judgement,
@@ -78,7 +76,6 @@ def find_spikes(context: RuleContext) -> Iterable[Reading]:
     by_day: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for product_id, of_day, units in sold:
         by_day[product_id][of_day] = units
-    cards = context.columns.products(shop_id)
     for product_id, units_of in sorted(by_day.items()):
         units = units_of.get(day, 0)
         usual = statistics.median(units_of.get(day - back, 0) for back in range(1, numbers.spike_days + 1))
@@ -88,11 +85,8 @@ def find_spikes(context: RuleContext) -> Iterable[Reading]:
             repeats = _came_back(recent, product_id, day)
             spike = units > numbers.spike_factor * usual and repeats < numbers.spike_repeats
             judgement = Judgement.FIRES if spike else Judgement.CLEAR
-        card = cards.get(product_id)
         yield Reading(
-            entity=Entity(
-                "product", product_id, clean_name(card.name if card else product_id), product_id=product_id
-            ),
+            entity=Entity("product", product_id, context.product_name(product_id), product_id=product_id),
             judgement=judgement,
             value=units,
             threshold=numbers.spike_factor * usual,

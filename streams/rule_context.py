@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from streams.alerts import Alert, AlertState, ShopClock
+from streams.alerts import Alert, AlertState, ShopClock, clean_name
 from streams.demand import Demand, demands_today
 from streams.errors import QueryError
 from streams.goals import GoalProgress, goal_progress
@@ -107,6 +107,11 @@ class RuleContext:
         """Return whether an incident of a rule is open on an entity."""
         alert = self.incident(rule, entity_id)
         return alert is not None and alert.state is AlertState.OPEN
+
+    def product_name(self, product_id: str) -> str:
+        """Return what a message calls a product: the name on its card, else its id."""
+        card = self.columns.products(self.shop.shop_id).get(product_id)
+        return clean_name(product_id if card is None else card.name)
 
     def as_of(self, topics: Collection[str]) -> str:
         """Return up to when these topics are known, as a message says it: `As of 20:58.`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from streams.alerts import AlertRoute, clean_name
+from streams.alerts import AlertRoute
 from streams.days import HOUR_MS, MINUTE_MS
 from streams.demand import DemandFlag
 from streams.money import compact_money
@@ -61,7 +61,7 @@ def find_demanded(context: RuleContext) -> Iterator[Reading]:
         shown = first or rows[0]
         yield Reading(
             entity=Entity(
-                "product", product_id, _product_name(context, product_id), shown.campaign_id, product_id
+                "product", product_id, context.product_name(product_id), shown.campaign_id, product_id
             ),
             judgement=judgement,
             value=hours,
@@ -87,11 +87,6 @@ def find_demanded(context: RuleContext) -> Iterator[Reading]:
 def _demanded_closing(alert: Alert) -> str:
     why = alert.figures.get("why") or "no longer watched"
     return f"Resolved after {lasted_words(alert)}: {alert.name}, high demand and little stock: {why}."
-
-
-def _product_name(context: RuleContext, product_id: str) -> str:
-    product = context.columns.products(context.shop.shop_id).get(product_id)
-    return clean_name(product_id if product is None else product.name)
 
 
 def _demanded_text(reading: Reading, context: RuleContext) -> str:

@@ -66,10 +66,9 @@ def find_slow_sellers(context: RuleContext) -> Iterable[Reading]:
     median = (shown[(len(shown) - 1) // 2] + shown[len(shown) // 2]) / 2
     bottom = int(len(rows) * numbers.slow_share)
     threshold = rows[bottom - 1]["items_sold"] if bottom else None
-    cards = context.columns.products(shop_id)
     for place, row in enumerate(rows):
         product_id, impressions = row["product"], row["product_impressions"]
-        card, expected = cards.get(product_id), impressions * rate
+        expected = impressions * rate
         if len(rows) < numbers.slow_min_products or expected < numbers.slow_min_expected:
             judgement = Judgement.THIN
         elif place < bottom and impressions > median:
@@ -79,9 +78,7 @@ def find_slow_sellers(context: RuleContext) -> Iterable[Reading]:
         else:
             judgement = Judgement.BETWEEN
         yield Reading(
-            entity=Entity(
-                "product", product_id, clean_name(card.name if card else product_id), campaign_id, product_id
-            ),
+            entity=Entity("product", product_id, context.product_name(product_id), campaign_id, product_id),
             judgement=judgement,
             value=row["items_sold"],
             threshold=threshold,

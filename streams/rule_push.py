@@ -48,10 +48,9 @@ def _pushed(context: RuleContext) -> Iterator[tuple[Entity, PushParts]]:
     for row in context.pushes(_request(context, "content")):
         name = clean_name(titles.get(row["content"]) or row["content"])
         yield Entity("content", row["content"], name), row["parts"]
-    cards = context.columns.products(context.shop.shop_id)
     for row in context.pushes(_request(context, "product")):
         product_id = row["product"]
-        name = clean_name(cards[product_id].name if product_id in cards else product_id)
+        name = context.product_name(product_id)
         yield Entity("product", product_id, name, product_id=product_id), row["parts"]
 
 

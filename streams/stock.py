@@ -6,11 +6,11 @@ Source: spec/metrics.md "Stock"; X-34, X-35, X-70. The projection itself is `str
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from streams.days import HOUR_MS
 from streams.projection import Projector, gamma_poisson
-from streams.stock_frame import StockStatus, stock_frame
+from streams.stock_frame import WORST_FIRST, StockStatus, stock_frame
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from streams.settings import ShopSettings, StockSettings
 
 __all__ = ["ProductStock", "SkuStock", "StockStatus", "by_product", "stock_table"]
-
-_WORST_FIRST: Final = tuple(StockStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ def by_product(rows: Iterable[SkuStock]) -> list[ProductStock]:
                 shop_id=shop_id,
                 product_id=product_id,
                 on_hand=sum(known) if known else None,
-                status=min((row.status for row in skus), key=_WORST_FIRST.index),
+                status=min((row.status for row in skus), key=WORST_FIRST.index),
                 skus=len(skus),
                 skus_at_risk=sum(
                     row.status in (StockStatus.OUT_OF_STOCK, StockStatus.AT_RISK) for row in skus

@@ -36,6 +36,9 @@ class StockStatus(StrEnum):
     HEALTHY = "healthy"
 
 
+WORST_FIRST: Final = tuple(StockStatus)
+"""A product takes its worst SKU, and sorting by stock_status puts the worst on top."""
+
 SCHEMA: Final[dict[str, Any]] = {
     **dict.fromkeys(("shop_id", "sku_id", "product_id", "name", "campaign_id"), pl.String()),
     **dict.fromkeys(("as_of_ms", "stock_as_of_ms", "on_hand"), pl.Int64()),

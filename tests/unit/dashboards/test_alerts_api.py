@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from dashboards.desk import Desk
 from dashboards.outbox import Outbox
-from dashboards.server import Extras, build_app
+from dashboards.server import Extras
 from dashboards.store import SqliteStore, StoreError
 from streams.settings import NotifySettings
 from tests.unit.dashboards.shops import HOSTILE, NOW_MS, FixedBoard, full_board, opened, ran_out
@@ -34,19 +34,11 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def connect(desk: Desk) -> AsyncIterator[Connect]:
-    clients: list[Client] = []
-
+def connect(connect: Connect, desk: Desk) -> Connect:
     async def start(board: FixedBoard | None = None, *, using: Desk | None = desk, log: Any = None) -> Client:
-        extras = Extras(desk=using, deliveries=log)
-        client: Client = TestClient(TestServer(build_app(board or full_board(), extras)))
-        await client.start_server()
-        clients.append(client)
-        return client
+        return await connect(board or full_board(), Extras(desk=using, deliveries=log))
 
-    yield start
-    for client in clients:
-        await client.close()
+    return start
 
 
 async def ack(client: Client, by: str = "Ann", path: str = ACK_PATH, **more: str) -> Any:

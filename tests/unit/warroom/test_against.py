@@ -24,13 +24,6 @@ def small(tmp_path: Path) -> Path:
     return selling_day(tmp_path / "small").folder
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
-
-
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Board]:
     """The boards that were served; no port is opened."""

@@ -22,13 +22,6 @@ def small(tmp_path: Path) -> Path:
     return written(tmp_path / "small").folder
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 

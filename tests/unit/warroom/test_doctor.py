@@ -5,19 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from warroom.cli import main
 
 SETTINGS = '[shops.s1]\ntimezone = "Europe/London"\ncurrency = "GBP"\n[board]\nport = 0\n'
-
-
-@pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
 
 
 def run(*arguments: str) -> Result:

@@ -15,10 +15,7 @@ from warroom.cli import main
 
 
 @pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
+def small(tmp_path: Path) -> None:
     written(tmp_path / "small")
 
 

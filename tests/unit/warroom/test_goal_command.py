@@ -46,13 +46,6 @@ def open_day(day: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 

@@ -18,13 +18,6 @@ from warroom.configuration import load
 REQUIRED = ("--yes", "--shop", "my-shop", "--starts", "2026-11-27", "--ends", "2026-11-27")
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
-
-
 def run(*arguments: str, typed: str | None = None) -> Result:
     return CliRunner().invoke(main, ("init", *arguments), input=typed)
 

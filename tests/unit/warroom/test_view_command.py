@@ -15,13 +15,6 @@ from tests.unit.replay.recorded import written
 from warroom.cli import main
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARROOM_CONFIG", raising=False)
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> str:
     return str(written(tmp_path / "small").folder)
