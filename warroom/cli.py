@@ -26,6 +26,7 @@ from warroom.explain_command import explain
 from warroom.export_command import export
 from warroom.goal_command import goal
 from warroom.init_command import init, send_references
+from warroom.options import FOLDER, against
 from warroom.preflight_command import preflight
 from warroom.rebuild_command import rebuild
 from warroom.rehearse_command import rehearse
@@ -47,7 +48,6 @@ class Commands(click.Group):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-folder = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -70,7 +70,7 @@ def echo_json(document: object) -> None:
 
 
 @main.command()
-@click.option("--recording", type=folder, help="Answer from a recording, by the direct engine.")
+@click.option("--recording", type=FOLDER, help="Answer from a recording, by the direct engine.")
 @click.option("--url", help="Answer from a running board, such as http://127.0.0.1:8321.")
 @click.option("--metrics", required=True, help="Names with commas: gmv,orders,ctor (docs/METRICS.md).")
 @click.option(
@@ -85,7 +85,7 @@ def echo_json(document: object) -> None:
     "--compare",
     help=f"{', '.join(COMPARISONS)}: adds the other value, the difference and the percentage to each metric.",
 )
-@click.option("--against", type=folder, help="The recording that --compare recording:... means.")
+@against("--compare recording:...")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
 @click.option("--sort", help="Metric to sort by, descending, such as gmv, or gmv_pct with --compare.")
@@ -112,7 +112,7 @@ def query(config: Path | None, /, form: str, recording: Path | None, url: str | 
 @main.command("import")
 @click.argument("kind", type=click.Choice(["online-retail", "open-bandit"]))
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
-@click.argument("out", type=folder)
+@click.argument("out", type=FOLDER)
 @click.option("--from-day", help="First day, 2011-11-25.")
 @click.option("--to-day", help="Last day, inclusive.")
 @json_option
@@ -128,7 +128,7 @@ def import_(
 
 
 @main.command()
-@click.argument("out", type=folder)
+@click.argument("out", type=FOLDER)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--day", help="The campaign day in shop time, 2026-11-27.")
 @click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on the traffic.")
@@ -141,7 +141,7 @@ def generate(out: Path, seed: int, day: str | None, scale: float, *, as_json: bo
 
 
 @main.command()
-@click.argument("path", type=folder)
+@click.argument("path", type=FOLDER)
 @click.option(
     "--speed", default="60x", show_default=True, help="Recorded time against the wall's: 60x, or max."
 )
@@ -154,7 +154,7 @@ def generate(out: Path, seed: int, day: str | None, scale: float, *, as_json: bo
 @click.option(
     "--watch/--only-play", default=True, help="Run a worker, a board and its page beside it, or only send."
 )
-@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
+@against("compare=recording:...")
 @click.option(
     "--into-live", is_flag=True, help="Play into the live prefix. The numbers of today will be false."
 )
@@ -194,7 +194,7 @@ def worker(config: Path | None, replay_id: str) -> None:
 
 @main.command()
 @click.option("--replay", "replay_id", default="", help="Show this replay instead of the live topics.")
-@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
+@against("compare=recording:...")
 @click.pass_obj
 def board(config: Path | None, replay_id: str, against: Path | None) -> None:
     """Serve the page, the API and /metrics from the state topics; evaluate stock, goals and rules."""
@@ -205,7 +205,7 @@ def board(config: Path | None, replay_id: str, against: Path | None) -> None:
 
 @main.command()
 @click.option("--replay", "replay_id", default="", help="Run for this replay instead of the live topics.")
-@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
+@against("compare=recording:...")
 @click.pass_obj
 def up(config: Path | None, replay_id: str, against: Path | None) -> None:
     """Run worker and board in one go: topics are created where missing."""
@@ -223,8 +223,8 @@ def up(config: Path | None, replay_id: str, against: Path | None) -> None:
 @click.option("--port", type=int, default=8321, show_default=True, help="0 takes a free one.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--stay/--no-stay", default=True, help="Keep the page up when the day is over.")
-@click.option("--scratch", type=folder, help="Keep the generated recordings in this folder.")
-@click.option("--against", type=folder, help="The recording that compare=recording:... means.")
+@click.option("--scratch", type=FOLDER, help="Keep the generated recordings in this folder.")
+@against("compare=recording:...")
 @click.pass_obj
 def demo(config: Path | None, /, **options: Any) -> None:
     """Play a campaign day on this machine: broker, worker, board and page, nothing to install or set."""

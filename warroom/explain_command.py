@@ -11,6 +11,7 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
+from warroom.options import against
 
 
 @click.command()
@@ -22,11 +23,7 @@ from warroom.configuration import load
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option("--window", help="As of warroom query; default today, with --recording all.")
 @click.option("--compare", help="As of warroom query: the other side's figure is explained beside it.")
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The recording that --compare recording:... means.",
-)
+@against("--compare recording:...")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

@@ -11,6 +11,7 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
+from warroom.options import against
 
 
 @click.command()
@@ -29,11 +30,7 @@ from warroom.configuration import load
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: slice=seller_live. Repeatable.")
 @click.option("--compare", help="With what figures are compared; three columns more for each metric.")
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The recording that --compare recording:... means.",
-)
+@against("--compare recording:...")
 @click.option("--sort", help="Metric to sort by, descending; ties by name.")
 @click.option("--limit", type=click.IntRange(min=1), help="Most rows, of each format.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
+from warroom.options import against
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option("--window", help="today, day:2011-11-25, campaign, last7, weeks:6, ...; default the view's.")
 @click.option("--compare", help="With what figures are compared.")
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The recording that --compare recording:... means.",
-)
+@against("--compare recording:...")
 @click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
 @click.option("--sort", help="Metric to sort by, descending.")
 @click.option("--limit", help="Most rows of each part.")

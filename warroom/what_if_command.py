@@ -12,6 +12,7 @@ import click
 from streams.errors import QueryError
 from warroom.board_client import address_of, call_board
 from warroom.configuration import load
+from warroom.options import against
 
 
 @click.command("what-if")
@@ -19,11 +20,7 @@ from warroom.configuration import load
     "--recording", type=click.Path(path_type=Path, file_okay=False), help="Start from a recording, with --at."
 )
 @click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="With --recording: the recording that a reference recording:... means.",
-)
+@against("a reference recording:...")
 @click.option("--url", help="Address of a running board; default that of the settings.")
 @click.option("--shop", help="Shop id; needed where there are several.")
 @click.option(

@@ -1,0 +1,16 @@
+"""Options that several commands take, with one wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+
+def against(what: str) -> Callable[[Any], Any]:
+    """Return the option that names the recording beside; `what` is how it is meant there."""
+    return click.option("--against", type=FOLDER, help=f"The recording that {what} means.")
