@@ -90,6 +90,7 @@ class Overview:
         build: changes with the page's files, so that an open page knows when to load itself again.
         delivering: whether pages really go out; else the log is of what would have been sent.
         desk: who has which page, and what is muted; None where nobody can take one on.
+        looked: told up to when the board was complete, for each document that is asked for.
         monotonic_s: a clock for what may be given again.
     """
 
@@ -100,9 +101,11 @@ class Overview:
         build: str = "",
         delivering: bool = False,
         desk: Desk | None = None,
+        looked: Callable[[int], None] | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
+        self._looked = looked
         self._build = build
         self._delivering = delivering
         self._desk = desk
@@ -130,6 +133,8 @@ class Overview:
         kept = self._kept.get(shop_id)
         now_s = self._monotonic_s()
         version = self._board.columns.version
+        if self._looked is not None:
+            self._looked(self._board.columns.vouched_ms)
         if kept and kept.version == version and now_s - kept.at_s < LEAST_AGE_S:
             return kept.document
         document = self._assemble(shop_id)

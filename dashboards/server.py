@@ -56,6 +56,7 @@ class Extras:
         rule_state: what the rules that run beside the server remember; None while another board evaluates.
         campaigns: puts a campaign's new record on its topic when its goal is set; None where there is no topic.
         publish: keeps alerts where those of the rules are kept, for the test page; None where it cannot be sent.
+        looked: told up to when the board was complete each time somebody asked for the first screen (a demo waits).
         changes: the stream of changes, when it must be made otherwise than usual (tests).
     """
 
@@ -66,6 +67,7 @@ class Extras:
     rule_state: Callable[[], RuleState | None] = lambda: None
     campaigns: PublishesCampaigns | None = None
     publish: Callable[[Sequence[Alert]], Awaitable[None]] | None = None
+    looked: Callable[[int], None] | None = None
     changes: Callable[[Board], ChangeStream] | None = None
 
 
@@ -78,7 +80,13 @@ def build_app(board: Board, extras: Extras | None = None) -> web.Application:
     extras = extras or Extras()
     settings = board.settings.board
     guard = Guard(read_token(settings), bound_host=settings.host)
-    overview = Overview(board, build=_build_of(WEB_FOLDER), delivering=extras.delivering, desk=extras.desk)
+    overview = Overview(
+        board,
+        build=_build_of(WEB_FOLDER),
+        delivering=extras.delivering,
+        desk=extras.desk,
+        looked=extras.looked,
+    )
     api = Api(board, overview)
     changes = (
         extras.changes(board) if extras.changes else ChangeStream(board, most_clients=settings.sse_clients)

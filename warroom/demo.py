@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import math
 import sys
 import tempfile
 import time
@@ -42,6 +43,12 @@ HISTORY_PARTITION = 1_000
 
 BEHIND_AT_MOST_S = 3.0
 """Of the wall's time, from the player's clock to what the screen is complete up to: above what two flushes take."""
+
+BEYOND_A_LOOK_MS = 20 * 60_000
+"""Of the day's time, from the player's clock to what a person last saw: less than the feed of the day is lost for."""
+
+LOOKING_S = 5.0
+"""A screen that asked nothing for so long is closed or asleep, and holds up no day."""
 
 JUDGE_EVERY_S = 5.0
 BAR_EVERY_S = 0.2
@@ -109,14 +116,14 @@ async def _played(
     day: Day, settings: Settings, speed: float | None, board: KafkaBoard, outputs: Outputs, *, stay: bool
 ) -> int:
     """Play; when everything until the screen opens is folded, serve it and judge it."""
-    clock, world = _Followed(board, speed), player_world(settings)
+    clock, world = FollowedClock(board, speed), player_world(settings)
     begun = partial(play, day.today, settings, world, from_ms=day.from_ms, fast_until_ms=day.open_ms)
     playing = begun(speed=speed, keep=True, wall_s=clock)
     judge = Judge(day.today, settings, from_ms=day.from_ms)
     async with _beside(playing) as played:
         # Served earlier, the screen would show a day of zeros, and page for what is over.
         await first_of(_fails(played), _opened(day, board))
-        async with serving(board, outputs) as url, _beside(_judge(board, judge)):
+        async with serving(board, outputs, looked=clock.looked) as url, _beside(_judge(board, judge)):
             click.echo(url)
             clock.runs = True
             await folded(board, (await played).clock_ms)
@@ -169,22 +176,48 @@ async def _load_history(board: KafkaBoard | DirectBoard, day: Day) -> None:
             await board.in_turn(partial(board.columns.apply, flush, history=True))
 
 
-class _Followed:
-    """A clock for the player that stands until it `runs` and while the board is behind: slow machines play slower."""
+class FollowedClock:
+    """A clock for the player that stands until it `runs` and while board or screen are behind.
 
-    def __init__(self, board: KafkaBoard, speed: float | None) -> None:
+    So slow machines play slower, and nobody misses what happened between two looks.
+
+    Args:
+        board: what has to follow; `looked` is to be told of each look at its screen.
+        speed: of the day's time to the wall's; None: as fast as possible.
+        monotonic_s: the wall's clock.
+    """
+
+    def __init__(
+        self, board: KafkaBoard, speed: float | None, *, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self.runs = False
+        self._monotonic_s = monotonic_s
         self._board = board
-        self._most_ms = BEHIND_AT_MOST_S * 1000 * max(1.0, speed or 1.0)
-        self._seen_s = time.monotonic()
+        self._a_second_ms = 1000 * max(1.0, speed or 1.0)
+        self._looked_s = -math.inf
+        self._looked_ms = 0
+        self._seen_s = monotonic_s()
         self._passed_s = 0.0
 
+    def looked(self, vouched_ms: int) -> None:
+        """Take note of what somebody sees: the day up to `vouched_ms`."""
+        self._looked_s, self._looked_ms = self._monotonic_s(), vouched_ms
+
     def __call__(self) -> float:
-        now_s = time.monotonic()
-        if self.runs and self._board.now_ms() - self._board.columns.vouched_ms <= self._most_ms:
-            self._passed_s += min(now_s - self._seen_s, BEHIND_AT_MOST_S)
+        """Return the seconds that have passed for the player."""
+        now_s = self._monotonic_s()
+        if self.runs:
+            # The step too is bounded by what is left: after a stall, one step could leap over all that lies between.
+            self._passed_s += max(0.0, min(now_s - self._seen_s, self._left_ms(now_s) / self._a_second_ms))
         self._seen_s = now_s
         return self._passed_s
+
+    def _left_ms(self, now_s: float) -> float:
+        """Return how much of the day may pass before the board, and whoever looks at it, must have followed."""
+        until_ms = self._board.columns.vouched_ms + BEHIND_AT_MOST_S * self._a_second_ms
+        if now_s - self._looked_s < LOOKING_S:
+            until_ms = min(until_ms, self._looked_ms + BEYOND_A_LOOK_MS)
+        return until_ms - self._board.now_ms()
 
 
 def _bar(day: Day) -> Any:

@@ -106,8 +106,15 @@ async def run_board(
 
 
 @contextlib.asynccontextmanager
-async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
+async def serving(
+    board: Board, sink: Sink, *, looked: Callable[[int], None] | None = None
+) -> AsyncIterator[str]:
     """Evaluate, deliver and serve the page of a board; yields the page's address.
+
+    Args:
+        board: what is served.
+        sink: takes what is evaluated.
+        looked: told up to when the board was complete, each time somebody asks for the first screen.
 
     Raises:
         UnavailableError: the port is taken.
@@ -140,6 +147,7 @@ async def serving(board: Board, sink: Sink) -> AsyncIterator[str]:
             rule_state=lambda: evaluator.state,
             publish=sink.publish_alerts,
             campaigns=sink if isinstance(sink, PublishesCampaigns) else None,
+            looked=looked,
         )
         runner = web.AppRunner(build_app(board, extras), access_log=None, shutdown_timeout=END_ANSWERS_S)
         await runner.setup()

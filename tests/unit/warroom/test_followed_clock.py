@@ -1,0 +1,77 @@
+"""The clock of the demo's player: it waits for the board and for whoever looks at its screen."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import pytest
+
+from warroom.demo import BEHIND_AT_MOST_S, BEYOND_A_LOOK_MS, LOOKING_S, FollowedClock
+
+SPEED: Final = 600.0
+A_SECOND_MS: Final = 600_000
+
+
+class Evening:
+    """A player whose records are folded at once or not at all, and a clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.player_ms = 0.0
+        self.board = SimpleNamespace(columns=SimpleNamespace(vouched_ms=0), now_ms=lambda: self.player_ms)
+        self.clock = FollowedClock(cast("Any", self.board), SPEED, monotonic_s=lambda: self.now_s)
+        self.clock.runs = True
+
+    def passes(self, seconds: float, *, looks: bool = False, folds: bool = True) -> None:
+        """Let wall time pass in one step; the board folds what was played, and somebody looks at it."""
+        self.now_s += seconds
+        self.player_ms = self.clock() * A_SECOND_MS
+        if folds:
+            self.board.columns.vouched_ms = int(self.player_ms)
+        if looks:
+            self.clock.looked(self.board.columns.vouched_ms)
+
+
+@pytest.fixture
+def evening() -> Evening:
+    return Evening()
+
+
+def test_it_stands_until_it_runs_and_then_goes_with_the_wall(evening: Evening) -> None:
+    evening.clock.runs = False
+    evening.passes(2.0)
+    assert evening.player_ms == 0
+    evening.clock.runs = True
+    for _ in range(10):
+        evening.passes(0.5)
+    assert evening.player_ms == pytest.approx(5 * A_SECOND_MS)
+
+
+def test_a_board_that_does_not_follow_is_waited_for(evening: Evening) -> None:
+    for _ in range(20):
+        evening.passes(0.5, folds=False)
+    assert evening.player_ms == pytest.approx(BEHIND_AT_MOST_S * A_SECOND_MS)
+    evening.board.columns.vouched_ms = int(evening.player_ms)
+    evening.passes(0.5)
+    assert evening.player_ms == pytest.approx((BEHIND_AT_MOST_S + 0.5) * A_SECOND_MS)
+
+
+def test_between_two_looks_never_passes_more_than_a_look_may_miss(evening: Evening) -> None:
+    evening.passes(0.5, looks=True)
+    for _ in range(8):
+        evening.passes(0.5)
+    assert evening.player_ms == pytest.approx(0.5 * A_SECOND_MS + BEYOND_A_LOOK_MS)
+
+
+def test_a_stall_is_not_leapt_over_in_one_step(evening: Evening) -> None:
+    evening.passes(0.5, looks=True)
+    evening.passes(LOOKING_S - 0.1)
+    assert evening.player_ms == pytest.approx(0.5 * A_SECOND_MS + BEYOND_A_LOOK_MS)
+
+
+def test_a_screen_that_is_closed_or_asleep_holds_up_nothing(evening: Evening) -> None:
+    evening.passes(0.5, looks=True)
+    for _ in range(60):
+        evening.passes(0.5)
+    assert evening.player_ms > 25 * A_SECOND_MS - BEYOND_A_LOOK_MS
