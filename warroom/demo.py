@@ -116,7 +116,7 @@ async def _played(
     day: Day, settings: Settings, speed: float | None, board: KafkaBoard, outputs: Outputs, *, stay: bool
 ) -> int:
     """Play; when everything until the screen opens is folded, serve it and judge it."""
-    clock, world = FollowedClock(board, speed), player_world(settings)
+    clock, world = FollowedClock(board, day.open_ms, speed), player_world(settings)
     begun = partial(play, day.today, settings, world, from_ms=day.from_ms, fast_until_ms=day.open_ms)
     playing = begun(speed=speed, keep=True, wall_s=clock)
     judge = Judge(day.today, settings, from_ms=day.from_ms)
@@ -183,14 +183,21 @@ class FollowedClock:
 
     Args:
         board: what has to follow; `looked` is to be told of each look at its screen.
+        open_ms: of the day, where the player stands when it begins to run.
         speed: of the day's time to the wall's; None: as fast as possible.
         monotonic_s: the wall's clock.
     """
 
     def __init__(
-        self, board: KafkaBoard, speed: float | None, *, monotonic_s: Callable[[], float] = time.monotonic
+        self,
+        board: KafkaBoard,
+        open_ms: int,
+        speed: float | None,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.runs = False
+        self._open_ms = open_ms
         self._monotonic_s = monotonic_s
         self._board = board
         self._a_second_ms = 1000 * max(1.0, speed or 1.0)
@@ -217,7 +224,8 @@ class FollowedClock:
         until_ms = self._board.columns.vouched_ms + BEHIND_AT_MOST_S * self._a_second_ms
         if now_s - self._looked_s < LOOKING_S:
             until_ms = min(until_ms, self._looked_ms + BEYOND_A_LOOK_MS)
-        return until_ms - self._board.now_ms()
+        # Not by the board's clock, which says what the player told it last, seconds ago where a machine is slow.
+        return until_ms - (self._open_ms + self._passed_s * self._a_second_ms)
 
 
 def _bar(day: Day) -> Any:

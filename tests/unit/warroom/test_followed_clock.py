@@ -11,6 +11,7 @@ from warroom.demo import BEHIND_AT_MOST_S, BEYOND_A_LOOK_MS, LOOKING_S, Followed
 
 SPEED: Final = 600.0
 A_SECOND_MS: Final = 600_000
+OPEN_MS: Final = 1_795_840_200_000
 
 
 class Evening:
@@ -19,8 +20,8 @@ class Evening:
     def __init__(self) -> None:
         self.now_s = 100.0
         self.player_ms = 0.0
-        self.board = SimpleNamespace(columns=SimpleNamespace(vouched_ms=0), now_ms=lambda: self.player_ms)
-        self.clock = FollowedClock(cast("Any", self.board), SPEED, monotonic_s=lambda: self.now_s)
+        self.board = SimpleNamespace(columns=SimpleNamespace(vouched_ms=OPEN_MS))
+        self.clock = FollowedClock(cast("Any", self.board), OPEN_MS, SPEED, monotonic_s=lambda: self.now_s)
         self.clock.runs = True
 
     def passes(self, seconds: float, *, looks: bool = False, folds: bool = True) -> None:
@@ -28,7 +29,7 @@ class Evening:
         self.now_s += seconds
         self.player_ms = self.clock() * A_SECOND_MS
         if folds:
-            self.board.columns.vouched_ms = int(self.player_ms)
+            self.board.columns.vouched_ms = OPEN_MS + int(self.player_ms)
         if looks:
             self.clock.looked(self.board.columns.vouched_ms)
 
@@ -52,7 +53,7 @@ def test_a_board_that_does_not_follow_is_waited_for(evening: Evening) -> None:
     for _ in range(20):
         evening.passes(0.5, folds=False)
     assert evening.player_ms == pytest.approx(BEHIND_AT_MOST_S * A_SECOND_MS)
-    evening.board.columns.vouched_ms = int(evening.player_ms)
+    evening.board.columns.vouched_ms = OPEN_MS + int(evening.player_ms)
     evening.passes(0.5)
     assert evening.player_ms == pytest.approx((BEHIND_AT_MOST_S + 0.5) * A_SECOND_MS)
 
