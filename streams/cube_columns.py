@@ -58,6 +58,7 @@ class CubeColumns:
 
     def __init__(self, cube: Cube) -> None:
         self._cube = cube
+        self._intersects = cube.sketch == "theta"
         self._dims: dict[str, pl.DataType] = {
             SLOT: pl.UInt32(),
             "bucket": pl.Int64(),
@@ -85,10 +86,12 @@ class CubeColumns:
         self._changed = np.zeros(1_024, dtype=np.int64)
         # The change that brought the newest large image: unions that have it need only what came since.
         self._large_changed = np.zeros(1_024, dtype=np.int64)
+        # The change that brought other people: of cubes with theta sketches alone.
+        self._crowd_changed = np.zeros(1_024 if self._intersects else 0, dtype=np.int64)
         self._forgotten: set[int] = set()
         self._frame: pl.DataFrame | None = None
         self._unions: OrderedDict[Hashable, _Union] = OrderedDict()
-        self._overlaps: dict[tuple[int, int], tuple[int, theta.Overlap]] = {}
+        self._overlaps: dict[tuple[int, int | None], tuple[int, theta.Overlap]] = {}
 
     def put(self, partition: int, row: StateRow) -> None:
         """Take the newest row of a cell of one partition in; without a count the cell is forgotten there."""
@@ -113,10 +116,14 @@ class CubeColumns:
             self._images[partition].pop(slot, None)
             self._large[partition].pop(slot, None)
             self._forgotten.add(slot)
+            if self._intersects:
+                self._crowd_changed[slot] = self._changes
             # Should the cell come back, it is with fewer people: the cube was rebuilt.
             self._unions.clear()
         else:
             self._forgotten.discard(slot)
+            if self._intersects and self._images[partition].get(slot) != row.sketch:
+                self._crowd_changed[slot] = self._changes
             if row.sketch is not None:
                 self._images[partition][slot] = row.sketch
             else:
@@ -133,6 +140,8 @@ class CubeColumns:
             return
         self._changes += 1
         self._changed[slot] = self._large_changed[slot] = self._changes
+        if self._intersects:
+            self._crowd_changed[slot] = self._changes
         self._large[partition][slot] = row.image
 
     def frame(self) -> pl.DataFrame:
@@ -233,28 +242,33 @@ class CubeColumns:
             for partition, part in sorted(self._counts.items())
         }
 
-    def overlap(self, crowd: int, other: int | None) -> theta.Overlap:
-        """Return how many people of a cell are in another one too, of a cube with theta sketches.
+    def overlaps(self, pairs: Sequence[tuple[int, int | None]]) -> list[theta.Overlap]:
+        """Return for each pair of cells how many people of the first are in the second, of a cube with theta sketches.
 
-        Kept until one of the two changes, so that asking about every product again costs what changed.
+        Kept until somebody new comes to one of the two: people who come again, and events of nobody, change nothing.
 
         Args:
-            crowd: slot of the cell.
-            other: of the other one; None: nobody.
+            pairs: slots; None in place of the second: nobody.
         """
-        if self._cube.lg_k is None or self._cube.sketch != "theta":
+        lg_k = self._cube.lg_k
+        if lg_k is None or not self._intersects:
             what = f"The cube {self._cube.name} cannot tell who is in two crowds."
             raise QueryError(what, reason="no_cube")
-        slots = (crowd, -1 if other is None else other)
-        changes = self._changed.item(crowd)
-        if other is not None:
-            changes = max(changes, self._changed.item(other))
-        found = self._overlaps.get(slots)
-        if found is None or found[0] < changes:
-            others = [] if other is None else self._images_of(other)
-            both = theta.overlap(self._cube.lg_k, self._images_of(crowd), others)
-            found = self._overlaps[slots] = (changes, both)
-        return found[1]
+        # Nobody has come to nobody since: the crowd's own change stands for both.
+        slots = np.array(
+            [(crowd, crowd if other is None else other) for crowd, other in pairs], dtype=np.int64
+        )
+        newest = self._crowd_changed[slots.reshape(-1, 2)].max(axis=1).tolist()
+        found = []
+        for pair, change in zip(pairs, newest, strict=True):
+            known = self._overlaps.get(pair)
+            if known is None or known[0] < change:
+                crowd, other = pair
+                others = [] if other is None else self._images_of(other)
+                both = theta.overlap(lg_k, self._images_of(crowd), others)
+                known = self._overlaps[pair] = (change, both)
+            found.append(known[1])
+        return found
 
     def _images_of(self, slot: int) -> list[bytes]:
         """Return all images of one cell."""
@@ -344,6 +358,8 @@ class CubeColumns:
         more = np.zeros(room, dtype=np.int64)
         self._changed = np.concatenate([self._changed, more])
         self._large_changed = np.concatenate([self._large_changed, more])
+        if self._intersects:
+            self._crowd_changed = np.concatenate([self._crowd_changed, more])
         for parts in (self._counts, self._keyed):
             for partition, part in parts.items():
                 parts[partition] = np.concatenate([part, more])

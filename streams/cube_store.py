@@ -120,6 +120,8 @@ class CubeStore:
     def cells(self, name: str, shop_id: str, from_ms: int | None, to_ms: int | None) -> pl.DataFrame:
         """Return a cube's cells as `cube()` does, with those of the history where a window reaches it.
 
+        A dimension is null in days that were written down before the cube had it.
+
         Args:
             name: of the cube.
             shop_id: whose.
@@ -203,16 +205,21 @@ class CubeStore:
         """
         cube = self._cubes.get((name, shop_id))
         past, lg_k = self._past, CUBE_BY_NAME[name].lg_k or 0
+        asked = list(pairs)
+        present = [pair for pair in asked if past is None or pair[0] < FIRST_SLOT]
+        of_present = iter([] if cube is None else cube.overlaps(present))
+        if past is None or len(present) == len(asked):
+            return list(of_present)
         found = []
-        for crowd, other in pairs:
-            if past is not None and crowd >= FIRST_SLOT:
-                images = [
-                    list(past.images(np.array([] if slot is None else [slot], dtype=np.uint32)))
-                    for slot in (crowd, other)
-                ]
-                found.append(theta.overlap(lg_k, *images))
-            elif cube is not None:
-                found.append(cube.overlap(crowd, other))
+        for crowd, other in asked:
+            if crowd < FIRST_SLOT:
+                found.append(next(of_present))
+                continue
+            images = [
+                list(past.images(np.array([] if slot is None else [slot], dtype=np.uint32)))
+                for slot in (crowd, other)
+            ]
+            found.append(theta.overlap(lg_k, *images))
         return found
 
     def _apply_cubes(self, flush: Flush) -> None:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 from scipy.special import betaincinv, gammaincinv
 
 from streams.days import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
@@ -265,7 +264,8 @@ def _speed(
 def _lines_per_order(data: ProjectionInput) -> float:
     """Return how many lines come at one instant: a large order of many lines is one customer's mood."""
     recent = data.sale_at_ms[data.sale_at_ms > data.sales_until_ms - _LOOKBACK_HALF_LIVES * SHOP_HALF_LIFE_MS]
-    return len(recent) / max(pl.Series(recent).n_unique(), 1) if len(recent) else 1.0
+    # Sorted, equal instants stand side by side: that is quicker than hashing them.
+    return len(recent) / (1 + np.count_nonzero(np.diff(np.sort(recent)))) if len(recent) else 1.0
 
 
 def _agreement(found: Floats, expected: Floats, spread: Floats) -> Floats:

@@ -268,9 +268,10 @@ class StockFacts:
         recent = (sales.paid_ms > end_ms[numbers] - window_ms) & (sales.paid_ms <= end_ms[numbers])
         units = np.zeros(len(record_ms), dtype=np.int64)
         np.add.at(units, numbers[since], sales.quantity[since])
-        # One buyer of one SKU is one number.
-        bought = numbers[recent].astype(np.int64) << _NUMBER_BITS | sales.customer_no[recent]
-        buyers = np.bincount(np.unique(bought) >> _NUMBER_BITS, minlength=len(record_ms))
+        # One buyer of one SKU is one number; sorted, its repeats stand behind it.
+        bought = np.sort(numbers[recent].astype(np.int64) << _NUMBER_BITS | sales.customer_no[recent])
+        once = bought[np.diff(bought, prepend=-1) != 0]
+        buyers = np.bincount(once >> _NUMBER_BITS, minlength=len(record_ms))
         own = self._sold.get_column("sku_no").to_numpy()
         sums = self._sold.select(
             "sku_id",

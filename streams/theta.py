@@ -59,7 +59,7 @@ def overlap(lg_k: int, crowd: Iterable[bytes], other: Iterable[bytes]) -> Overla
     Raises:
         StateError: bytes are not an image of a theta sketch.
     """
-    people, others = _union(lg_k, crowd), _union(lg_k, other)
+    people, others = _crowd(lg_k, crowd), _crowd(lg_k, other)
     meeting = theta_intersection()
     meeting.update(people)
     meeting.update(others)
@@ -68,6 +68,12 @@ def overlap(lg_k: int, crowd: Iterable[bytes], other: Iterable[bytes]) -> Overla
     count = float(people.get_estimate())
     # Where the other crowd is the larger one it sets the sampling rate, and chance may put `both` above the crowd.
     return Overlap(count, min(float(both.get_estimate()), count), width / (2 * SIGMAS))
+
+
+def _crowd(lg_k: int, images: Iterable[bytes]) -> Any:
+    """Return everybody in some images; what `unite` wrote is its own union, and most crowds are one image."""
+    found = list(images)
+    return _load(found[0]) if len(found) == 1 else _union(lg_k, found)
 
 
 def _union(lg_k: int, images: Iterable[bytes], sketch: update_theta_sketch | None = None) -> Any:

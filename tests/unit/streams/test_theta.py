@@ -113,3 +113,14 @@ def test_an_overlap_is_never_larger_than_its_crowd() -> None:
 def test_damaged_images_are_refused_with_the_remedy(damaged: bytes) -> None:
     with pytest.raises(StateError, match="cannot be read"):
         theta.unite(12, [damaged])
+
+
+@settings(deadline=None)
+@given(first=crowds, second=crowds, others=crowds)
+def test_an_overlap_does_not_depend_on_the_pieces_that_a_crowd_comes_in(
+    first: list[int], second: list[int], others: list[int]
+) -> None:
+    pieces = [image(first, SMALL), image(second, SMALL)]
+    whole, other = theta.unite(SMALL, pieces), image(others, SMALL)
+    assert theta.overlap(SMALL, [whole], [other]) == theta.overlap(SMALL, pieces, [other, other])
+    assert theta.overlap(SMALL, [other], [whole]) == theta.overlap(SMALL, [other, other], pieces)

@@ -252,6 +252,21 @@ def test_a_board_unites_what_partitions_know_before_it_compares() -> None:
     ]
 
 
+def test_an_overlap_that_was_asked_for_before_takes_in_who_came_since_to_either_crowd() -> None:
+    worker, columns = Worker(), Columns(Settings().with_shops({"s1": SHOP}))
+    viewed, added = 0, 0
+    # Few at first, then enough for images of their own row, with flushes in which nobody new comes.
+    for viewers, adders in ((3, 2), (3, 3), (40, 3), (40, 30), (40, 30), (900, 30), (900, 600), (2_000, 600)):
+        worker.see(CROWD[viewed:viewers] or CROWD[:1])
+        worker.see(CROWD[added:adders] or CROWD[:1], kind="add_to_cart")
+        viewed, added = viewers, adders
+        columns.apply(worker.flush())
+        slots = {row["event_type"]: row["slot"] for row in columns.cube("product_theta", "s1").to_dicts()}
+        pair = (slots["product_page_view"], slots["add_to_cart"])
+        expected = [(viewers, adders, 0), (viewers, 0, 0)]
+        assert columns.overlaps("product_theta", "s1", [pair, (pair[0], None)]) == expected
+
+
 def test_state_of_a_version_without_these_rows_is_taken_over() -> None:
     older = Worker(cubes=[cube for cube in CUBES if cube is not PRODUCT_THETA])
     older.see(["u1"])
