@@ -1,12 +1,14 @@
 """Settings from `warroom.toml` and the environment, checked before anything starts.
 
 Order, later wins: defaults of `streams.settings`, the file, `WARROOM_<SECTION>_<KEY>` variables. The file is
-`--config`, else `$WARROOM_CONFIG`, else `warroom.toml` in the working folder, which may be missing.
+`--config`, else `$WARROOM_CONFIG`, else `warroom.toml` in the working folder, which may be missing. Any other
+`WARROOM_` variable is refused as an unknown key is: it was meant to change something and would change nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -20,24 +22,32 @@ from streams.topics import replay_prefix
 
 ENVIRONMENT_PREFIX: Final = "WARROOM_"
 DEFAULT_FILE: Final = "warroom.toml"
+CONFIG_VARIABLE: Final = "WARROOM_CONFIG"
+
+BESIDE_SETTINGS: Final = frozenset(
+    {
+        CONFIG_VARIABLE,
+        "WARROOM_GRAFANA_TOKEN_FILE",  # of dashboards.grafana.publish
+        # Of the tests, whose processes hand them on to the commands that they start.
+        "WARROOM_NO_SKIPS",
+        "WARROOM_ORACLE_RAW",
+        "WARROOM_TEST_SEED",
+    }
+)
+"""Variables that are no settings and no mistakes."""
 
 
 def load(config: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
     """Return the checked settings of this process.
 
     Raises:
-        SettingsError: a file cannot be read, or a key is unknown, of the wrong type or out of bounds; the message
-            names file or variable, key, value and mend.
+        SettingsError: a file cannot be read, or a key or variable is unknown, of the wrong type or out of bounds; the
+            message names file or variable, key, value and mend.
     """
     variables = os.environ if environment is None else environment
-    path = config or Path(variables.get("WARROOM_CONFIG", DEFAULT_FILE))
-    document = _read(path, required=config is not None or "WARROOM_CONFIG" in variables)
-    overrides = {}
-    for variable, text in variables.items():
-        section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")
-        if variable.startswith(ENVIRONMENT_PREFIX) and section in SECTIONS:
-            overrides[f"{section}.{key}"] = (text, variable)
-    settings = checked_settings(document, place=str(path), overrides=overrides)
+    path = config or Path(variables.get(CONFIG_VARIABLE, DEFAULT_FILE))
+    document = _read(path, required=config is not None or CONFIG_VARIABLE in variables)
+    settings = checked_settings(document, place=str(path), overrides=_overrides(variables))
     for key, file_name in (
         ("board.token_file", settings.board.token_file),
         ("kafka.sasl_password_file", settings.kafka.sasl_password_file),
@@ -73,6 +83,28 @@ def secret_from(file_name: str, *, key: str) -> str:
             msg,
             mend="Name a readable file, or leave it empty.",
         ) from error
+
+
+def _overrides(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return "section.key" to (text, variable) of every setting in the environment."""
+    overrides = {}
+    known = {
+        f"{ENVIRONMENT_PREFIX}{section}_{field.name}".upper(): f"{section}.{field.name}"
+        for section, kind in SECTIONS.items()
+        for field in dataclasses.fields(kind)
+    }
+    for variable, text in variables.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in BESIDE_SETTINGS:
+            continue
+        if variable.upper() not in known:
+            # Without its value: a password under a wrong name is one all the same.
+            what = f"{variable} (environment) is not a setting."
+            near = difflib.get_close_matches(variable.upper(), [*known, *BESIDE_SETTINGS], n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            mend = "Settings are WARROOM_<SECTION>_<KEY>; docs/STATE.md lists them. Rename it or unset it."
+            raise SettingsError(what, mend=mend + meant)
+        overrides[known[variable.upper()]] = (text, variable)
+    return overrides
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.errors import SettingsError
-from warroom.configuration import DEFAULT_FILE, load
+from warroom.configuration import CONFIG_VARIABLE, DEFAULT_FILE, load
 
 if TYPE_CHECKING:
     from streams import setup
@@ -74,7 +74,7 @@ def init(
     """Ask what a campaign day needs; write warroom.toml and the reference records."""
     from streams import setup
 
-    target = config or Path(os.environ.get("WARROOM_CONFIG", DEFAULT_FILE))
+    target = config or Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_FILE))
     references = target.parent / REFERENCES
     for path in (target, references):
         if path.exists() and not force:

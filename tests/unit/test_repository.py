@@ -23,7 +23,7 @@ from streams.settings import SECTIONS, GoalSettings, OwnMetricSettings, Settings
 from streams.topics import TOPICS
 from tools import generate, generate_docs
 from warroom.cli import main
-from warroom.configuration import load
+from warroom.configuration import BESIDE_SETTINGS, load
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROOMS: Final = ("streams", "agents", "dashboards", "replay", "warroom")
@@ -285,6 +285,23 @@ def test_modules_are_short_enough_to_hold_one_concept() -> None:
 def test_a_command_only_joins_rooms_and_so_stays_small() -> None:
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in sources("warroom")}
     assert {name: count for name, count in lines.items() if count > WARROOM_LINES} == {}
+
+
+def test_every_variable_that_a_file_names_is_a_setting_or_known_beside_them() -> None:
+    """Else what the makefile, the deployment, a test or a page of the docs sets would stop every command."""
+    wrong_ones = Path("tests/unit/warroom/test_configuration.py")
+    used = {
+        name
+        for path, text in texts()
+        if path != wrong_ones
+        for name in re.findall(r"\bWARROOM_[A-Z_]*[A-Z]\b", text)
+    }
+    settings = {
+        f"WARROOM_{section}_{field.name}".upper()
+        for section, kind in SECTIONS.items()
+        for field in dataclasses.fields(kind)
+    }
+    assert used - settings - {"WARROOM_LINES"} == BESIDE_SETTINGS  # which is a number of this file
 
 
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:

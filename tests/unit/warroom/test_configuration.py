@@ -53,6 +53,18 @@ def test_a_shop_has_its_zone_and_currency(tmp_path: Path) -> None:
         ("[board]\nhost = '0.0.0.0'\n", {}, ("'0.0.0.0'", "token_file")),
         ("[board]\ntoken_file = 'nowhere'\n", {}, ("board.token_file = 'nowhere'", "No such file")),
         ("", {"WARROOM_BOARD_PORT": "99999"}, ("WARROOM_BOARD_PORT (environment) = 99999", "65535")),
+        (
+            "",
+            {"WARROOM_BOARD_PROT": "1"},
+            ("WARROOM_BOARD_PROT (environment)", "Did you mean WARROOM_BOARD_PORT?"),
+        ),
+        (
+            "",
+            {"WARROOM_KAFAK_APP": "a"},
+            ("WARROOM_KAFAK_APP (environment)", "Did you mean WARROOM_KAFKA_APP?"),
+        ),
+        ("", {"WARROOM_CONFG": "x"}, ("WARROOM_CONFG (environment)", "Did you mean WARROOM_CONFIG?")),
+        ("", {"WARROOM_BOARD": "x"}, ("WARROOM_BOARD (environment)", "docs/STATE.md", "unset it")),
         ("kafka = [", {}, ("warroom.toml", "cannot be read")),
         ("[rules]\noff = ['A-067']\n", {}, ("rules.off names 'A-067'", "Known: A-01")),
         ("[rules.hold_ms]\nA-1 = 5\n", {}, ("rules.hold_ms names 'A-1'", "A-01")),
@@ -67,6 +79,13 @@ def test_a_wrong_setting_is_named_with_its_value_and_its_mend(
     for words in said:
         assert words in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_variable_that_is_no_setting_does_not_show_its_value(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, "", WARROOM_BOARD_TOKEN="correct horse")
+    assert "WARROOM_BOARD_TOKEN_FILE" in str(caught.value)
+    assert "correct horse" not in str(caught.value)
 
 
 def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
