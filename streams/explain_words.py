@@ -36,6 +36,7 @@ MENDS: Final = {
     "not_compared": "Ask for it without compare.",
     "not_a_number": "Ask for it without compare.",
     "grain_too_coarse": "Ask for whole days.",
+    "not_by_format": "Ask for it without a format.",
     "not_begun": "Ask again when that time has begun, or for an earlier one.",
     "no_detail_before": "Compare with a later day, or ask by day.",
     "no_benchmark": "Send benchmark records for these days and this metric.",

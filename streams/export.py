@@ -9,7 +9,6 @@ Source: S1-16, S1-69; X-71.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import polars as pl
 from streams.answers import csv_line, spreadsheet_cell
 from streams.catalogue import METRICS
 from streams.errors import QueryError
+from streams.export_tabs import TAB, tab_answers
 from streams.metric import Unit
 from streams.money import minor_digits
 from streams.query import run
@@ -50,21 +50,6 @@ EXPORT_PARAMETERS: Final = {
     "why": "1: beside every metric a column that says why its value is missing, or since when it counts",
 }
 """Names of an export's parts, as the API takes them."""
-
-TAB: Final = "Tab Name"
-"""First column of a file of all formats (S1-69)."""
-
-TABS: Final = {
-    "all": "All",
-    "seller_live": "Seller LIVE",
-    "seller_video": "Seller video",
-    "seller_product_card": "Seller product card",
-    "affiliate": "Affiliate",
-    "affiliate_live": "Affiliate-LIVE",
-    "affiliate_video": "Affiliate-video",
-    "shop_tab": "Shop tab",
-}
-"""The formats of the briefs and their names, in the order of the file."""
 
 WHY: Final = "_why"
 CHUNK_ROWS: Final = 2_000
@@ -171,14 +156,12 @@ def tables_of(columns: Columns, export: Export, *, now_ms: int) -> list[Table]:
     """Answer the question of an export, once or for each format, all as of the same columns.
 
     Raises:
-        QueryError: as `streams.query.run`.
+        QueryError: as `streams.query.run`, or as `tab_answers`.
     """
     if not export.form.all_formats:
         return [Table(run(columns, export.request, now_ms=now_ms))]
-    return [
-        Table(run(columns, _of_slice(export.request, name), now_ms=now_ms), {TAB: tab})
-        for name, tab in TABS.items()
-    ]
+    found = tab_answers(columns, export.request, now_ms=now_ms)
+    return [Table(answer, {TAB: tab}) for tab, answer in found]
 
 
 def chunks(tables: Sequence[Table], form: FileForm) -> Iterator[bytes]:
@@ -371,11 +354,6 @@ def _unit_text(column: _Column, currency: str) -> str:
     if column.unit is None:
         return "text"
     return f"{column.unit.value}, {currency}" if column.unit is Unit.MONEY else column.unit.value
-
-
-def _of_slice(request: Request, name: str) -> Request:
-    where = request.where if name == "all" else (*request.where, ("slice", name))
-    return dataclasses.replace(request, where=where)
 
 
 def _last(params: Mapping[str, str | Sequence[str]], name: str) -> str:

@@ -74,6 +74,7 @@ NULL_REASONS: Final = {
     "not_compared": "nothing stands beside a figure of the moment, or beside one that is a comparison itself",
     "not_a_number": "text has neither difference nor percentage",
     "grain_too_coarse": "of the same part of a day only one side is kept in that detail",
+    "not_by_format": "the figure is not kept by format, or not together with these rows: see the tab All",
     "not_begun": "the window lies wholly in the future, and nothing is counted in it; never shown as 0",
     "no_detail_before": "the time, or that of the other side, is older than what is kept in that detail",
     "no_benchmark": "no benchmark is known for the metric and these days, or the newest is too old",

@@ -111,7 +111,7 @@ def parse_request(
     return Request(
         metrics=metrics,
         by=by,
-        where=_filters(params.get("where", ())),
+        where=filters_of(params.get("where", ())),
         window=_one(params, "window") or "today",
         compare=compare,
         shop=_one(params, "shop"),
@@ -168,7 +168,12 @@ def _metrics(names: Sequence[str], known: Mapping[str, Metric]) -> tuple[str, ..
     return tuple(dict.fromkeys(found))
 
 
-def _filters(value: str | Sequence[str]) -> tuple[tuple[str, str], ...]:
+def filters_of(value: str | Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the filters of `where` as (dimension, value).
+
+    Raises:
+        QueryError: `bad_where`, `unknown_dimension`, `unknown_value`, `too_many`.
+    """
     texts = [value] if isinstance(value, str) else value
     filters = []
     for text in (part for whole in texts for part in _NEXT_FILTER.split(whole) if part.strip()):

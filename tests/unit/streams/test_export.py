@@ -15,8 +15,6 @@ from streams.columns import Columns
 from streams.errors import QueryError
 from streams.export import (
     CHUNK_ROWS,
-    TAB,
-    TABS,
     Export,
     FileForm,
     Table,
@@ -26,6 +24,7 @@ from streams.export import (
     tables_of,
     write_export,
 )
+from streams.export_tabs import TAB, TABS
 from streams.own_metrics import known_metrics
 from streams.query import parse_request, run
 from streams.settings_check import checked_settings
@@ -258,6 +257,48 @@ def test_nulls_of_a_file_of_all_formats_name_rows_of_the_whole_file() -> None:
     missing = {row for rows in document["nulls"]["ctor"].values() for row in rows}
     assert missing == {number for number, row in enumerate(document["rows"]) if row["ctor"] is None}
     assert len({document["rows"][row][TAB] for row in missing}) > 1
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_a_metric_without_formats_stands_under_all_and_says_elsewhere_that_it_has_none(form: str) -> None:
+    """S1-69: one figure that has no formats does not cost the others theirs."""
+    columns = shop()
+    words = {"format": form, "by": "product", "all_formats": "1", "why": "1", "window": "all"}
+    export = parse_export({**words, "metrics": "stock_on_hand,gmv,orders", "sort": "stock_on_hand"})
+    rows = _rows(written(columns, export), form)
+    assert list(rows[0]) == [
+        *(TAB, "product", "stock_on_hand", "stock_on_hand_why"),
+        *("gmv", "gmv_why", "orders", "orders_why"),
+    ]
+    assert {row[TAB] for row in rows} >= {"All", "Seller LIVE", "Affiliate-video", "Shop tab"}
+    whys = {row["stock_on_hand_why"] for row in rows if row[TAB] != "All"}
+    assert whys == {"not_by_format"}
+    assert "not_by_format" not in {row["stock_on_hand_why"] for row in rows if row[TAB] == "All"}
+    for name, tab in TABS.items():
+        alone = _rows(
+            written(columns, export_of(format=form, metrics="gmv,orders", where=f"slice={name}")), form
+        )
+        kept = [{key: row[key] for key in ("product", "gmv", "orders")} for row in rows if row[TAB] == tab]
+        sold = [row for row in kept if row["gmv"] not in ("0.00", 0, 0.0)]
+        assert sold == [row for row in alone if row["gmv"] not in ("0.00", 0, 0.0)]
+
+
+def test_a_comparison_of_what_has_no_formats_is_missing_with_it_and_columns_stay() -> None:
+    words = {"by": "", "metrics": "stock_on_hand,gmv", "compare": "previous", "window": "today"}
+    one = list(csv.reader(io.StringIO(written(shop(), export_of(**words)).decode())))
+    rows = list(csv.reader(io.StringIO(written(shop(), export_of(**words, all_formats="1")).decode())))
+    assert rows[0] == [TAB, *one[0]]
+    assert rows[1] == ["All", *one[1]]
+    assert [row[0] for row in rows[1:]] == list(TABS.values())
+    lacks = [number for number, name in enumerate(rows[0]) if name.startswith("stock_on_hand")]
+    assert len(lacks) == 4
+    assert {row[number] for row in rows[2:] for number in lacks} == {""}
+
+
+def test_what_has_no_formats_at_all_is_no_file_of_all_formats() -> None:
+    with pytest.raises(QueryError, match="Nothing of the question is by format") as refused:
+        written(shop(), export_of(metrics="stock_on_hand", all_formats="1"))
+    assert refused.value.mend == "Leave all_formats out."
 
 
 def test_a_long_file_comes_in_pieces_and_columns_stand_in_the_order_asked_for() -> None:
