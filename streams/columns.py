@@ -221,9 +221,11 @@ class Columns(CubeStore):
         """
         return self._facts_of(shop_id).order_lines(days)
 
-    def order_pieces(self, shop_id: str) -> list[pl.DataFrame]:
-        """Return the rows of `order_lines` in pieces, whose columns can be read in place."""
-        return self._facts_of(shop_id).order_pieces()
+    def order_pieces(
+        self, shop_id: str, name: Hashable, reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+        """Return the rows of `order_lines` in pieces, to be read in place, each with what `reduce` makes of it."""
+        return self._facts_of(shop_id).order_pieces(name, reduce)
 
     def order_sums(
         self, shop_id: str, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]

@@ -203,9 +203,11 @@ class FactColumns:
         """Return `ORDER_LINE_SCHEMA`, one row per line of each order; of some business days or of all."""
         return self._orders.frame() if days is None else self._orders.of_days(days)
 
-    def order_pieces(self) -> list[pl.DataFrame]:
-        """Return the rows of `order_lines` in pieces: `LatestFacts.pieces`."""
-        return self._orders.pieces()
+    def order_pieces(
+        self, name: Hashable, reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+        """Return the rows of `order_lines` in pieces, with what `reduce` makes of each: `LatestFacts.pieces`."""
+        return self._orders.pieces(name, reduce)
 
     def order_sums(
         self, name: Hashable, day: int, reduce: Callable[[pl.DataFrame], pl.DataFrame]

@@ -183,10 +183,21 @@ class LatestFacts:
             self._of_days[wanted] = found
         return found
 
-    def pieces(self) -> list[pl.DataFrame]:
-        """Return the rows of `frame` as the pieces that they are kept in, in the same order."""
+    def pieces(
+        self, name: Hashable, reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+        """Return the rows of `frame` as the pieces that they are kept in, each with what a reduction makes of it.
+
+        Args:
+            name: as for `reduced`.
+            reduce: makes anything of the rows of a piece; worked out again for new pieces alone.
+        """
         self.frame()
-        return [chunk.rows for chunk in self._chunks]
+        return [
+            (chunk.rows, made)
+            for chunk in self._chunks
+            if chunk.rows.height and (made := chunk.reduced(name, reduce)) is not None
+        ]
 
     def slots(self, keys: Iterable[Hashable]) -> NDArray[np.int64]:
         """Return the slots of those keys that are known, in their order."""

@@ -12,7 +12,7 @@ from streams.query_spans import first_and_last_of
 from streams.scope import CLOSED, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from streams.metric import Metric
     from streams.scope import Scope
@@ -33,7 +33,7 @@ def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFr
     """
     open_dims = [dim for dim in scope.names if dim not in CLOSED]
     if open_dims:
-        index = pl.concat([frame.select(TIME, *open_dims) for frame in counted]).unique()
+        index = pl.concat(_different(frame.select(TIME, *open_dims) for frame in counted)).unique()
     elif scope.grain is not None:
         index = pl.DataFrame({TIME: _grid(scope, metrics)}, schema={TIME: pl.Int64()})
     else:
@@ -46,6 +46,15 @@ def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFr
         values = [value for value in CLOSED[dim] if wanted <= {value}]
         index = index.join(pl.DataFrame({dim: values}, schema={dim: pl.String()}), how="cross")
     return index.select(scope.keys).sort(scope.keys)
+
+
+def _different(frames: Iterable[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Leave out frames that say the same as one before: figures of one kind have the same keys."""
+    found: list[pl.DataFrame] = []
+    for frame in frames:
+        if not any(frame.equals(known) for known in found):
+            found.append(frame)
+    return found
 
 
 def _grid(scope: Scope, metrics: Sequence[Metric]) -> list[int]:

@@ -18,7 +18,7 @@ from streams.metrics_sales import gmv_minor
 from streams.names import sku_name
 from streams.projection import ProjectionInput
 from streams.shape import DayShape, local_hours, shape_of, weekday_weights
-from streams.stock_sales import StockSales
+from streams.stock_sales import Sales, StockSales
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,9 @@ _NEVER_MS: Final = 1 << 62
 
 _NUMBER_BITS: Final = 32
 """Of the numbers of SKUs and customers."""
+
+_INSTANT_BITS: Final = 40
+"""Of an instant since the sales that are remembered begin: 34 years."""
 
 _LEVELS: Final = {"sku_id": pl.String, "level": pl.Int64, "from_ms": pl.Int64, "to_ms": pl.Int64}
 
@@ -146,33 +149,36 @@ class StockFacts:
         found = self._history.filter(pl.col("level") <= 0).select("sku_id", pl.lit(1).alias("closed"))
         return self._by_number(found.unique(), "closed", 0) > 0 if found.height else None
 
-    def _open_sales(
-        self, ever_closed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the single sales made while there was stock, as far as its feed knows: sku_no, paid at, units."""
+    def _open_sales(self, ever_closed: NDArray[np.bool_] | None) -> Sales:
+        """Return the single sales made while there was stock, as far as its feed knows."""
         sales = self._sales.single(ever_closed)
         if ever_closed is None:
-            return sales.sku_no, sales.paid_ms, sales.quantity
+            return sales
         closed = ever_closed[sales.sku_no]
-        touched = sales.where(closed)
-        lines = pl.DataFrame(
-            {"sku_no": touched.sku_no, "paid_at_ms": touched.paid_ms, "quantity": touched.quantity}
-        ).sort("paid_at_ms")
+        touched = np.flatnonzero(closed)
+        closed[touched] = self._shut(sales.sku_no[touched], sales.paid_ms[touched])
+        return sales.where(~closed)
+
+    def _shut(self, sku_no: NDArray[np.uint32], paid_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return of sales which were made while there was no stock."""
+        spans = (
+            self._history.filter(pl.col("level") <= 0)
+            .join(self._sold.select("sku_no", "sku_id"), on="sku_id")
+            .sort("sku_no", "from_ms", "to_ms")
+        )
+        # A SKU and an instant are one number: the last span that began before a sale is the only one it can lie in.
+        start_ms = self._sales.start_ms
+
+        def placed(numbers: NDArray[np.int64], at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+            return numbers << _INSTANT_BITS | np.maximum(at_ms - start_ms, 0)
+
+        numbers = spans.get_column("sku_no").cast(pl.Int64).to_numpy()
+        begins = placed(numbers, spans.get_column("from_ms").to_numpy())
+        ends = placed(numbers, spans.get_column("to_ms").to_numpy())
+        sold = placed(sku_no.astype(np.int64), paid_ms)
         # A sale and the level that it leaves carry one instant: the sale belongs to the level before it.
-        levels = (
-            self._history.join(self._sold.select("sku_no", "sku_id"), on="sku_id")
-            .select("sku_no", "level", (pl.col("from_ms") + 1).alias("paid_at_ms"))
-            .sort("paid_at_ms")
-        )
-        open_lines = lines.join_asof(levels, on="paid_at_ms", by="sku_no", check_sortedness=False).filter(
-            pl.col("level").is_null() | (pl.col("level") > 0)
-        )
-        columns = ((sales.sku_no, "sku_no"), (sales.paid_ms, "paid_at_ms"), (sales.quantity, "quantity"))
-        always = ~closed
-        sku_no, paid_ms, quantity = (
-            np.concatenate([own[always], open_lines.get_column(name).to_numpy()]) for own, name in columns
-        )
-        return sku_no, paid_ms, quantity
+        last = np.searchsorted(begins, sold, side="left") - 1
+        return (last >= 0) & (sold <= ends[last])
 
     def _sold_skus(self, start_ms: int) -> pl.DataFrame:
         """Return sku_no, sku_id, sold_product_id, first_sale_ms, last_sale_ms, price_minor of what was sold since."""

@@ -6,7 +6,7 @@ the memory of what is usual is left are kept as sums per SKU, made once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,7 @@ from streams.projection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,24 +36,46 @@ class Sales(NamedTuple):
     """Order lines.
 
     Attributes:
-        sku_no, customer_no: numbers of `fact_columns.ORDER_LINE_SCHEMA`.
-        paid_ms, created_ms: instants.
+        sku_no: number of `fact_columns.ORDER_LINE_SCHEMA`.
+        paid_ms: instant.
         quantity: units.
     """
 
     sku_no: NDArray[np.uint32]
-    customer_no: NDArray[np.uint32]
     paid_ms: NDArray[np.int64]
-    created_ms: NDArray[np.int64]
     quantity: NDArray[np.int64]
 
     def where(self, chosen: NDArray[np.bool_]) -> Sales:
         """Return those of the lines that are chosen."""
-        return self.at(np.flatnonzero(chosen))
-
-    def at(self, places: NDArray[np.int64]) -> Sales:
-        """Return the lines at these places."""
+        places = np.flatnonzero(chosen)
         return Sales._make(column.take(places) for column in self)
+
+
+class BoughtSales(NamedTuple):
+    """Order lines with who bought them, and when the order was made; else as `Sales`."""
+
+    sku_no: NDArray[np.uint32]
+    paid_ms: NDArray[np.int64]
+    quantity: NDArray[np.int64]
+    customer_no: NDArray[np.uint32]
+    created_ms: NDArray[np.int64]
+
+
+class _Piece(NamedTuple):
+    """Order lines that came together, and what all of them have in common: few pieces need a look at each line.
+
+    Attributes:
+        sales: the lines.
+        first_ms, last_ms: the first and the last payment.
+        created_ms: when the last order was made.
+        least: fewest units of a line.
+    """
+
+    sales: BoughtSales
+    first_ms: int
+    last_ms: int
+    created_ms: int
+    least: int
 
 
 class StockSales:
@@ -79,8 +101,8 @@ class StockSales:
         self._until_ms = until_ms
         self.start_ms = as_of_ms - lookback_ms(settings)
         self._pieces = [
-            Sales(*(piece.get_column(name).to_numpy() for name in _COLUMNS))
-            for piece in columns.order_pieces(shop.shop_id)
+            _Piece(BoughtSales(*(lines.get_column(name).to_numpy() for name in _COLUMNS)), *common.row(0))
+            for lines, common in columns.order_pieces(shop.shop_id, "in common", _in_common)
         ]
         calendar = columns.calendar(shop.shop_id)
         first, last = calendar.day_of(self.start_ms) + 1, calendar.day_of(until_ms - recent_ms(settings)) - 1
@@ -91,9 +113,16 @@ class StockSales:
             (calendar.day_start_ms(days[0]), calendar.day_start_ms(days[-1] + 1)) if days else (0, 0)
         )
 
-    def of_windows(self, paid_ms: int, created_ms: int) -> Sales:
+    def of_windows(self, paid_ms: int, created_ms: int) -> BoughtSales:
         """Return the sales that were paid or created later than these instants."""
-        return self._where(lambda sales: (sales.paid_ms > paid_ms) | (sales.created_ms > created_ms))
+
+        def chosen(piece: _Piece) -> NDArray[np.bool_] | bool:
+            if piece.last_ms <= paid_ms and piece.created_ms <= created_ms:
+                return False
+            sales = piece.sales
+            return piece.first_ms > paid_ms or (sales.paid_ms > paid_ms) | (sales.created_ms > created_ms)
+
+        return BoughtSales._make(self._where(chosen, len(_COLUMNS)))
 
     def single(self, wanted: NDArray[np.bool_] | None) -> Sales:
         """Return the sales that `older` leaves out: those of other days, and of the SKUs that are wanted singly.
@@ -103,12 +132,17 @@ class StockSales:
         """
         from_ms, to_ms = self._span_ms
 
-        def chosen(sales: Sales) -> NDArray[np.bool_]:
-            single = (sales.paid_ms < from_ms) | (sales.paid_ms >= to_ms)
+        def chosen(piece: _Piece) -> NDArray[np.bool_] | bool:
+            if piece.last_ms < from_ms or piece.first_ms >= to_ms:
+                return True
+            sales = piece.sales
             # A line without units, or of a SKU that is long forgotten, may have a number beyond: it is left out anyway.
-            return single if wanted is None else single | wanted.take(sales.sku_no, mode="clip")
+            listed = False if wanted is None else wanted.take(sales.sku_no, mode="clip")
+            if piece.first_ms >= from_ms and piece.last_ms < to_ms:
+                return listed
+            return (sales.paid_ms < from_ms) | (sales.paid_ms >= to_ms) | listed
 
-        return self._where(chosen)
+        return Sales._make(self._where(chosen, len(Sales._fields)))
 
     def older(self, row_of: NDArray[np.int64], rows: int, single: NDArray[np.bool_] | None) -> OlderSales:
         """Return what the days that are long over have sold.
@@ -153,24 +187,43 @@ class StockSales:
             )
         )
 
-    def _where(self, chosen: Callable[[Sales], NDArray[np.bool_]]) -> Sales:
-        def moving(sales: Sales) -> Sales:
-            # Few of weeks of lines are chosen: all else is looked at of these alone.
-            found = sales.at(np.flatnonzero(chosen(sales)))
-            in_time = (found.paid_ms > self.start_ms) & (found.paid_ms <= self._as_of_ms)
+    def _where(self, chosen: Callable[[_Piece], NDArray[np.bool_] | bool], width: int) -> list[NDArray[Any]]:
+        """Return the first columns of the lines that are chosen, move stock and are not forgotten.
+
+        Args:
+            chosen: says of each line of a piece, or of all of them, whether it is.
+            width: how many columns.
+        """
+        found: list[Sequence[NDArray[Any]]] = []
+        for piece in self._pieces:
+            own = chosen(piece)
+            if own is False or piece.last_ms <= self.start_ms or piece.first_ms > self._as_of_ms:
+                continue
+            columns: Sequence[NDArray[Any]] = piece.sales[:width]
+            if own is not True:
+                # Few of weeks of lines are chosen: all else is looked at of these alone.
+                places = np.flatnonzero(own)
+                columns = [column.take(places) for column in columns]
             # A line without units moves no stock, and a price per unit of nothing is no number.
-            moves = in_time & (found.quantity > 0)
-            return found if moves.all() else found.where(moves)
+            if piece.first_ms <= self.start_ms or piece.last_ms > self._as_of_ms or piece.least <= 0:
+                _, paid_ms, quantity, *_ = columns
+                moves = (paid_ms > self.start_ms) & (paid_ms <= self._as_of_ms) & (quantity > 0)
+                places = np.flatnonzero(moves)
+                columns = [column.take(places) for column in columns]
+            found.append(columns)
+        if not found:
+            return [np.empty(0, dtype=dtype) for dtype in _DTYPES[:width]]
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
-        return _joined(map(moving, self._pieces))
+
+_COLUMNS: Final = ("sku_no", "paid_at_ms", "quantity", "customer_no", "created_at_ms")
+_DTYPES: Final = (np.uint32, np.int64, np.int64, np.uint32, np.int64)
 
 
-_COLUMNS: Final = ("sku_no", "customer_no", "paid_at_ms", "created_at_ms", "quantity")
-
-
-def _joined(pieces: Iterable[Sales]) -> Sales:
-    found = list(pieces)
-    if not found:
-        empty = np.empty(0, dtype=np.int64)
-        return Sales(empty.astype(np.uint32), empty.astype(np.uint32), empty, empty, empty)
-    return Sales(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+def _in_common(lines: pl.DataFrame) -> pl.DataFrame:
+    return lines.select(
+        pl.col("paid_at_ms").min().alias("first_ms"),
+        pl.col("paid_at_ms").max().alias("last_ms"),
+        pl.col("created_at_ms").max().alias("created_ms"),
+        pl.col("quantity").min().alias("least"),
+    )
