@@ -111,7 +111,7 @@ class KafkaSettings:
     Attributes:
         bootstrap: host:port list.
         app: names the consumer group and the transactional ids.
-        prefix: before every topic name; `cm.` live, `replay.<id>.` for a replay.
+        prefix: before every topic name; it may not begin with `replay.`, as those of replays do (`replay.<id>.`).
         partitions: of every source, state and facts topic; fixed for the life of the prefix.
         replication: of the topics that `warroom topics` creates.
         transactions: false only when `warroom demo` started a broker that has none (design, decision 10).

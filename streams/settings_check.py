@@ -23,6 +23,7 @@ from streams.settings import (
     Settings,
     ShopSettings,
 )
+from streams.topics import REPLAYS_PREFIX
 
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "kafka.partitions": (1, 256),
@@ -270,6 +271,9 @@ def _check_together(settings: Settings, place: str) -> None:
     if not kafka.prefix.endswith("."):
         msg = f"{place}: kafka.prefix = {kafka.prefix!r} must end in a dot."
         raise SettingsError(msg, mend='Write "cm.".')
+    if kafka.prefix.startswith(REPLAYS_PREFIX) and not settings.replay_id:
+        msg = f"{place}: kafka.prefix = {kafka.prefix!r} belongs to replays."
+        raise SettingsError(msg, mend='Write "cm.", or name the replay with --replay.')
     if kafka.flush_after_ms > kafka.flush_at_most_ms:
         msg = (
             f"{place}: kafka.flush_after_ms = {kafka.flush_after_ms} exceeds "

@@ -17,6 +17,9 @@ RECORDING_PREFIX: Final = "cm."
 REPLAY_HEADER: Final = "replay_id"
 """The record header that holds a replay's id; a live record has none (design, decision 12)."""
 
+REPLAYS_PREFIX: Final = "replay."
+"""Before the topics of every replay (X-81); none of a live cluster may begin so."""
+
 
 class Role(StrEnum):
     """What a topic is for; decides who creates, reads and checks it."""
@@ -119,12 +122,12 @@ def short_name(prefix: str, full: str) -> str | None:
 
 def replay_of(prefix: str) -> str:
     """Return the id of the replay whose prefix this is; empty for a live one."""
-    return prefix.removeprefix("replay.").removesuffix(".") if prefix.startswith("replay.") else ""
+    return prefix.removeprefix(REPLAYS_PREFIX).removesuffix(".") if prefix.startswith(REPLAYS_PREFIX) else ""
 
 
 def replay_prefix(replay_id: str) -> str:
     """Return the prefix of a replay's own world (X-81)."""
-    return f"replay.{replay_id}."
+    return f"{REPLAYS_PREFIX}{replay_id}."
 
 
 def encode_clock(now_ms: int) -> bytes:

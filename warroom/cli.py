@@ -20,13 +20,13 @@ from streams.comparison import COMPARISONS
 from streams.errors import QueryError, WarRoomError
 from streams.windows import FORMS
 from warroom.alerts_command import alerts
-from warroom.configuration import load
+from warroom.configuration import for_replay, load
 from warroom.doctor_command import doctor
 from warroom.explain_command import explain
 from warroom.export_command import export
 from warroom.goal_command import goal
 from warroom.init_command import init, send_references
-from warroom.options import FOLDER, against
+from warroom.options import FOLDER, against, of_replay
 from warroom.preflight_command import preflight
 from warroom.rebuild_command import rebuild
 from warroom.rehearse_command import rehearse
@@ -241,24 +241,26 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--reason", help="Only this outcome, such as rejected_schema.")
+@of_replay
 @json_option
 @click.pass_obj
-def list_letters(config: Path | None, limit: int, reason: str | None, *, as_json: bool) -> None:
+def list_letters(config: Path | None, replay: str, limit: int, reason: str | None, *, as_json: bool) -> None:
     """List the newest dead letters with place and reason."""
     from warroom import letters
 
-    letters.list_all(load(config), limit, reason, as_json=as_json)
+    letters.list_all(for_replay(load(config), replay), limit, reason, as_json=as_json)
 
 
 @dead_letters.command("show")
 @click.argument("place")
+@of_replay
 @json_option
 @click.pass_obj
-def show_letter(config: Path | None, place: str, *, as_json: bool) -> None:
+def show_letter(config: Path | None, replay: str, place: str, *, as_json: bool) -> None:
     """Show one dead letter whole; PLACE is topic/partition/offset."""
     from warroom import letters
 
-    letters.show(load(config), place, as_json=as_json)
+    letters.show(for_replay(load(config), replay), place, as_json=as_json)
 
 
 @dead_letters.command("send")
@@ -266,15 +268,16 @@ def show_letter(config: Path | None, place: str, *, as_json: bool) -> None:
 @click.option(
     "--value-file", type=click.Path(path_type=Path, exists=True), help="The repaired record, for one place."
 )
+@of_replay
 @json_option
 @click.pass_obj
 def send_letters(
-    config: Path | None, places: tuple[str, ...], value_file: Path | None, *, as_json: bool
+    config: Path | None, replay: str, places: tuple[str, ...], value_file: Path | None, *, as_json: bool
 ) -> None:
     """Send dead letters again, as they were or repaired, with their old key."""
     from warroom import letters
 
-    letters.send_again(load(config), places, value_file, as_json=as_json)
+    letters.send_again(for_replay(load(config), replay), places, value_file, as_json=as_json)
 
 
 main.add_command(alerts)

@@ -48,6 +48,8 @@ def test_a_shop_has_its_zone_and_currency(tmp_path: Path) -> None:
         ("[kafka]\npartitions = 0\n", {}, ("kafka.partitions = 0", "from 1 to 256")),
         ("[kafka]\npartitions = 'many'\n", {}, ("kafka.partitions = 'many'", "of that type")),
         ("[kafka]\nprefix = 'cm'\n", {}, ("'cm'", "end in a dot")),
+        ("[kafka]\nprefix = 'replay.'\n", {}, ("'replay.'", "belongs to replays", "--replay")),
+        ("", {"WARROOM_KAFKA_PREFIX": "replay.friday."}, ("'replay.friday.'", "belongs to replays")),
         ("[shops.s1]\ntimezone = 'Mars/Base'\n", {}, ("[shops.s1]", "'Mars/Base'", "Europe/London")),
         ("[shops.s1]\ncurrency = 'pounds'\n", {}, ("'pounds'", "ISO 4217")),
         ("[board]\nhost = '0.0.0.0'\n", {}, ("'0.0.0.0'", "token_file")),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from agents.dead_letters import SentAgain
 from streams.errors import QueryError
@@ -15,6 +16,7 @@ from streams.outcomes import Outcome
 from streams.records import DeadLetter
 from streams.settings import Settings
 from warroom import letters
+from warroom.cli import main
 
 HOSTILE = b'{"sku":"\x1b]0;owned\x07\xff"}'
 
@@ -126,3 +128,16 @@ def test_what_was_sent_again_is_said_with_both_places(
     assert json.loads(lines[2]) == [{"place": "orders/3/1", "sent_to": "orders/3/9", "repaired": True}]
     # The repaired bytes go as they are: whoever repairs decides about every byte.
     assert asked == [(("orders/3/1", "orders/3/2"), None), (("orders/3/1",), b'{"a":1}\n')]
+
+
+@pytest.mark.parametrize(("more", "prefix"), [([], "cm."), (["--replay", "friday"], "replay.friday.")])
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("list_all", ["list"]), ("show", ["show", "a"]), ("send_again", ["send", "a"])]
+)
+def test_letters_of_a_replay_are_asked_for_by_its_id(
+    monkeypatch: pytest.MonkeyPatch, name: str, arguments: list[str], more: list[str], prefix: str
+) -> None:
+    asked: list[Settings] = []
+    monkeypatch.setattr(letters, name, lambda settings, *_, **__: asked.append(settings))
+    assert CliRunner().invoke(main, ["dead-letters", *arguments, *more]).exit_code == 0
+    assert [one.kafka.prefix for one in asked] == [prefix]
