@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dashboards.desk import Desk, standing, told_elsewhere
+from dashboards.missing import missing, unfed
 from dashboards.own_figures import own_figures
 from streams.alerts import AlertRoute, AlertState
 from streams.board import IsJudged, ReportsLag
@@ -32,6 +33,7 @@ from streams.overview import (
     window_since_midnight,
 )
 from streams.query import run
+from streams.reason_words import NO_CAMPAIGN
 from streams.request import parse_request
 from streams.stock import StockStatus, stock_table
 from streams.topics import RECORDING_PREFIX
@@ -228,33 +230,29 @@ class Overview:
         return figures
 
     def _null(self, shop_id: str, name: str, reason: str) -> Document:
-        missing = [
-            RECORDING_PREFIX + topic
-            for topic in METRICS[name].topics
-            if self._board.columns.source_since_ms(shop_id, topic) is None
-        ]
-        return {"metric": name, "unit": unit_of(name), "value": None, "null": reason, "needs": missing}
+        topics = unfed(self._board.columns, shop_id, METRICS[name].topics)
+        return {"metric": name, "unit": unit_of(name), "value": None} | missing(reason, topics)
 
     def _goal(self, shop: ShopSettings, now_ms: int, gmv: Document) -> Document:
         columns = self._board.columns
         nothing = {"target": None, "progress": None, "reference_progress": None, "campaign_progress": None}
         if self._board.ready() is not None:
-            return {**nothing, "null": "loading"}
+            return nothing | missing("loading")
         bar = goal_bar(columns, shop, as_of_ms=now_ms, gmv=gmv["value"], reference_gmv=gmv["reference"])
         if bar is None:
             running = running_campaign(columns, shop, as_of_ms=now_ms)
-            return {**nothing, "null": "no_campaign" if running is None else "no_target"}
+            return nothing | missing(NO_CAMPAIGN if running is None else "no_target")
         return asdict(bar)
 
     def _slices(self, shop_id: str, now_ms: int) -> Document:
         if self._board.ready() is not None:
-            return {"rows": [], "null": "loading", "needs": []}
+            return {"rows": []} | missing("loading")
         names = ("gmv", "gmv_channel_contribution")
         params = {"metrics": ",".join(names), "by": "leaf", "window": "today", "shop": shop_id}
         try:
             answer = run(self._board.columns, parse_request(params), now_ms=now_ms).document()
         except QueryError as error:
-            return {"rows": [], "null": error.reason, "needs": []}
+            return {"rows": []} | missing(error.reason)
         rows = [
             {"leaf": row["leaf"], "gmv": row["gmv"], "share": row["gmv_channel_contribution"]}
             for row in answer["rows"]
@@ -263,14 +261,14 @@ class Overview:
         if rows:
             return {"rows": rows}
         null = self._null(shop_id, "gmv", next(iter(answer["nulls"].get("gmv", {})), "no_source"))
-        return {"rows": [], "null": null["null"], "needs": null["needs"]}
+        return {"rows": []} | missing(null["null"], null["needs"])
 
     def _chart(self, shop: ShopSettings, now_ms: int, reference: int | None) -> Document:
         columns = self._board.columns
         if self._board.ready() is not None:
-            return {"null": "loading", "needs": []}
+            return missing("loading")
         if columns.source_since_ms(shop.shop_id, "orders") is None:
-            return {"null": "no_source", "needs": [RECORDING_PREFIX + "orders"]}
+            return missing("no_source", [RECORDING_PREFIX + "orders"])
         calendar = columns.calendar(shop.shop_id)
         today = pulse(columns, shop, calendar.day_of(now_ms))
         ends = [*today.starts_ms[1:], today.ends_ms]
@@ -289,9 +287,9 @@ class Overview:
     def _stock_panel(self, shop: ShopSettings, now_ms: int) -> Document:
         columns = self._board.columns
         if self._board.ready() is not None:
-            return {"rows": [], "null": "loading", "needs": []}
+            return {"rows": []} | missing("loading")
         if columns.source_since_ms(shop.shop_id, "stock") is None:
-            return {"rows": [], "null": "no_source", "needs": [RECORDING_PREFIX + "stock"]}
+            return {"rows": []} | missing("no_source", [RECORDING_PREFIX + "stock"])
         table = [row for row in self._table(shop, now_ms) if row.status in SHOWN_STATUS]
         table.sort(key=lambda row: (-row.gmv_at_risk_minor, row.sku_id))
         demanded = self._demanded[shop.shop_id]

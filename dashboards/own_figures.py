@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dashboards.missing import missing, unfed
 from streams.errors import QueryError
 from streams.metric import Unit
 from streams.own_metrics import known_metrics
@@ -32,13 +33,16 @@ def own_figures(board: Board, shop_id: str, now_ms: int) -> list[dict[str, Any]]
             "title": metric.title,
             "unit": _FORMS.get(metric.unit, "count"),
             "value": None,
+            "null": None,
         }
         try:
             question = parse_request({"metrics": metric.id, "shop": shop_id}, known=known)
             answer = run(board.columns, question, now_ms=now_ms)
             figure["value"] = answer.rows[0][metric.id] if answer.rows else None
-            figure["null"] = next(iter(answer.nulls.get(metric.id, {})), None)
+            if figure["value"] is None:
+                needs = unfed(board.columns, shop_id, metric.topics)
+                figure |= missing(next(iter(answer.nulls.get(metric.id, {})), None), needs)
         except QueryError as error:
-            figure["null"] = error.reason
+            figure |= missing(error.reason)
         found.append(figure)
     return found

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from streams.metric import Unit
 from streams.money import minor_digits
+from streams.reason_words import in_short
 from streams.request import Format
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -132,7 +133,10 @@ class Answer:
             for metric, change in self.restated.items()
         )
         for metric, reasons in self.nulls.items():
-            text.extend(f"{metric}: {reason} in {len(rows)} rows" for reason, rows in reasons.items())
+            text.extend(
+                f"{metric}: {reason} in {len(rows)} rows ({in_short(reason)})"
+                for reason, rows in reasons.items()
+            )
         text.extend(
             f"{metric}: partial, the day is not over, in {len(rows)} rows"
             for metric, rows in self.partial.items()

@@ -44,6 +44,7 @@ MENDS: Final = {
     "no_primary_ad_account": "Choose the primary ad account: send ad_account_selected.",
     "not_ranked": "Ask for a single thing that can be ranked.",
     "not_told": "Send the field with the record of the thing.",
+    "no_card": "Send the record of the thing: its product, content or account.",
     "not_a_live": "Ask for a LIVE.",
     "no_earlier_live": "Nothing has to be mended: it is the account's first LIVE here.",
     "loading": "Ask again in a moment.",

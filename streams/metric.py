@@ -82,6 +82,7 @@ NULL_REASONS: Final = {
     "no_primary_ad_account": "there are several ad accounts, and none is chosen as the primary one",
     "not_ranked": "the row has nothing to be ranked by, or is the sum of others",
     "not_told": "no record of the thing says it",
+    "no_card": "no record describes the thing, or its record does not say it",
     "not_a_live": "the content is no LIVE",
     "no_earlier_live": "the account has no finished LIVE before this one",
     "loading": "the board is still reading what is there; asked again in a moment it answers",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streams.answers import Answer, csv_line, plain, spreadsheet_cell
+from streams.reason_words import in_words
 from streams.request import Format
 
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ class ViewAnswer:
     form: Format = "json"
 
     def document(self) -> dict[str, Any]:
-        """Return the answer as the JSON of the API and of `warroom view --format json`."""
+        """Return the answer as the JSON of the API and of `warroom view --format json`.
+
+        `reasons` has the sentence of every reason that the parts' `nulls` name.
+        """
         return {
             "view": self.view.name,
             "title": self.view.title,
@@ -114,6 +118,7 @@ class ViewAnswer:
             "timezone": self.timezone,
             "parameters": self.chosen,
             "parts": [part.document() for part in self.parts],
+            "reasons": in_words(part.answer.nulls for part in self.parts if part.answer is not None),
         }
 
     def text(self, form: Format) -> str:

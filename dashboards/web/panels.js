@@ -2,18 +2,6 @@
 
 import { ackButton } from "./acknowledge.js";
 
-const REASONS = {
-  no_source: (needs) => (needs.length ? `needs ${needs.join(", ")}` : "no source feeds this"),
-  loading: () => "reading state",
-  catching_up: () => "catching up",
-  divisor_zero: () => "nothing to divide by yet",
-  zero_divisor: () => "nothing to divide by yet",
-  no_campaign: () => "needs cm.campaigns",
-  no_goal: () => "no goal set in cm.campaigns",
-  no_target: () => "no goal set in cm.campaigns",
-  no_reference: () => "no reference day loaded",
-};
-
 const LABELS = {
   gmv_last_15m: "Last 15 minutes",
   orders: "Orders",
@@ -44,10 +32,8 @@ const STATUS = { out_of_stock: "out of stock", at_risk: "at risk", healthy: "hea
 
 export const slot = (name) => document.querySelector(`[data-slot="${name}"]`);
 
-export function say(figure) {
-  const known = REASONS[figure.null];
-  return known ? known(figure.needs ?? []) : String(figure.null ?? "no answer").replaceAll("_", " ");
-}
+// The words come with the document (streams/reason_words.py): the page keeps none of its own.
+export const say = (figure) => figure.says ?? "no answer";
 
 function element(tag, className, text) {
   const node = document.createElement(tag);

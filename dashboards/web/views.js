@@ -56,7 +56,7 @@ function shown(value, unit, formats) {
   return formats.twoDigits.format(value);
 }
 
-function table(part, formats) {
+function table(part, reasons, formats) {
   const units = Object.fromEntries(part.metrics.map((one) => [one.metric, one]));
   const rows = part.rows;
   const labels = part.labels.filter((name) => rows.some((row) => row[name] !== null));
@@ -75,7 +75,7 @@ function table(part, formats) {
       if (row[name] === null) {
         cell.textContent = "-";
         cell.className = isNumber(name) ? "number missing" : "missing";
-        cell.title = why(name, index) ?? "";
+        cell.title = reasons[why(name, index)] ?? "";
       } else {
         cell.textContent = shown(row[name], units[name]?.unit, formats);
         if (isNumber(name)) cell.className = "number";
@@ -85,14 +85,14 @@ function table(part, formats) {
   return found;
 }
 
-function section(part, formats) {
+function section(part, reasons, formats) {
   const found = made("section");
   const title = made("h2", part.title);
   title.append(" ", made("small", STATES[part.state] ?? part.state));
   found.append(title);
   if (part.refused) found.append(made("p", part.refused, "note"));
   else if (!part.rows.length) found.append(made("p", part.says, "note"));
-  else found.append(table(part, formats));
+  else found.append(table(part, reasons, formats));
   const needs = [...new Set(Object.values(part.needs ?? {}).map((topics) => topics.join(" and ")))];
   for (const topics of needs) found.append(made("p", `A dash needs records of ${topics}.`, "note"));
   for (const [name, why] of Object.entries(part.left_out ?? {})) found.append(made("p", `${name} is left out: ${why}.`, "note"));
@@ -123,7 +123,7 @@ async function show(views) {
     const formats = new Formats({ timezone: answer.timezone, currency: answer.currency });
     slot("replay").hidden = !answer.replay_id;
     slot("replay").textContent = answer.replay_id ? `REPLAY ${answer.replay_id}: these are not live numbers` : "";
-    slot("parts").replaceChildren(...answer.parts.map((part) => section(part, formats)));
+    slot("parts").replaceChildren(...answer.parts.map((part) => section(part, answer.reasons, formats)));
   } catch (error) {
     if (turn !== latest) return;
     slot("parts").replaceChildren();

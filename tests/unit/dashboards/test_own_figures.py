@@ -25,7 +25,15 @@ def test_each_has_its_title_todays_value_and_why_it_is_missing() -> None:
     assert Overview(board).document("s1")["own"] == [
         {"metric": "basket", "title": "BASKET", "unit": "money", "value": pytest.approx(14.5), "null": None},
         {"metric": "size", "title": "SIZE", "unit": "number", "value": 1.0, "null": None},
-        {"metric": "seen", "title": "SEEN", "unit": "ratio", "value": None, "null": "no_source"},
+        {
+            "metric": "seen",
+            "title": "SEEN",
+            "unit": "ratio",
+            "value": None,
+            "null": "no_source",
+            "needs": ["cm.clicks"],
+            "says": "needs cm.clicks",
+        },
     ]
 
 
