@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from streams.explain_goals import campaign_of
 from streams.explain_parts import Part
 from streams.figures import FIGURES
 from streams.formulas import AdderFigure, AudienceFigure, FreshnessFigure, GoalFigure, LossFigure, StockFigure
-from streams.goals import goal_progress
+from streams.goals import GoalProgress, goal_progress
 from streams.metric import Metric, Unit
 from streams.money import major
 from streams.page_adders import product_days
 from streams.query_audience import push_parts
+from streams.query_figures import PERIODS, period_goal
 from streams.stock import stock_table
-from streams.windows import current_campaign
 
 if TYPE_CHECKING:
+    from streams.period_goals import PeriodGoal
     from streams.scope import Scope
 
 
@@ -30,7 +32,7 @@ def figure_parts(scope: Scope, metric: Metric) -> tuple[Part, ...] | None:
     if isinstance(formula, (StockFigure, LossFigure)):
         found = _stock(scope)
     elif isinstance(formula, GoalFigure):
-        found = _goal(scope)
+        found = _goal(scope, formula)
     elif isinstance(formula, FreshnessFigure):
         found = _marks(scope, formula.column)
     elif isinstance(formula, AdderFigure):
@@ -69,13 +71,15 @@ def _stock(scope: Scope) -> list[tuple[str, Any, Unit]]:
     ]
 
 
-def _goal(scope: Scope) -> list[tuple[str, Any, Unit]]:
-    rows = goal_progress(scope.columns, scope.shop, as_of_ms=scope.now_ms)
-    wanted = next((value for dim, value in scope.where if dim == "campaign"), None)
-    if wanted is None:
-        present = current_campaign(scope.columns.campaigns(scope.shop.shop_id), scope.calendar, scope.now_ms)
-        wanted = None if present is None else str(present.campaign_id)
-    row = next((row for row in rows if row.campaign_id == wanted), None)
+def _goal(scope: Scope, figure: GoalFigure) -> list[tuple[str, Any, Unit]]:
+    row: GoalProgress | PeriodGoal | None
+    if figure.column in PERIODS:
+        row = period_goal(scope, figure.column)
+    else:
+        campaign = campaign_of(scope)
+        rows = goal_progress(scope.columns, scope.shop, as_of_ms=scope.now_ms)
+        wanted = None if campaign is None else str(campaign.campaign_id)
+        row = next((row for row in rows if row.campaign_id == wanted), None)
     if row is None:
         return []
     money = row.metric == "gmv"
@@ -83,14 +87,16 @@ def _goal(scope: Scope) -> list[tuple[str, Any, Unit]]:
     lowered = (
         (lambda value: None if value is None else major(value, currency)) if money else (lambda value: value)
     )
-    return [
+    found = [
         (f"{row.metric} so far", lowered(row.value), unit),
         ("goal", lowered(row.target), unit),
         ("share expected by now", row.expected_share, Unit.RATE),
         (f"basis: {row.basis}", row.reference or row.basis, Unit.STATUS),
         ("projected end", lowered(row.projected), unit),
-        ("needed an hour", lowered(row.needed_per_h), unit),
     ]
+    if isinstance(row, GoalProgress):
+        found.append(("needed an hour", lowered(row.needed_per_h), unit))
+    return found
 
 
 def _marks(scope: Scope, column: str) -> list[tuple[str, Any, Unit]]:

@@ -1,4 +1,4 @@
-"""Records behind figures that are no sums: what is written on a thing, levels of the audience, comparisons."""
+"""Records behind figures that are no sums: goals, what is written on a thing, levels of the audience, comparisons."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import polars as pl
 
+from streams.explain_goals import goal_records
 from streams.explain_sources import MOST_RECORDS, Source, fewer, plain, sources_of
-from streams.formulas import AudienceFigure, CompareFigure, LabelFigure, Total
+from streams.formulas import AudienceFigure, CompareFigure, GoalFigure, LabelFigure, Total
 from streams.frames import SLOT
 from streams.metrics_compare import BENCHMARK_DIMS
 
@@ -42,6 +43,8 @@ def records_of(scope: Scope, metric: Metric, known: Mapping[str, Metric]) -> lis
         of = known.get(formula.of or dict(scope.where).get("metric", ""))
         own = [] if of is None else sources_of(scope.without(BENCHMARK_DIMS), of)
         return fewer([*own, *([] if formula.of else [_benchmarks(scope)])])
+    if isinstance(formula, GoalFigure):
+        return goal_records(scope, metric, formula, known)
     if not isinstance(formula, (AudienceFigure, LabelFigure)):
         return sources_of(scope, metric)
     if formula.column in _SUMS:

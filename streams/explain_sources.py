@@ -18,7 +18,6 @@ from streams.fact_frames import FRAMES, READY_MADE
 from streams.formulas import (
     AdderFigure,
     FreshnessFigure,
-    GoalFigure,
     LossFigure,
     StockFigure,
     measures_of,
@@ -99,8 +98,6 @@ def sources_of(scope: Scope, metric: Metric) -> list[Source]:
         found += _of_adders(scope)
     if isinstance(formula, (StockFigure, LossFigure)):
         found.append(_of_stock(scope))
-    if isinstance(formula, GoalFigure):
-        found.append(_of_campaigns(scope))
     if isinstance(formula, FreshnessFigure):
         found.append(_of_positions(scope))
     return fewer(list({(one.kind, one.topic, one.total): one for one in found}.values()))
@@ -286,23 +283,6 @@ def _of_stock(scope: Scope) -> Source:
         for row in levels.head(MOST_RECORDS).drop(SLOT).iter_rows(named=True)
     ]
     return Source("stock_changed", "stock", levels.height, rows)
-
-
-def _of_campaigns(scope: Scope) -> Source:
-    campaigns = scope.columns.campaigns(scope.shop.shop_id)
-    rows = [
-        {
-            "place": f"campaign/{campaign.campaign_id}",
-            "campaign_id": str(campaign.campaign_id),
-            "version": campaign.version,
-            "starts_at_ms": campaign.starts_at_ms,
-            "ends_at_ms": campaign.ends_at_ms,
-            "target_metric": campaign.target_metric,
-            "target_value": campaign.target_value,
-        }
-        for campaign in campaigns
-    ]
-    return Source("campaign", "campaigns", len(rows), rows)
 
 
 def _of_positions(scope: Scope) -> Source:

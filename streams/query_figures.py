@@ -10,7 +10,7 @@ import polars as pl
 from streams.errors import QueryError
 from streams.goals import GoalProgress, campaign_end_gmv, goal_progress
 from streams.money import to_minor
-from streams.period_goals import period_goals
+from streams.period_goals import PeriodGoal, period_goals
 from streams.scope import TIME, Scope
 from streams.stock_frame import WORST_FIRST, stock_frame
 from streams.topics import SOURCE_TOPICS
@@ -96,11 +96,9 @@ def goal_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figure
     """Return figures of the current campaign's goal, or of every campaign that has started; of week and quarter."""
     of_campaign = [column for column in columns_wanted if column in _GOAL]
     found = _campaign_values(scope, of_campaign) if of_campaign else {}
-    of_period = {column: PERIODS[column] for column in columns_wanted if column in PERIODS}
-    if of_period:
-        goals = period_goals(scope.columns, scope.shop, scope.columns.settings, as_of_ms=scope.now_ms)
-        for column, (kind, metrics) in of_period.items():
-            goal = next((each for each in goals if each.kind == kind and each.metric in metrics), None)
+    for column in columns_wanted:
+        if column in PERIODS:
+            goal = period_goal(scope, column)
             share = None if goal is None or goal.progress_pct is None else goal.progress_pct / 100
             reasons = {} if share is not None else {(0,): "no_target"}
             found[column] = (figure_frame(scope, {(0,): share}), reasons)
@@ -112,6 +110,13 @@ PERIODS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "quarter": ("quarter", ("gmv",)),
 }
 """By figure, kind of the period and what its goal may count, the first choice first by the order of goals."""
+
+
+def period_goal(scope: Scope, column: str) -> PeriodGoal | None:
+    """Return the goal that a figure of `PERIODS` is of; None where nothing set one."""
+    kind, metrics = PERIODS[column]
+    goals = period_goals(scope.columns, scope.shop, scope.columns.settings, as_of_ms=scope.now_ms)
+    return next((each for each in goals if each.kind == kind and each.metric in metrics), None)
 
 
 def _campaign_values(scope: Scope, columns_wanted: Sequence[str]) -> dict[str, Figures]:
