@@ -81,7 +81,9 @@ A question names metrics, and optionally dimensions, a window, filters, an order
 _ROWS: Final = """\
 Time rows are continuous from the first to the last record of the topics read in the window, 0 where a source
 exists. Slices and leaves always have all eight rows. Rows by product, SKU, creator and the like are those in
-which anything was counted, also when time is asked for beside them. The order is time, then names by code
+which anything was counted, also when time is asked for beside them: every product at every hour of a month would
+be more than a million rows, most of them 0. One product at every hour is `by=hour` with `where=product=<id>`;
+under `by=day,product` a day that a product lacks had nothing of it counted. The order is time, then names by code
 point; with `sort` the metric descending (null last; place 1, the worst stock status and high demand first), ties by
 time and name.
 """

@@ -115,6 +115,18 @@ def test_days_are_continuous_from_the_first_to_the_last_record_of_the_topic() ->
     ]
 
 
+def test_days_of_every_product_are_those_with_a_count_and_those_of_one_are_continuous() -> None:
+    columns = board([*ORDERS[:2], refund("r1", "o1", "1", "A1", 1, NOON + 2 * DAY_MS)])
+    of_each = ask(columns, metrics="orders", by="day,product")["rows"]
+    assert {(row["day"], row["product"]) for row in of_each} == {("2024-11-29", "A"), ("2024-11-29", "B")}
+    of_one = ask(columns, metrics="orders", by="day", where="product=A")["rows"]
+    assert [(row["day"], row["orders"]) for row in of_one] == [
+        ("2024-11-29", 2),
+        ("2024-11-30", 0),
+        ("2024-12-01", 0),
+    ]
+
+
 def test_hours_and_minutes_carry_the_offset_of_the_shop() -> None:
     zone = "America/Los_Angeles"
     columns = board(ORDERS[:1], zone=zone)
