@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import query
+from streams import frames, query
 from streams.columns import Columns
 from streams.days import MINUTE_MS
 from streams.events import Event, Product
@@ -109,8 +110,17 @@ QUESTIONS: tuple[dict[str, str], ...] = (
 
 
 @settings(max_examples=60, deadline=None)
-@given(flushes)
-def test_what_is_kept_between_questions_changes_no_answer(steps: list[tuple[list[Event], int]]) -> None:
+@given(flushes, st.sampled_from([1, 4, frames.FEW_ROWS]))
+def test_what_is_kept_between_questions_changes_no_answer(
+    steps: list[tuple[list[Event], int]], few_rows: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # A table of so few rows is in pieces of which nothing is kept, unless less is called few.
+        patch.setattr(frames, "FEW_ROWS", few_rows)
+        ask_again(steps)
+
+
+def ask_again(steps: list[tuple[list[Event], int]]) -> None:
     began: list[Event] = [heartbeat(TOPICS, BASE_MS)]
     asked = Columns(board_settings())
     asked.apply(flush_of(began))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from streams.atoms import LEAVES, OWNERS, SLICES, atom_of
+from streams import frames
 from streams.columns import Columns
 from streams.events import OrderPaid, Source
 from streams.query import parse_request, run
@@ -81,7 +82,11 @@ def drawn(draw: random.Random, name: str) -> OrderPaid:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_figures_by_source_are_those_of_the_orders_while_orders_come_and_change(seed: int) -> None:
+def test_figures_by_source_are_those_of_the_orders_while_orders_come_and_change(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is made of a piece is kept of all of them, of some, or as usual of none as small as these.
+    monkeypatch.setattr(frames, "FEW_ROWS", (1, 16, frames.FEW_ROWS)[seed])
     draw = random.Random(seed)
     # The feed begins with the first of these days.
     orders = {"first": order("first", BEGIN_MS, [line("0", "A", 100)], "c1")}

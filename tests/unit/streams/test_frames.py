@@ -87,6 +87,7 @@ def test_a_table_that_nobody_has_asked_for_lately_makes_rows_of_many_flushes_at_
 def test_what_is_made_of_rows_is_forgotten_when_it_is_too_much_what_was_asked_for_last_at_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(frames, "FEW_ROWS", 1)
     told = Told()
     told.put("A1", 1)
     made: list[str] = []
