@@ -38,7 +38,7 @@ KEPT_DAYS: Final = 3
 """Days of which a chunk keeps its rows apart: today and those that a question goes back to again and again."""
 
 FEW_ROWS: Final = 8_192
-"""Chunks of fewer rows are reduced together, every time: it is quicker than to do so one by one, and they soon merge."""
+"""Chunks of fewer rows are reduced together, every time: one by one takes longer, and they merge soon."""
 
 KEPT_REDUCTIONS: Final = 128
 MOST_REDUCED_BYTES: Final = 8 << 20
@@ -238,7 +238,8 @@ class LatestFacts:
         return [*sums, reduce(pl.concat(rest))] if rest else sums
 
     def _by_size(self) -> tuple[list[_Chunk], list[_Chunk]]:
-        large, few = [], []
+        large: list[_Chunk] = []
+        few: list[_Chunk] = []
         for chunk in self._chunks:
             (few if chunk.rows.height < FEW_ROWS else large).append(chunk)
         return large, few

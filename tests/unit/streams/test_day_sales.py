@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.atoms import LEAVES, OWNERS, SLICES, atom_of
 from streams import frames
+from streams.atoms import LEAVES, OWNERS, SLICES, atom_of
 from streams.columns import Columns
 from streams.events import OrderPaid, Source
 from streams.query import parse_request, run
