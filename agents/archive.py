@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
+from streams.cubes import EARLIER_DIMS
 from streams.days import day_label, parse_day
 from streams.errors import QueryError
 from streams.findings import bad, ok
@@ -108,6 +109,8 @@ class DayFolder:
     def cells(self, shop_id: str, day: int, cube: Cube, *, people: bool) -> pl.DataFrame:
         """Return a cube's rows of a day; the file's checksum is looked at before the first one.
 
+        A dimension that the cube did not have then is null.
+
         Raises:
             QueryError: `history_damaged`; `no_detail_before` when the cube was defined otherwise, or not there, then.
         """
@@ -116,16 +119,26 @@ class DayFolder:
         if fault is not None:
             what = f"The history of {shop_id}, {day_label(day)}, cannot be read: {fault}."
             raise QueryError(what, reason="history_damaged", mend=MEND)
-        if self._manifests[shop_id][day].cubes.get(cube.name) != cube.definition:
+        dims = self._dims(shop_id, day, cube)
+        if dims is None:
+            last = max(
+                other for other in self._manifests[shop_id] if self._dims(shop_id, other, cube) is None
+            )
             what = (
                 f"{day_label(day)} was written down when the cube {cube.name} was another or was not there."
             )
-            raise QueryError(
-                what, reason="no_detail_before", mend="Ask for later days, or with fewer dimensions."
-            )
+            mend = f"Ask for days after {day_label(last)}, or with fewer dimensions."
+            raise QueryError(what, reason="no_detail_before", mend=mend)
         columns = [name for name in CELLS_SCHEMA if name != "cube" and (people or name != "image")]
         scan = pl.scan_parquet(self._path(shop_id, day)).filter(pl.col("cube") == cube.name)
-        return scan.select(columns).collect()
+        rows = scan.select(columns).collect()
+        if dims == cube.dims:
+            return rows
+        of_now = [
+            pl.col("dims").list.get(dims.index(name)) if name in dims else pl.lit(None, pl.String())
+            for name in cube.dims
+        ]
+        return rows.with_columns(pl.concat_list(of_now).alias("dims"))
 
     def check(self, shop_id: str, day: int) -> None:
         """Compare a day's file with its manifest, once; what differs is in `faults`."""
@@ -177,6 +190,11 @@ class DayFolder:
         self._days[shop_id] = self.days(shop_id) | {day}
         self._checked.add((shop_id, day))
         self.faults.pop((shop_id, day), None)
+
+    def _dims(self, shop_id: str, day: int, cube: Cube) -> tuple[str, ...] | None:
+        """Return what a cube's rows of a day are added up by; None: it was another then, or not there or not whole."""
+        definition = self._manifests[shop_id][day].cubes.get(cube.name, "")
+        return cube.dims if definition == cube.definition else EARLIER_DIMS.get((cube.name, definition))
 
     def _damaged(self, shop_id: str) -> set[int]:
         # A copy: days are written, and their faults forgotten, in another thread than questions find some in.

@@ -134,11 +134,12 @@ class Archiver:
         if day not in self._folder.whole_days(shop_id):
             if not (may or self._is_closed(shop_id, day + WAIT_DAYS)):
                 return False
+            whole = [cube for cube in ARCHIVED if columns.cube_since_ms(cube.name) is None]
+            if len(whole) < len(ARCHIVED) and not self._is_closed(shop_id, day + ARCHIVE_DAYS):
+                # Its cells are kept for so long: what is being rebuilt may be whole by then.
+                return False
             parts = [(cube, *columns.day_cells(cube.name, shop_id, day)) for cube in ARCHIVED]
-            cubes = {
-                cube.name: cube.definition for cube in ARCHIVED if columns.cube_since_ms(cube.name) is None
-            }
-            return _ClosedDay(day, parts, cubes)
+            return _ClosedDay(day, parts, {cube.name: cube.definition for cube in whole})
         columns.set_day_boundary(shop_id, day + 1)
         return True
 

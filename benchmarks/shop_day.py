@@ -79,11 +79,12 @@ class ShopDay:
     Args:
         events: of the whole day, in all partitions.
         last: how many of them are left for the end of the day.
+        shop_tab: share of the events of each LIVE and video that come from the Shop tab; 0: each is seen at one place.
     """
 
-    def __init__(self, events: int, *, last: int = 0) -> None:
+    def __init__(self, events: int, *, last: int = 0, shop_tab: float = 0.0) -> None:
         self.load = Load(events, mix=STATE_MIX)
-        self._events, self._last = events, last
+        self._events, self._last, self._shop_tab = events, last, shop_tab
         blocks = [json.loads("{" + block[1:] + "}")["source"] if block else {} for block in self.load.blocks]
         # The load of the other benchmarks has neither: here every cube is to have its rows.
         self._sub_campaigns = [
@@ -96,6 +97,10 @@ class ShopDay:
                 self.load.atoms.tolist(), blocks, self._sub_campaigns, strict=True
             )
         ]
+        # Those of the Shop tab follow, in the same order.
+        self._places += [place._replace(atom=place.atom | 1) for place in self._places]
+        self._is_content = np.array(["content_id" in block for block in blocks])
+        self._surfaces = [f'"surface":"{block.get("surface", "")}"'.encode() for block in blocks]
         self._users = [user_key(user) for user in range(USERS)]
         self._products = [product_id(product) for product in range(PRODUCTS)]
         self._types = [name for name, _ in STATE_MIX]
@@ -143,7 +148,7 @@ class ShopDay:
                 for event_type, number in zip(event_types, _territory_of(chunk).tolist(), strict=True)
             ],
             places=self._places,
-            place_rows=chunk.sources,
+            place_rows=chunk.sources + len(self._surfaces) * self._on_shop_tab(chunk),
         )
 
     def batches(self, chunk: Chunk, offsets: dict[str, int], *, strangers: bool = False) -> list[RecordBatch]:
@@ -156,6 +161,7 @@ class ShopDay:
         """
         by_topic: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         territories = [f'"territory":"{name}",'.encode() for name in TERRITORIES]
+        on_shop_tab = self._on_shop_tab(chunk).tolist()
         places, skus = _territory_of(chunk).tolist(), _sku_of(chunk).tolist()
         for number, record in enumerate(self.load.render(chunk)):
             value = record.value
@@ -164,6 +170,8 @@ class ShopDay:
                 value = value.replace(
                     b'"campaign_id":', f'"sub_campaign_id":"{sub_campaign}","campaign_id":'.encode()
                 )
+            if on_shop_tab[number]:
+                value = value.replace(self._surfaces[chunk.sources[number]], b'"surface":"shop_tab"')
             if record.topic == TOPIC_OF["product_impression"]:
                 value = value.replace(b'"product_id":', territories[places[number]] + b'"product_id":', 1)
             if skus[number] >= 0:
@@ -182,6 +190,10 @@ class ShopDay:
                 RecordBatch(topic, 0, range(first, offsets[topic]), timestamps, values, [None] * len(values))
             )
         return batches
+
+    def _on_shop_tab(self, chunk: Chunk) -> Mask:
+        drawn = (chunk.noise[:, 1] >> np.uint64(40)).astype(np.int64) % 1_000
+        return np.asarray((drawn < 1_000 * self._shop_tab) & self._is_content[chunk.sources])
 
     def kept(self, chunks: Iterable[Chunk]) -> Kept:
         """Fold chunks and return what a worker keeps of them."""

@@ -81,6 +81,7 @@ def measure(
     events_per_second: int = EVENTS_PER_SECOND,
     seconds: int = SECONDS,
     dense: bool = False,
+    shop_tab: float = 0.0,
 ) -> dict[str, Any]:
     """Return the document.
 
@@ -90,11 +91,12 @@ def measure(
         events_per_second: in all partitions, while flushes are measured.
         seconds: for which they are.
         dense: see the module.
+        shop_tab: of `ShopDay`.
     """
-    day = ShopDay(campaign_events, last=seconds * events_per_second)
+    day = ShopDay(campaign_events, last=seconds * events_per_second, shop_tab=shop_tab)
     # The bound needs the cells that the measured seconds touch and no others: they are all that flushes write.
     kept = _dense(day.kept(day.seconds(events_per_second))) if dense else day.kept(day.earlier())
-    other = Kept() if dense else ShopDay(other_events).kept(ShopDay(other_events).earlier())
+    other = Kept() if dense else _whole(ShopDay(other_events, shop_tab=shop_tab))
     volumes: dict[str, Volume] = defaultdict(Volume)
     state, restored = _restored(kept, other, volumes)
     flush_cpu_s = 0.0
@@ -127,6 +129,7 @@ def measure(
         "events_per_second": events_per_second,
         "seconds": seconds,
         "dense": dense,
+        "shop_tab": shop_tab,
         "kinds": per_second,
         **total,
         "budget_bytes_per_second": BUDGET_BYTES,
@@ -134,6 +137,10 @@ def measure(
         "flush_cpu_ms_per_second": round(PARTITIONS * flush_cpu_s / seconds * 1e3, 1),
         "restore": restored,
     }
+
+
+def _whole(day: ShopDay) -> Kept:
+    return day.kept(day.earlier())
 
 
 def _dense(kept: Kept) -> Kept:
@@ -297,12 +304,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--other-events", type=int, default=OTHER_EVENTS, help="of each other day kept")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="measured, one flush each")
     parser.add_argument("--dense", action="store_true", help="the bound: every sketch full, everyone new")
+    parser.add_argument(
+        "--shop-tab", type=float, default=0.0, help="share of each LIVE's and video's events, 0 to 1"
+    )
     options = parser.parse_args(arguments)
     document = measure(
         campaign_events=options.campaign_events,
         other_events=options.other_events,
         seconds=options.seconds,
         dense=options.dense,
+        shop_tab=options.shop_tab,
     )
     if options.json:
         print(json.dumps(document, indent=1))

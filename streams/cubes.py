@@ -84,7 +84,7 @@ SHOP_QUARTER: Final = Cube("shop_quarter", ("atom",), Grain.QUARTER, 14, "hot_da
 SHOP_MINUTE: Final = Cube("shop_minute", ("atom",), Grain.MINUTE, None, "minute_hours")
 PRODUCT_DAY: Final = Cube("product_day", ("product", "atom"), Grain.DAY, 12, "hot_days")
 PRODUCT_QUARTER: Final = Cube("product_quarter", ("product",), Grain.QUARTER, None, "minute_hours")
-CONTENT_DAY: Final = Cube("content_day", ("content", "product"), Grain.DAY, 12, "hot_days")
+CONTENT_DAY: Final = Cube("content_day", ("content", "product", "atom"), Grain.DAY, 12, "hot_days")
 CREATOR_DAY: Final = Cube("creator_day", ("creator", "product", "atom"), Grain.DAY, 12, "hot_days")
 SUB_CAMPAIGN_DAY: Final = Cube("sub_campaign_day", ("sub_campaign", "atom"), Grain.DAY, 12, "hot_days")
 TERRITORY_DAY: Final = Cube(
@@ -121,9 +121,15 @@ Theta sketches of lg_k 12 are for `atc_rate_pdp` alone (ADR 12)."""
 
 CUBE_BY_NAME: Final[dict[str, Cube]] = {cube.name: cube for cube in CUBES}
 
-FORMER: Final[frozenset[tuple[str, str]]] = frozenset()
+FORMER: Final[frozenset[tuple[str, str]]] = frozenset({("content_day", "77546908")})
 """(name, definition) of cubes that an earlier version kept and this one does not: their rows are deleted (ADR 13).
 Whoever changes or removes a cube puts what it was here; rows of any other definition stop the worker."""
+
+EARLIER_DIMS: Final[dict[tuple[str, str], tuple[Dimension, ...]]] = {
+    ("content_day", "77546908"): ("content", "product"),
+}
+"""Of former cubes that lacked a dimension and are else as now, what they added up by: files of old days have their rows
+for good (ADR 14), and still answer what does not need the dimension. Whoever adds one puts here what there was."""
 
 DEFINITIONS: Final = {cube.name: cube.definition for cube in CUBES}
 

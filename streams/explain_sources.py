@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from streams.atoms import ATOM_NAMES
-from streams.cubes import Grain
+from streams.cubes import CUBE_BY_NAME, Grain
 from streams.days import day_label
 from streams.errors import QueryError
 from streams.fact_frames import FRAMES, READY_MADE
@@ -228,7 +228,8 @@ def _cube_source(scope: Scope, name: str, topic: str, cells: pl.DataFrame, by_da
     parts = scope.columns.cube_partitions(name, shop_id, some.get_column(SLOT).to_numpy())
     rows = []
     for number, row in enumerate(some.iter_rows(named=True)):
-        dims = {dim: row[dim] for dim in some.columns if dim in _CELL_DIMS}
+        # Null: of a day that was written down before the cube had the dimension.
+        dims: dict[str, Any] = {dim: row[dim] for dim in CUBE_BY_NAME[name].dims if row[dim] is not None}
         if "atom" in dims:
             dims["atom"] = ATOM_NAMES[dims["atom"]]
         bucket = row["bucket"]
@@ -245,9 +246,6 @@ def _cube_source(scope: Scope, name: str, topic: str, cells: pl.DataFrame, by_da
             }
         )
     return Source(f"cube {name}", topic, cells.height, rows)
-
-
-_CELL_DIMS: Final = ("atom", "product", "sku", "content", "creator", "sub_campaign", "territory")
 
 
 def _of_adders(scope: Scope) -> list[Source]:

@@ -59,6 +59,8 @@ class DayStore(Protocol):
     def cells(self, shop_id: str, day: int, cube: Cube, *, people: bool) -> pl.DataFrame:
         """Return a cube's rows of a day as `CELLS_SCHEMA` without `cube`, and without `image` unless asked for.
 
+        Of a day that was written down when the cube lacked a dimension, the dimension is null.
+
         Raises:
             QueryError: `history_damaged`, or `no_detail_before` when the cube was defined otherwise then.
         """

@@ -64,7 +64,8 @@ class Measure:
         adds_over: over what it may be summed.
         people: counts sketched people instead of events.
         only_if: name of the shop setting without which it is 0; only_cancelled: rows of cancelled orders alone.
-        atoms: rows of these sources alone; None is all. Rows of one content are of its source whatever this says.
+        atoms: rows of these sources alone; None is all. Traffic of a content from days that were written down before
+            its source was kept (ADR 14) is of a LIVE or video whatever this says.
         ready_made: column of ready-made totals that is added (`streams.ready_made`).
     """
 

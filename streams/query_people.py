@@ -38,8 +38,9 @@ def people_values(scope: Scope, measure: Measure, cube: Cube, cells: pl.DataFram
     cut = _cut_days(scope)
     is_cut = pl.col("day").is_in(sorted(cut))
     keeps = scope.grain is None or scope.grain in SPANS_OF_DAYS
-    # A label of a content is no part of the cell: it may change while the cell does not.
-    if not keeps or "variant" in {*names, *(dim for dim, _ in scope.where)}:
+    # What a content's record says is no part of the cell: it may change while the cell does not.
+    of_records = {"variant", "creator"} - set(cube.dims)
+    if not keeps or of_records & {*names, *(dim for dim, _ in scope.where)}:
         asked = (measure.name, scope.by, scope.where, scope.window.text)
         found = _counted(scope, cube, cells, [*scope.keys, "day"], asked)
     else:

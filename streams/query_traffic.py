@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from streams.atoms import SLICES
 from streams.cubes import CUBES, Cube, Grain
-from streams.days import MINUTE_MS, QUARTER_MS
+from streams.days import MINUTE_MS, QUARTER_MS, day_label
 from streams.errors import QueryError
 from streams.fact_frames import with_variants
 from streams.formulas import Measure
@@ -82,7 +83,7 @@ def count_values(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
 
 def choose_cube(scope: Scope, measure: Measure, metric: str) -> Cube:
     """Return the cube that answers with the least work; see `traffic_values` for the errors."""
-    able = list(_able(_needs(scope, measure), scope.grain, measure))
+    able = list(_able(_needs(scope.needs, measure), scope.grain, measure))
     if not able:
         raise _no_cube(scope, measure, metric)
     fitting = [cube for cube in able if _fits(scope, cube)]
@@ -136,10 +137,10 @@ def _overlaps(scope: Scope, length_ms: int) -> pl.Expr:
     return condition
 
 
-def _needs(scope: Scope, measure: Measure) -> frozenset[str]:
-    """Return the dimensions that a cube must have; what comes from one content is of its source by itself."""
-    by_source = measure.atoms is not None and "content" not in scope.needs
-    return scope.needs | {"atom"} if by_source else scope.needs
+def _needs(dims: frozenset[str], measure: Measure) -> frozenset[str]:
+    """Return the dimensions that a cube must have for those asked for; a content's record names its creator."""
+    needs = dims if measure.atoms is None else dims | {"atom"}
+    return needs - {"creator"} if "content" in needs else needs
 
 
 def _able(needs: frozenset[str], grain: TimeGrain | None, measure: Measure) -> Iterator[Cube]:
@@ -193,7 +194,12 @@ def _is_whole(scope: Scope, measure: Measure, cube: Cube) -> bool:
 
 
 def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
-    """Return slot, count, keyed, day, time and dimensions of the cells in scope."""
+    """Return slot, count, keyed, day, time and dimensions of the cells in scope.
+
+    Raises:
+        QueryError: `no_detail_before` where old days were kept without the format and owner that are asked for,
+            `no_cube` where no record names the creator of a content.
+    """
     window = scope.window
     cells = scope.columns.cells(cube.name, scope.shop.shop_id, window.from_ms, window.to_ms)
     cells = with_variants(scope, cells, "content")
@@ -208,13 +214,14 @@ def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
             condition &= pl.col("bucket") <= calendar.day_of(window.to_ms - 1)
     else:
         condition &= scope.in_window("bucket")
-    atoms = scope.atoms()
-    if atoms is not None:
-        condition &= pl.col("atom").is_in(sorted(atoms))
-    if measure.atoms is not None and "atom" in cube.dims:
-        condition &= pl.col("atom").is_in(sorted(measure.atoms))
+    wanted = [atoms for atoms in (scope.atoms(), measure.atoms) if atoms is not None]
+    if wanted and "atom" in cube.dims:
+        of_them = pl.col("atom").is_in(sorted(frozenset.intersection(*wanted)))
+        # Null in days that were written down before the cube had it.
+        condition &= of_them | pl.col("atom").is_null() if cells.get_column("atom").null_count() else of_them
+    by_record = "creator" in scope.needs and "creator" not in cube.dims
     for dim, value in scope.where:
-        if dim not in CLOSED:
+        if dim not in CLOSED and not (by_record and dim == "creator"):
             condition &= pl.col(dim) == value
     cells = cells.filter(condition)
     buckets = cells.get_column("bucket").to_numpy()
@@ -225,7 +232,43 @@ def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
     else:
         days, at_ms = calendar.days_of(buckets), buckets
     cells = cells.with_columns(pl.Series(TIME, scope.time_of(at_ms)), pl.Series("day", days.astype(np.int64)))
-    return cells if scope.days is None else cells.filter(pl.col("day").is_in(sorted(scope.days)))
+    if scope.days is not None:
+        cells = cells.filter(pl.col("day").is_in(sorted(scope.days)))
+    if "atom" in scope.needs and cells.get_column("atom").null_count():
+        raise _no_atom_then(cells)
+    return _of_creators(scope, cells) if by_record else cells
+
+
+def _no_atom_then(cells: pl.DataFrame) -> QueryError:
+    """Name the last day of which a LIVE's or video's traffic is kept without the atom."""
+    last = day_label(int(cells.filter(pl.col("atom").is_null()).get_column("day").max()))  # type: ignore[arg-type] # not empty, integers
+    what = f"Up to {last} the traffic of a LIVE or video was written down without its format and owner."
+    mend = f"Ask for days after {last}, or without slice, leaf and owner."
+    return QueryError(what, reason="no_detail_before", mend=mend)
+
+
+def _of_creators(scope: Scope, cells: pl.DataFrame) -> pl.DataFrame:
+    """Put the creator beside each cell, as the record of its content names it; what is of no creator is left out.
+
+    Who posts a LIVE or video posts it alone, so all traffic of a cell that is kept by content is of one creator.
+    """
+    contents = scope.columns.content(scope.shop.shop_id).contents()
+    known = contents.select(
+        pl.col("content_id").alias("content"), creator="creator_id", told=pl.lit(value=True)
+    )
+    cells = cells.join(known, on="content", how="left", maintain_order="left")
+    of_affiliates = pl.col("atom").is_in(sorted(SLICES["affiliate"])).fill_null(value=False)
+    untold = cells.filter(pl.col("creator").is_null() & (pl.col("told").is_null() | of_affiliates))
+    if untold.height:
+        what = f"Traffic came from the LIVE or video {untold.item(0, 'content')}, and no record names its creator."
+        left = ",".join(dim for dim in scope.by if dim != "creator")
+        mend = f"Send its record on the topic content, or leave the creator out{left and f': by={left}'}."
+        raise QueryError(what, reason="no_cube", mend=mend)
+    condition = pl.col("creator").is_not_null()
+    for dim, value in scope.where:
+        if dim == "creator":
+            condition &= pl.col("creator") == value
+    return cells.drop("told").filter(condition)
 
 
 def _words(scope: Scope) -> set[str]:
@@ -260,6 +303,4 @@ def _answers(scope: Scope, by: tuple[str, ...], measure: Measure) -> bool:
     dims = {*by, *(dim for dim, _ in scope.where)} - set(GRAINS)
     grain: TimeGrain | None = "minute" if "minute" in by else "hour" if "hour" in by else None
     needs = dataclasses.replace(scope, by=(), where=tuple((dim, "") for dim in dims)).needs
-    if measure.atoms is not None and "content" not in needs:
-        needs |= {"atom"}
-    return next(_able(needs, grain, measure), None) is not None
+    return next(_able(_needs(needs, measure), grain, measure), None) is not None

@@ -214,7 +214,7 @@ def _add(event: dict[str, Any], zone: ZoneInfo, cells: dict[tuple[Any, ...], lis
         ("shop_minute", occurred - occurred % MINUTE, (atom,)),
         ("product_day", day, (product, atom)),
         ("product_quarter", quarter, (product,)),
-        ("content_day", day, (content, product)),
+        ("content_day", day, (content, product, atom)),
         ("creator_day", day, (creator, product, atom)),
         ("sub_campaign_day", day, (sub, atom)),
     ]

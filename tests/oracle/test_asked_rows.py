@@ -161,14 +161,15 @@ WINDOWS: Final = {
 }
 
 _KEPT_BY_PRODUCT: Final = (
-    "the traffic of one LIVE is kept by its products and days: it is of one creator and one format"
+    "the traffic of one LIVE is kept by its products, sources and days; its record names one creator, but the events of"
+    " one LIVE may name several sub-campaigns and SKUs"
 )
 _RANKED: Final = "contents are ranked, so contents must be asked for, beside their owner if wanted"
 REFUSED: Final = {
     **{
         (metric, dim, "stream:ab-live"): _KEPT_BY_PRODUCT
         for metric in ("product_impressions", "product_clicks", "ctr", "ctor", "content_ctr")
-        for dim in ("slice", "creator", "sub_campaign", "sku")
+        for dim in ("sub_campaign", "sku")
     },
     **{
         (metric, "owner", window): _RANKED

@@ -238,6 +238,7 @@ def test_each_metric_is_that_of_the_sql_on_each_dimension_of_its_row(days: World
     [
         *(("day", "slice"), ("slice", "product"), ("product", "leaf"), ("week", "creator")),
         *(("product", "sku"), ("slice", "sku"), ("day", "sku")),
+        *(("content", "slice"), ("leaf", "content"), ("owner", "variant"), ("content", "creator")),
     ],
 )
 def test_each_metric_is_that_of_the_sql_on_two_dimensions_at_once(days: World, by: tuple[str, ...]) -> None:
@@ -271,8 +272,9 @@ def _refused_in(metric: str, by: tuple[str, ...], span: Span) -> bool:
     if not any(part.kind for part in parts):
         return False
     if span.content:
-        # By LIVE, product and day, and no finer.
-        return bool(set(by) - {"month", "week", "day", "product", "content", "variant"})
+        # By LIVE, product, source and day, and no finer; its record names its creator.
+        kept = {"month", "week", "day", "product", "content", "variant", "creator", "slice", "leaf", "owner"}
+        return bool(set(by) - kept)
     if kind not in ("hour", "last") or span.text == "last:2d":
         return False
     of_people = any(part.kind and part.sketched for part in parts)

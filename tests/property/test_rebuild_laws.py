@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import cube_cells, cubes, kept_cubes, rebuild, wire
-from streams.cubes import CUBES, Cube
+from streams.cubes import CUBES, Cube, Grain
 from streams.fold import PartitionState
 from streams.kept_cubes import PIECES
 from streams.records import RecordBatch
@@ -29,6 +29,9 @@ from tests.core_worlds import (
 
 CUTS = st.lists(st.integers(1, 6), max_size=6)
 EXAMPLES = settings(max_examples=60)
+EARLIER = Cube("content_day", ("content", "product"), Grain.DAY, 12, "hot_days")
+"""As it was before it had the atom; a version that kept it so has written state."""
+
 NEW = st.sets(st.sampled_from([cube.name for cube in CUBES]), min_size=1, max_size=3)
 
 
@@ -93,6 +96,7 @@ def handed_over(
     cuts=CUTS,
     upgrade_at=st.integers(0, 12),
     new=NEW,
+    changed=st.booleans(),
     crashes=st.lists(st.integers(0, 4), max_size=3),
     pieces=st.integers(1, 3),
     image_bytes=st.sampled_from((12, 128)),
@@ -103,6 +107,7 @@ def test_an_upgrade_and_a_rebuild_that_crashes_anywhere_come_to_a_fold_from_scra
     cuts: list[int],
     upgrade_at: int,
     new: set[str],
+    changed: bool,
     crashes: list[int],
     pieces: int,
     image_bytes: int,
@@ -118,7 +123,10 @@ def test_an_upgrade_and_a_rebuild_that_crashes_anywhere_come_to_a_fold_from_scra
         patched.setattr(cube_cells, "WHOLE_BYTES", image_bytes)
         every = batches(records, cuts)
         partition = Partition()
-        old = PartitionState(0, shops=SHOPS, settings=keeping, cubes=[c for c in CUBES if c.name not in new])
+        if changed:
+            new = new | {EARLIER.name}
+        kept = [cube for cube in CUBES if cube.name not in new] + [EARLIER] * changed
+        old = PartitionState(0, shops=SHOPS, settings=keeping, cubes=kept)
         for batch in every[:upgrade_at]:
             old.fold(batch)
             partition.flush(old)

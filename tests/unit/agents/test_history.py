@@ -7,18 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import polars as pl
 import pytest
 
 from agents.archive import DayFolder, check_history, day_folder
 from agents.archiver import Archiver
 from streams.answers import Answer
 from streams.columns import Columns
+from streams.cubes import CUBE_BY_NAME, CUBES
 from streams.days import DAY_MS, HOUR_MS, BusinessCalendar, day_label
 from streams.errors import QueryError
 from streams.fold import PartitionState
+from streams.kept_cubes import PIECES
 from streams.query import parse_request, run
 from streams.records import RecordBatch
 from streams.settings import BoardSettings, FoldSettings, Settings, ShopSettings
+from streams.state import CubeRow, Flush
 
 T = TypeVar("T")
 
@@ -128,6 +132,7 @@ class Shop:
             # Some people come every day, some once; some are in both partitions.
             "user_key": f"u{number}" if partition else f"u{number}-{day % 3}",
             "source": SOURCE if number else None,
+            "sku_id": f"p{number}-m" if event_type in ("product_click", "add_to_cart") else None,
         }
         return json.dumps({name: value for name, value in event.items() if value is not None}).encode()
 
@@ -284,3 +289,96 @@ def test_files_of_a_shop_stay_in_the_folder_whatever_its_name(tmp_path: Path) ->
     folder = DayFolder(tmp_path / "root")
     for shop_id in ("..", "../../x", ".", "a/b"):
         assert folder._path(shop_id, FIRST_DAY).resolve().is_relative_to(tmp_path / "root")
+
+
+def written_by_an_earlier_version(shop: Shop, day: int) -> None:
+    """Put in place of a day's file the one of before `content_day` had the atom and before there was `sku_day`."""
+    path = next(shop.folder.root.rglob(f"{day_label(day)}.parquet"))
+    manifest = json.loads(path.with_suffix(".json").read_bytes())
+    rows = pl.read_parquet(path).filter(pl.col("cube") != "sku_day")
+    # The content of these days is shown at one place only, so that no two cells become one.
+    of_content = pl.when(pl.col("cube") == "content_day").then(pl.col("dims").list.head(2))
+    rows = rows.with_columns(of_content.otherwise(pl.col("dims")).alias("dims"))
+    cubes = manifest["cubes"] | {"content_day": "77546908"}
+    del cubes["sku_day"]
+    shop.folder.write(SHOP, day, rows, cubes, manifest["events"])
+
+
+async def test_days_written_before_a_cube_had_a_dimension_answer_all_that_they_did_and_refuse_the_rest(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(DAYS)
+    asked: list[dict[str, str]] = [
+        {"metrics": "product_impressions,unique_page_viewers,content_ctr", "by": "content"},
+        {"metrics": "product_clicks,unique_clicks_distinct,ctr", "by": "content,product"},
+        {"metrics": "content_ctr", "by": "day,content"},
+    ]
+    expected = [shop.ask(window="all", **question).document() for question in asked]
+    await shop.archive()
+    last = FIRST_DAY + 1
+    for day in (FIRST_DAY, last):
+        written_by_an_earlier_version(shop, day)
+    shop.start()
+    assert [shop.ask(window="all", **question).document() for question in asked] == expected
+    for question in (
+        {"by": "content,slice"},
+        {"by": "content", "where": "owner=own"},
+        {"by": "content,leaf"},
+    ):
+        with pytest.raises(QueryError) as error:
+            shop.ask(metrics="product_impressions", window="all", **question)
+        assert error.value.reason == "no_detail_before"
+        assert f"after {day_label(last)}, or without slice, leaf and owner" in error.value.mend
+    after = f"range:{day_label(last + 1)}..{day_label(last + 2)}"
+    found = shop.ask(metrics="product_impressions", window=after, by="content,leaf")
+    # Two days of three hours, two partitions, two of three events from the LIVE.
+    values = {row["leaf"]: row["product_impressions"] for row in found.rows}
+    assert values["seller_live"] == sum(values.values()) == 2 * 3 * 2 * 2
+    # What the shop was shown at is kept of every day in another cube.
+    assert shop.ask(metrics="product_impressions", window="all", by="leaf").rows
+
+
+async def test_days_written_before_a_cube_was_there_are_refused_with_the_days_that_have_it(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(DAYS)
+    await shop.archive()
+    for day in (FIRST_DAY, FIRST_DAY + 2):
+        written_by_an_earlier_version(shop, day)
+    shop.start()
+    for question in ({"by": "sku"}, {"by": "day,sku"}, {"where": "sku=x", "by": "product"}):
+        with pytest.raises(QueryError) as error:
+            shop.ask(metrics="product_clicks", window="all", **question)
+        assert error.value.reason == "no_detail_before"
+        assert day_label(FIRST_DAY) in str(error.value)
+        assert error.value.mend == f"Ask for days after {day_label(FIRST_DAY + 2)}, or with fewer dimensions."
+    later = f"range:{day_label(FIRST_DAY + 3)}..{day_label(FIRST_DAY + 5)}"
+    by_sku = shop.ask(metrics="product_clicks", window=later, by="sku").rows
+    assert {row["sku"]: row["product_clicks"] for row in by_sku} == dict.fromkeys(
+        ("p0-m", "p1-m", "p2-m"), 18
+    )
+    assert shop.ask(metrics="product_clicks", window="all", by="product").rows
+
+
+async def test_a_day_waits_for_a_cube_that_is_being_rebuilt_for_as_long_as_the_state_keeps_it(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    shop.pass_days(HOT_DAYS + 1)
+    row = CubeRow("content_day", CUBE_BY_NAME["content_day"].definition, {}, shop.now_ms, 0)
+    others = [
+        CubeRow(cube.name, cube.definition, {}, 0, PIECES) for cube in CUBES if cube.name != "content_day"
+    ]
+    shop.columns.apply(Flush(0, 900, [], [], [], [], [], cubes=[row, *others]))
+    assert await shop.archive() == 0
+    rebuilt = row._replace(since_ms=0, handed=PIECES)
+    shop.columns.apply(Flush(0, 901, [], [], [], [], [], cubes=[rebuilt]))
+    assert await shop.archive() == 1
+    shop.columns.apply(Flush(0, 902, [], [], [], [], [], cubes=[row]))
+    shop.now_ms += 2 * DAY_MS
+    assert await shop.archive() == 1
+    with pytest.raises(QueryError) as error:
+        shop.ask(metrics="product_impressions", window="all", by="content")
+    assert error.value.reason == "no_detail_before"

@@ -242,7 +242,7 @@ def test_a_group_of_a_few_is_not_told_by_its_explanation_either() -> None:
         ({"metric": "ctr0"}, "unknown_metric", "ctr"),
         ({}, "no_metrics", "gmv"),
         ({"metric": "gmv", "limit": "3"}, "unknown_parameter", ""),
-        ({"metric": "ctr", "row": "creator=c,content=L"}, "no_cube", "by=creator"),
+        ({"metric": "ctr", "row": "sub_campaign=c,content=L"}, "no_cube", "by=sub_campaign"),
         ({"metric": "gmv", "row": "day=2024-11-30"}, "no_such_row", "2024-11-29"),
         ({"metric": "gmv", "window": "tomorrow"}, "unknown_window", "today"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.columns import Columns
@@ -24,6 +25,7 @@ from tests.unit.streams.boards import (
     settings,
     traffic,
 )
+from tests.unit.streams.events import content
 
 NOON = at("2024-11-29 12:00")
 NOW = at("2024-12-01 12:00")
@@ -136,6 +138,61 @@ def test_creators_contents_and_territories_have_cubes_of_their_own() -> None:
     assert rows(columns, metrics="product_impressions", by="territory") == [
         {"territory": "GB", "product_impressions": 3}
     ]
+
+
+def test_a_content_is_told_apart_by_where_it_was_seen_and_its_record_names_its_creator() -> None:
+    tab = msgspec.structs.replace(CREATOR, surface="shop_tab")
+    columns = board(
+        [
+            content("video-1", "published", NOON - DAY_MS, "A", creator="mia"),
+            content("live-1", "live_started", NOON - DAY_MS, "A", account_kind="marketing"),
+            *[traffic("product_impression", NOON + n, f"u{n % 2}", "A", CREATOR) for n in range(4)],
+            *[traffic("product_impression", NOON + n, f"u{n}", "A", tab) for n in range(3)],
+            traffic("product_click", NOON, "u1", "A", tab),
+            traffic("product_impression", NOON, "u9", "A", LIVE),
+        ]
+    )
+    asked = "product_impressions,unique_product_impressions,product_clicks"
+    by_leaf = rows(columns, metrics=asked, by="content,leaf", where="content=video-1")
+    assert {row["leaf"]: tuple(row.values())[2:] for row in by_leaf if row["product_impressions"]} == {
+        "affiliate_video": (4, 2, 0),
+        "shop_tab": (3, 3, 1),
+    }
+    assert rows(columns, metrics=asked, by="content", where="slice=affiliate") == [
+        # Of u0 to u2 two were in both places.
+        {
+            "content": "video-1",
+            "product_impressions": 7,
+            "unique_product_impressions": 3,
+            "product_clicks": 1,
+        },
+    ]
+    found = rows(columns, metrics=asked, by="creator,content")
+    assert [tuple(row.values()) for row in found] == [("mia", "video-1", 7, 3, 1)]
+    assert rows(columns, metrics=asked, by="content", where="creator=mia,owner=affiliate") == [
+        {key: value for key, value in found[0].items() if key != "creator"}
+    ]
+    assert rows(columns, metrics="product_impressions", by="creator", where="content=live-1") == []
+
+
+def test_a_creator_is_the_one_of_the_contents_latest_record_and_is_not_guessed_without() -> None:
+    asked: dict[str, Any] = {
+        "metrics": "product_impressions,unique_product_impressions",
+        "by": "creator,content",
+    }
+    events = [
+        content("video-1", "published", NOON - DAY_MS, "A", creator="mya"),
+        traffic("product_impression", NOON, "u1", "A", CREATOR),
+    ]
+    columns = board(events)
+    assert rows(columns, **asked)[0]["creator"] == "mya"
+    columns.apply(flush_of([content("video-1", "removed", NOON, "A", creator="mia")], number=2))
+    assert rows(columns, **asked)[0]["creator"] == "mia"
+    columns.apply(flush_of([traffic("product_impression", NOON, "u1", "A", LIVE)], number=3))
+    error = refusal(columns, **asked)
+    assert error.reason == "no_cube"
+    assert "live-1" in str(error)
+    assert "topic content" in error.mend
 
 
 def test_rates_sum_before_they_divide_and_mix_facts_with_traffic() -> None:
@@ -253,7 +310,9 @@ def test_many_people_are_estimated_within_three_sigma() -> None:
         ({"metrics": "unique_clicks", "by": "product,hour"}, "no_cube", ["by=product,day"]),
         ({"metrics": "unique_clicks", "by": "minute"}, "no_cube", ["by=hour"]),
         ({"metrics": "product_clicks", "by": "product,slice,hour"}, "no_cube", ["by=product,slice,day"]),
-        ({"metrics": "product_clicks", "by": "content,slice"}, "no_cube", ["by=content"]),
+        ({"metrics": "product_clicks", "by": "content,sub_campaign"}, "no_cube", ["by=content"]),
+        ({"metrics": "product_clicks", "by": "sku", "where": "content=live-1"}, "no_cube", ["by=product"]),
+        ({"metrics": "product_clicks", "by": "creator,content"}, "no_cube", ["topic content", "by=content"]),
         ({"metrics": "product_clicks", "by": "territory"}, "no_cube", ["product_clicks"]),
         ({"metrics": "product_clicks", "by": "minute", "where": "product=A"}, "no_cube", ["by=hour"]),
         (
