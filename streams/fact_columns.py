@@ -102,6 +102,7 @@ STATUS_SCHEMA: Final[dict[str, pl.DataType]] = {
 STOCK_SCHEMA: Final[dict[str, pl.DataType]] = {
     SLOT: pl.UInt32(),
     "sku_id": _TEXT,
+    "sku_no": pl.UInt32(),
     "product_id": _TEXT,
     "warehouse_id": _TEXT,
     "available": _INT,
@@ -154,7 +155,7 @@ class FactColumns:
         self._orders = LatestFacts(ORDER_LINE_SCHEMA, self._order_rows)
         self._refunds = LatestFacts(REFUND_SCHEMA, self._refund_rows)
         self._statuses = LatestFacts(STATUS_SCHEMA, _status_rows)
-        self._stock = LatestFacts(STOCK_SCHEMA, _stock_rows)
+        self._stock = LatestFacts(STOCK_SCHEMA, self._stock_rows)
         self._tables = (
             *(self._orders, self._refunds, self._statuses, self._stock),
             *(self.content, self.ads, self.totals),
@@ -324,7 +325,7 @@ class FactColumns:
                 "line_id": [str(line.line_id) for line in lines],
                 "product_id": [str(line.product_id) for line in lines],
                 "sku_id": skus,
-                "sku_no": [self._skus.setdefault(sku, len(self._skus)) for sku in skus],
+                "sku_no": self._numbers_of(skus),
                 "customer_id": each(customers),
                 "customer_no": each(numbers),
                 "user_no": each(self._users.of([_text(order.user_key) for order in orders])),
@@ -378,6 +379,28 @@ class FactColumns:
             schema=REFUND_SCHEMA,
         )
 
+    def _stock_rows(self, slots: list[int], rows: list[FactRow]) -> pl.DataFrame:
+        changes = [cast("StockChanged", row.event) for row in rows]
+        skus = [str(change.sku_id) for change in changes]
+        return pl.DataFrame(
+            {
+                SLOT: slots,
+                "sku_id": skus,
+                "sku_no": self._numbers_of(skus),
+                "product_id": [str(change.product_id) for change in changes],
+                "warehouse_id": [str(change.warehouse_id) for change in changes],
+                "available": [change.available for change in changes],
+                "version": [row.version for row in rows],
+                "occurred_at_ms": [change.occurred_at_ms for change in changes],
+            },
+            schema=STOCK_SCHEMA,
+        )
+
+    def _numbers_of(self, skus: list[str]) -> list[int]:
+        """Return the number of each SKU, the next one where it has none."""
+        numbers = self._skus
+        return [numbers.setdefault(sku, len(numbers)) for sku in skus]
+
 
 def _ad_of(line: OrderLine) -> str | None:
     """Return the ad that a line is attributed to, by the line itself or by its paid source."""
@@ -401,20 +424,4 @@ def _status_rows(slots: list[int], rows: list[FactRow]) -> pl.DataFrame:
             "occurred_at_ms": [change.occurred_at_ms for change in changes],
         },
         schema=STATUS_SCHEMA,
-    )
-
-
-def _stock_rows(slots: list[int], rows: list[FactRow]) -> pl.DataFrame:
-    changes = [cast("StockChanged", row.event) for row in rows]
-    return pl.DataFrame(
-        {
-            SLOT: slots,
-            "sku_id": [str(change.sku_id) for change in changes],
-            "product_id": [str(change.product_id) for change in changes],
-            "warehouse_id": [str(change.warehouse_id) for change in changes],
-            "available": [change.available for change in changes],
-            "version": [row.version for row in rows],
-            "occurred_at_ms": [change.occurred_at_ms for change in changes],
-        },
-        schema=STOCK_SCHEMA,
     )

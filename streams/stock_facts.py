@@ -345,13 +345,16 @@ def levels_over_time(history: pl.DataFrame, *, as_of_ms: int, start_ms: int) -> 
     Returns:
         sku_id, level, from_ms, to_ms.
     """
-    recent = pl.col("occurred_at_ms") <= as_of_ms
-    touched = history.lazy().filter(recent & (pl.col("available") <= 0)).select("sku_id").collect()
-    if not touched.height:
+    sku_no = history.get_column("sku_no").to_numpy()
+    recent = (history.get_column("occurred_at_ms") <= as_of_ms).to_numpy()
+    closed = (history.get_column("available") <= 0).to_numpy() & recent
+    if not closed.any():
         return pl.DataFrame(schema=_LEVELS)
+    touched = np.zeros(int(sku_no.max()) + 1, dtype=np.bool_)
+    touched[sku_no[closed]] = True
     steps = (
         history.lazy()
-        .filter(recent & pl.col("sku_id").is_in(touched.get_column("sku_id").unique().implode()))
+        .filter(pl.Series(touched[sku_no] & recent))
         .select("sku_id", "warehouse_id", "available", "version", "occurred_at_ms")
         .collect()
         # One instant of two warehouses comes in one order everywhere.
