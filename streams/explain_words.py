@@ -30,6 +30,7 @@ MENDS: Final = {
     "not_selling": "Nothing has to be mended: it does not run out.",
     "after_campaign": "Ask as of a time within the campaign.",
     "not_in_stock_feed": "Send a stock record or a product card for it.",
+    "unknown_id": "Look at the id again; asked by its dimension in place of the filter, the answer has all of them.",
     "nothing_compared": "Add compare= to the question.",
     "no_counterpart": "Compare with a day or month that has this part of it.",
     "source_began_later": "Compare with a time after the source began.",

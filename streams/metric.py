@@ -68,6 +68,7 @@ NULL_REASONS: Final = {
     "not_selling": "nothing sells, so it does not run out",
     "after_campaign": "the campaign is over: stock is shown without a projection (X-34)",
     "not_in_stock_feed": "the row is not in the stock table",
+    "unknown_id": "no record at hand names the id that is asked for: a slip of the key, or not seen for long; never 0",
     "nothing_compared": "the question names nothing to compare with",
     "no_counterpart": "the other side has no such day or hour: a shorter month, or an hour that its clock leaves out",
     "source_began_later": "the source of the other side began within this row: it does not hold all of it",

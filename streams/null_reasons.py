@@ -7,10 +7,11 @@ Every function takes a metric's series and sets to null what cannot be said, wit
 from __future__ import annotations
 
 import bisect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streams.figures import FIGURES
 from streams.formulas import FreshnessFigure
+from streams.known_ids import names_unknown
 from streams.query_figures import REFERENCE_TOPICS
 from streams.ready_made import TOPIC as READY_MADE_TOPIC
 from streams.ready_made import fed_since_ms, told_since_ms
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from streams.scope import Scope
 
     Span = tuple[int | None, int]
+
+_OF_NOTHING: Final = frozenset({"", "zero_divisor", "not_told", "not_in_stock_feed", "no_stock_record"})
+"""What is said of a row of a thing that is not there: 0, or one of these reasons."""
 
 
 def mark(series: Series, reason: str, holds: Callable[[int], bool]) -> None:
@@ -73,6 +77,12 @@ def mark_not_begun(scope: Scope, metric: Metric, series: Series) -> None:
     if from_ms is None or from_ms <= scope.now_ms:
         return
     mark(series, "not_begun", lambda index: is_figure or not series.values[index])
+
+
+def mark_unknown_id(scope: Scope, series: Series) -> None:
+    """Of an id that no record names nothing is known: where nothing is counted, that is no zero."""
+    if not any(series.values) and names_unknown(scope):
+        mark(series, "unknown_id", lambda index: series.reasons.get(index, "") in _OF_NOTHING)
 
 
 def mark_catching_up(scope: Scope, metric: Metric, series: Series, spans: Sequence[Span]) -> None:

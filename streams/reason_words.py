@@ -29,6 +29,7 @@ SHORT: Final = {
     "not_selling": "nothing sells, so it does not run out",
     "after_campaign": "the campaign is over",
     "not_in_stock_feed": "not in the stock table",
+    "unknown_id": "no record names this id",
     "nothing_compared": "nothing to compare with",
     "no_counterpart": "no such time on the other side",
     "source_began_later": "the other side began within this time",

@@ -6,13 +6,15 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from streams.atoms import LEAVES, OWNERS, SLICES
 from streams.catalogue import DIMENSIONS, GROUPS, METRICS, Metric
 from streams.comparison import COMPARISONS, SUFFIXES, check_comparison
 from streams.errors import QueryError
+from streams.events import OrderStatus
 from streams.grid import GRAINS
+from streams.price_tiers import TIERS
 from streams.retired import successors
 from streams.windows import FORMS
 
@@ -43,7 +45,14 @@ _UNFILTERED: Final[dict[str, str]] = {
     **dict.fromkeys(("topic", "outcome", "campaign"), "Ask by it instead."),
 }
 _NEXT_FILTER: Final = re.compile(r",(?=(?:" + "|".join(DIMENSIONS) + r")=)")
-_CLOSED: Final = {"slice": tuple(SLICES), "leaf": tuple(LEAVES), "owner": tuple(OWNERS)}
+_CLOSED: Final = {
+    "slice": tuple(SLICES),
+    "leaf": tuple(LEAVES),
+    "owner": tuple(OWNERS),
+    "status": get_args(OrderStatus),
+    "price_tier": TIERS,
+}
+"""Dimensions whose values are a list that everybody knows: another one is refused by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,8 @@ class Cells:
             null_reasons.mark_no_primary(self.scope, series)
         self._fill_in(metric, series)
         null_reasons.mark_not_begun(self.scope, metric, series)
+        if self.scope.where:
+            null_reasons.mark_unknown_id(self.scope, series)
         if guards(self.scope, formula):
             self._withhold(metric, series)
         return series

@@ -463,5 +463,6 @@ def test_figures_of_one_product_over_several_days_are_of_all_of_its_orders_as_th
     columns.apply(flush_of(late, partition=1))
     (after,) = run(columns, parse_request(words), now_ms=NOW).rows
     assert after == {"gmv": 34.0, "orders": 4, "items_sold": 5}
-    (nothing,) = run(columns, parse_request(words | {"where": "product=Z"}), now_ms=NOW).rows
-    assert nothing == {"gmv": 0.0, "orders": 0, "items_sold": 0}
+    nobodys = run(columns, parse_request(words | {"where": "product=Z"}), now_ms=NOW)
+    assert nobodys.rows == [{"gmv": None, "orders": None, "items_sold": None}]
+    assert nobodys.nulls == {name: {"unknown_id": [0]} for name in words["metrics"].split(",")}

@@ -59,6 +59,8 @@ def test_a_group_asks_for_its_metrics_as_columns() -> None:
         ({"metrics": "gmv", "where": "product"}, "bad_where", "where=product=85123A"),
         ({"metrics": "gmv", "where": "prodcut=A"}, "unknown_dimension", "product"),
         ({"metrics": "gmv", "where": "slice=affilate"}, "unknown_value", "affiliate"),
+        ({"metrics": "gmv", "where": "status=canceled"}, "unknown_value", "cancelled"),
+        ({"metrics": "cpp", "where": "price_tier=middle"}, "unknown_value", "mid"),
         ({"metrics": "gmv", "where": "day=2024-01-01"}, "bad_where", "window"),
         ({"metrics": "gmv", "sort": "orders"}, "bad_sort", "gmv"),
         ({"metrics": "gmv", "sort": "ordes"}, "unknown_metric", "orders"),
