@@ -21,14 +21,23 @@ RESTARTED: Final = frozenset({69, 75})
 class WorkerProcess:
     """One worker, started again after a temporary failure as long as `supervise` runs."""
 
-    def __init__(self, settings: Settings, folder: Path, name: str, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        name: str,
+        arguments: Sequence[str] = (),
+        *,
+        module: str = "agents.worker",
+    ) -> None:
         self.name = name
         self.exits: list[tuple[float, int]] = []
         """When the supervised process ended (seconds since the epoch) and with which exit code."""
         self.log = folder / f"{name}.log"
         own = folder / name
         own.mkdir(exist_ok=True)
-        self._command = command(settings, own, *arguments)
+        started = command(settings, own, *arguments)
+        self._command = [module if word == "agents.worker" else word for word in started]
         self._process: subprocess.Popen[bytes] | None = None
         self._supervisor: asyncio.Task[None] | None = None
 

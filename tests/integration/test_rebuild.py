@@ -28,6 +28,9 @@ NEW: Final = ("product_day", "shop_minute", "sku_day", "product_theta")
 OLDER: Final = [argument for cube in CUBES if cube.name not in NEW for argument in ("--cube", cube.name)]
 """Arguments of a worker of the version before, which does not know some of the cubes."""
 
+CHANGED: Final = "content_day"
+"""The version before keeps it as it was defined then (`tests.older_worker`)."""
+
 
 async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt_and_nothing_is_lost_or_double(
     world_settings: Settings, tmp_path: Path
@@ -36,7 +39,7 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
     await topics.ensure(settings)
     sent = list(world.records(12_000, seed=31))
     async with loading(settings, sent):
-        older = WorkerProcess(settings, tmp_path, "older", OLDER).start()
+        older = WorkerProcess(settings, tmp_path, "older", OLDER, module="tests.older_worker").start()
         await world.under_way(settings, 3_000, within_s=40)
         assert await older.stop() == 0
         newer = WorkerProcess(world.with_kafka(settings, rebuild_records_per_s=0), tmp_path, "newer").start()
@@ -45,7 +48,10 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
             async with reading(settings) as board:
                 answer = await asked(board)
                 assert world.BEGIN_MS < answer.since_ms["product_impressions"] < NOW_MS
-                assert all(row.handed == 0 for _, row in board.columns.cubes_kept() if row.cube in NEW)
+                lacking = [row for _, row in board.columns.cubes_kept() if row.cube in (*NEW, CHANGED)]
+                assert {row.cube for row in lacking} == {*NEW, CHANGED}
+                assert all(row.handed == 0 and row.since_ms > 0 for row in lacking)
+                assert (await asked(board, by="content")).since_ms["product_impressions"] > world.BEGIN_MS
         finally:
             assert await newer.stop() == 0
         rebuilding = WorkerProcess(settings, tmp_path, "rebuilding").supervise()
@@ -58,6 +64,7 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
                 await rebuilt(board)
                 answer = await asked(board)
                 assert answer.since_ms == {}
+                assert (await asked(board, by="content,slice")).since_ms == {}
                 assert "since" not in answer.table()
                 await ask_rebuild(settings.kafka, ("creator_day",), asked_at_ms=1)
                 await rebuilt(board, "creator_day", asked_ms=1)
@@ -67,7 +74,6 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
     assert world.differences(merged, world.expected(settings, sent))["examples"] == []
 
 
-QUESTION: Final = parse_request({"metrics": "product_impressions", "by": "product", "window": "all"})
 NOW_MS: Final = world.BEGIN_MS + 3_600_000
 
 
@@ -102,8 +108,9 @@ async def reading(settings: Settings) -> AsyncIterator[KafkaBoard]:
         await board.stop()
 
 
-async def asked(board: KafkaBoard) -> Answer:
-    return await board.in_turn(lambda: run(board.columns, QUESTION, now_ms=NOW_MS))
+async def asked(board: KafkaBoard, by: str = "product") -> Answer:
+    question = parse_request({"metrics": "product_impressions", "by": by, "window": "all"})
+    return await board.in_turn(lambda: run(board.columns, question, now_ms=NOW_MS))
 
 
 async def rebuilt(board: KafkaBoard, name: str = "", asked_ms: int = 0) -> None:

@@ -17,6 +17,7 @@ from streams.columns import Columns
 from streams.cubes import CUBE_BY_NAME, CUBES
 from streams.days import DAY_MS, HOUR_MS, BusinessCalendar, day_label
 from streams.errors import QueryError
+from streams.explain import explain, parse_explain
 from streams.fold import PartitionState
 from streams.kept_cubes import PIECES
 from streams.query import parse_request, run
@@ -321,6 +322,15 @@ async def test_days_written_before_a_cube_had_a_dimension_answer_all_that_they_d
         written_by_an_earlier_version(shop, day)
     shop.start()
     assert [shop.ask(window="all", **question).document() for question in asked] == expected
+    known = explain(
+        shop.columns,
+        parse_explain({"metric": "product_impressions", "window": "all", "row": "content=c1"}),
+        now_ms=shop.now_ms,
+    )
+    (cells,) = [source["rows"] for source in known["sources"]]
+    places = {row["place"] for row in cells}
+    assert f"content_day/{day_label(last)}/product_impression/c1/p1" in places
+    assert f"content_day/{day_label(last + 1)}/product_impression/c1/p1/seller_live" in places
     for question in (
         {"by": "content,slice"},
         {"by": "content", "where": "owner=own"},
