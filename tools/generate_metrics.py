@@ -64,6 +64,8 @@ DIMENSION_CODES: Final[dict[str, tuple[str, str]]] = {
 }
 """Code of the briefs' catalogue of metrics -> the dimensions that it is asked by, and what it is."""
 
+_NO_DIMENSION: Final = "no `by`"
+
 WINDOW_CODES: Final[dict[str, tuple[str, str]]] = {
     "T": ("today", "Today: 00:00 shop time to now"),
     "now": ("today", "of the moment, whatever the window"),
@@ -235,7 +237,7 @@ def _codes() -> str:
     ]
     for name, (dims, words) in DIMENSION_CODES.items():
         asked = " or ".join(f"`by={dim}`" for dim in dims.split())
-        lines.append(f"| {name} | {words} | {asked or "no `by`"} |")
+        lines.append(f"| {name} | {words} | {asked or _NO_DIMENSION} |")
     lines += [
         f"| {name} | {_cell(words)} | `window={_cell(form)}` |"
         for name, (form, words) in WINDOW_CODES.items()

@@ -56,7 +56,7 @@ WITHOUT_FORMATS = {"ads", "goal"}
 BY_FORMAT_ALONE = {"product_formats", "traffic_sources"}
 """Views whose rows are the formats."""
 
-NOTHING_RECORDED = {"variants", "weeks", "live_ranking", "video_ranking"}
+NOTHING_RECORDED = {"variants", "weeks"}
 """Views that have no row in this world."""
 
 
@@ -99,6 +99,22 @@ def test_a_view_without_formats_is_no_file_of_all_formats(world: World, view: st
     said = "is by format itself" if view in BY_FORMAT_ALONE else "is not by format"
     with pytest.raises(QueryError, match=said):
         document_of(world, words_of(view) | {"all_formats": "1"})
+
+
+@pytest.mark.parametrize("view", ["live_ranking", "video_ranking"])
+def test_the_rankings_of_all_formats_tell_own_contents_from_those_of_creators(
+    world: World, view: str
+) -> None:
+    rows = document_of(world, words_of(view) | {"all_formats": "1", "part": "ranking"})["rows"]
+    kind = "LIVE" if view == "live_ranking" else "video"
+    own, affiliate = f"Seller {kind}", f"Affiliate-{kind}"
+    gmv = {tab: {row["content"]: row["gmv"] for row in rows if row[TAB] == tab} for tab in TABS.values()}
+    sold = {tab: {name for name, amount in found.items() if amount} for tab, found in gmv.items()}
+    assert sold[own]
+    assert sold[affiliate]
+    assert not sold[own] & sold[affiliate]
+    assert sold[own] | sold[affiliate] == sold["All"]
+    assert all(gmv["All"][name] == gmv[tab][name] for tab in (own, affiliate) for name in sold[tab])
 
 
 def test_a_trend_whose_hours_are_not_kept_by_format_is_by_day_under_every_tab(world: World) -> None:
