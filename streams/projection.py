@@ -166,7 +166,13 @@ def weights_of(ages: Floats) -> Floats:
     A sum of up to eight million of them is exact, so it does not depend on the order in which lines came: boards that
     were told in another order, or from other partitions, project the same.
     """
-    return np.asarray(np.rint(np.exp2(-ages) * _WEIGHT_STEPS) / _WEIGHT_STEPS)
+    # In place: hundreds of thousands of ages are too large for the processor's caches, and so is every copy of them.
+    weights = np.negative(ages)
+    np.exp2(weights, out=weights)
+    weights *= _WEIGHT_STEPS
+    np.rint(weights, out=weights)
+    weights /= _WEIGHT_STEPS
+    return weights
 
 
 def gamma_poisson(data: ProjectionInput, settings: StockSettings) -> Projection:
@@ -225,7 +231,7 @@ class _Lines:
 
 
 def _lines(data: ProjectionInput) -> _Lines:
-    count = _per_sku(data, np.ones(len(data.sale_sku)))
+    count = np.bincount(data.sale_sku, minlength=len(data.on_hand)).astype(np.float64)
     units, squares = _per_sku(data, data.sale_units), _per_sku(data, data.sale_units**2)
     if data.older is not None:
         count, units = count + data.older.lines, units + data.older.units
@@ -265,7 +271,8 @@ def _lines_per_order(data: ProjectionInput) -> float:
     """Return how many lines come at one instant: a large order of many lines is one customer's mood."""
     recent = data.sale_at_ms[data.sale_at_ms > data.sales_until_ms - _LOOKBACK_HALF_LIVES * SHOP_HALF_LIFE_MS]
     # Sorted, equal instants stand side by side: that is quicker than hashing them.
-    return len(recent) / (1 + np.count_nonzero(np.diff(np.sort(recent)))) if len(recent) else 1.0
+    recent.sort()
+    return len(recent) / (1 + np.count_nonzero(recent[1:] != recent[:-1])) if len(recent) else 1.0
 
 
 def _agreement(found: Floats, expected: Floats, spread: Floats) -> Floats:
@@ -293,8 +300,11 @@ def _weighted(
     until = data.sales_until_ms
     start = until - (_LOOKBACK_HALF_LIVES * half_life_ms if back_ms is None else back_ms)
     recent = data.sale_at_ms > start
-    age = np.maximum(until - data.sale_at_ms[recent], 0) / half_life_ms
-    lines = np.bincount(data.sale_sku[recent], weights=weights_of(age), minlength=len(data.on_hand))
+    ages_ms = data.sale_at_ms[recent]
+    np.subtract(until, ages_ms, out=ages_ms)
+    np.maximum(ages_ms, 0, out=ages_ms)
+    weights = weights_of(ages_ms / half_life_ms)
+    lines = np.bincount(data.sale_sku[recent], weights=weights, minlength=len(data.on_hand))
 
     edges = np.arange(start // step_ms * step_ms, until + step_ms, step_ms, dtype=np.int64)
     ends = np.minimum(edges, until)

@@ -34,10 +34,10 @@ def _products(columns: Columns, shop_id: str, now_ms: int) -> Labels:
     currency, members = columns.shop(shop_id).currency, _members(columns, shop_id, now_ms)
     return {
         product_id: {
-            "in_campaign": None if members is None else product_id in members,
             "name": card.name,
             "category": card.category,
             "price": major(card.price_minor, currency),
+            "in_campaign": None if members is None else product_id in members,
             "image_url": card.image_url,
             "product_url": card.product_url,
         }
@@ -50,8 +50,8 @@ def _skus(columns: Columns, shop_id: str, now_ms: int) -> Labels:
     return {
         str(sku_id): {
             "product_id": product_id,
-            "in_campaign": None if members is None else product_id in members,
             "name": card.name,
+            "in_campaign": None if members is None else product_id in members,
         }
         for product_id, card in columns.products(shop_id).items()
         for sku_id in card.sku_ids
@@ -160,12 +160,14 @@ def put_labels(
     names, labels_of = LABELS[dimension]
     known = labels_of(columns, shop_id, now_ms)
     missing: dict[str, list[int]] = {}
+    nobody = dict.fromkeys(names)
     for index, row in enumerate(rows):
-        card = known.get(row[dimension], {})
-        labels = {name: card.get(name) for name in names}
-        row.update(labels)
-        if None in labels.values():
-            for name, label in labels.items():
+        card = known.get(row[dimension])
+        if card is None or len(card) < len(names):
+            card = nobody | dict(card or {})
+        row.update(card)
+        if None in card.values():
+            for name, label in card.items():
                 if label is None:
                     missing.setdefault(name, []).append(index)
     return missing
