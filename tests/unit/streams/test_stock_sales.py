@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
 from streams.columns import Columns
-from streams.days import DAY_MS
+from streams.days import DAY_MS, QUARTER_MS
 from streams.settings import StockSettings
+from streams.stock_facts import StockFacts
 from streams.stock_sales import StockSales
-from tests.unit.streams.boards import SHOP, at, flush_of, line, order, settings
+from tests.unit.streams.boards import SHOP, at, flush_of, line, order, settings, stock
 
 NOON = at("2024-11-29 12:00")
 SETTINGS = StockSettings()
@@ -77,3 +80,45 @@ def test_with_a_memory_longer_than_the_usual_one_every_sale_is_single() -> None:
     sales = StockSales(columns, columns.shop(SHOP), settings_, NOON, NOON)
     assert sales.older(np.array([0, 1]), 2, None).lines.tolist() == [0, 0]
     assert len(sales.single(None).quantity) == 2 * 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sales_made_while_nothing_was_left_say_nothing_of_the_speed(seed: int) -> None:
+    draw = random.Random(seed)
+    quarters = range(0, 2 * DAY_MS, QUARTER_MS)
+    # Sales fall on the very instants of levels, too: such a sale was made of what was there before.
+    told = {
+        (sku, warehouse, NOON - ago): draw.choice((-1, 0, 0, 1, 5))
+        for sku in ("A1", "B1")
+        for warehouse in ("east", "west")
+        for ago in draw.sample(quarters, 12)
+    }
+    sold = [
+        (draw.choice(("A1", "B1", "C1")), NOON - draw.choice((ago, ago + 1, ago - 1, draw.choice(quarters))))
+        for _, _, at_ms in told
+        if (ago := NOON - at_ms) > 0
+    ]
+    columns = Columns(settings())
+    levels = [
+        stock(sku, level, at_ms, warehouse=warehouse) for (sku, warehouse, at_ms), level in told.items()
+    ]
+    orders = [order(f"o{number}", at_ms, [line("1", sku, 100)]) for number, (sku, at_ms) in enumerate(sold)]
+    columns.apply(flush_of([*levels, *orders]))
+    facts = StockFacts(columns, columns.shop(SHOP), SETTINGS, NOON)
+    found = facts.projection_input()
+    skus = facts.skus.get_column("sku_id").to_list()
+    counted = [
+        (skus[row], at_ms) for row, at_ms in zip(found.sale_sku, found.sale_at_ms.tolist(), strict=True)
+    ]
+    expected = [(sku, at_ms) for sku, at_ms in sold if left_before(told, sku, at_ms)]
+    assert sorted(counted) == sorted(expected)
+    assert len(expected) < len(sold)
+
+
+def left_before(told: dict[tuple[str, str, int], int], sku: str, at_ms: int) -> bool:
+    """Return whether some was left right before an instant, or nobody had told of it yet."""
+    newest: dict[str, int] = {}
+    for (own, warehouse, level_ms), level in sorted(told.items(), key=lambda each: each[0][2]):
+        if own == sku and level_ms < at_ms:
+            newest[warehouse] = level
+    return not newest or sum(newest.values()) > 0
