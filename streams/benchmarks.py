@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from streams.cell_series import Series
 from streams.days import day_label, parse_day
-from streams.errors import QueryError
+from streams.errors import ComparisonError, QueryError
 from streams.series import Cells
 from streams.side_by_side import differences
 from streams.windows import current_campaign, day_final_ms
@@ -50,7 +50,7 @@ def finished_part(scope: Scope) -> Finished:
     """Return the part of a window that benchmarks describe.
 
     Raises:
-        QueryError: `benchmark_on_today`, `benchmark_window`.
+        ComparisonError: `benchmark_on_today`, `benchmark_window`.
     """
     window, calendar = scope.window, scope.calendar
     if window.unit != "days" or window.from_ms is None or window.to_ms is None:
@@ -69,7 +69,7 @@ def finished_part(scope: Scope) -> Finished:
     if first >= today:
         what = "There are no benchmarks of today: they describe finished days (S4-22)."
         mend = "Ask for window=yesterday, day:<date> or campaign; for today compare with reference:<date>."
-        raise QueryError(what, reason="benchmark_on_today", mend=mend)
+        raise ComparisonError(what, reason="benchmark_on_today", mend=mend)
     return Finished(scope if _is_final(scope, first) else None, "day", first)
 
 
@@ -120,7 +120,7 @@ def benchmarked(
         column: `benchmark`, the difference as a fraction, or `benchmark_age` in days.
 
     Raises:
-        QueryError: `benchmark_on_today`.
+        ComparisonError: `benchmark_on_today`.
     """
     shop_id = scope.shop.shop_id
     named = {(record.metric, record.group) for record in scope.columns.totals(shop_id).benchmarks()}
@@ -164,9 +164,9 @@ def _is_final(scope: Scope, day: int) -> bool:
     return ended and scope.now_ms >= day_final_ms(scope.calendar, day, hour)
 
 
-def _no_window(scope: Scope) -> QueryError:
+def _no_window(scope: Scope) -> ComparisonError:
     campaign = current_campaign(scope.columns.campaigns(scope.shop.shop_id), scope.calendar, scope.now_ms)
     what = f"Benchmarks describe one day or the campaign, not {scope.window.text}."
     yesterday = day_label(scope.calendar.day_of(scope.now_ms) - 1)
     works = f"day:{yesterday}" + (" or campaign" if campaign is not None else "")
-    return QueryError(what, reason="benchmark_window", mend=f"Ask for window={works}.")
+    return ComparisonError(what, reason="benchmark_window", mend=f"Ask for window={works}.")

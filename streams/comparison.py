@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from streams.alignment import Alignment
 from streams.days import day_label, parse_day
-from streams.errors import QueryError
+from streams.errors import ComparisonError
 from streams.periods import months_before_clipped
 from streams.recording_beside import PREFIX, recording_beside, reference_of
 from streams.windows import Window, campaign_period, current_campaign, is_running, stream_window
@@ -87,7 +87,7 @@ def check_comparison(text: str) -> None:
     """Refuse a comparison that no form fits.
 
     Raises:
-        QueryError: `unknown_comparison`.
+        ComparisonError: `unknown_comparison`.
     """
     known = text in ("", "previous", "yesterday", "reference") or text in _GROUPS
     named = any(text.startswith(f"{kind}:") and text[len(kind) + 1 :] for kind in ("reference", "recording"))
@@ -96,7 +96,7 @@ def check_comparison(text: str) -> None:
         known = True
     if not known and not named and _baseline_day(text) is None:
         what = f"The comparison {text[:100]!r} is not known."
-        raise QueryError(
+        raise ComparisonError(
             what, reason="unknown_comparison", mend=f"Comparisons are: {', '.join(COMPARISONS)}."
         )
 
@@ -126,13 +126,13 @@ def resolve_comparison(
         recordings: shop id -> columns of the recording that is given beside.
 
     Raises:
-        QueryError: `no_period_before`, `baseline_one_day`, `baseline_range`, `no_reference`, `no_campaign_day`,
+        ComparisonError: `no_period_before`, `baseline_one_day`, `baseline_range`, `no_reference`, `no_campaign_day`,
             `reference_too_short`, `no_recording`, `mixed_currencies`; the message names what would work.
     """
     if window.from_ms is None or window.unit == "all":
         what = "All of time has nothing before it to be compared with."
         mend = "Ask for a window with a beginning, such as weeks:6 or range:2011-11-01..2011-11-30."
-        raise QueryError(what, reason="no_period_before", mend=mend)
+        raise ComparisonError(what, reason="no_period_before", mend=mend)
     side = _Side(text, window, window.from_ms, clock, columns, shop)
     if window.unit == "stream":
         return side.of_stream()
@@ -206,13 +206,13 @@ class _Side:
         if self.window.unit != "days" or calendar.day_of(self._end_ms - 1) != day:
             what = f"A baseline is one day beside one day, and {self.window.text} is not one day."
             mend = "Ask for day:<date>, or compare with reference:<date>, which runs on from that day."
-            raise QueryError(what, reason="baseline_one_day", mend=mend)
+            raise ComparisonError(what, reason="baseline_one_day", mend=mend)
         wanted = _baseline_day(self.text)
         earliest = months_before_clipped(day, BASELINE_MONTHS)
         if wanted is None or not earliest <= wanted < day:
             what = f"The baseline of {day_label(day)} is a day from {day_label(earliest)} to {day_label(day - 1)}."
             mend = "A reference, reference:<date>, may be of any age."
-            raise QueryError(what, reason="baseline_range", mend=mend)
+            raise ComparisonError(what, reason="baseline_range", mend=mend)
         return self.days_earlier(day - wanted)
 
     def reference(
@@ -235,7 +235,7 @@ class _Side:
             if day is None:
                 ids = ", ".join(str(each.campaign_id) for each in campaigns) or "none"
                 what = f"{wanted[:100]!r} is neither a day nor a campaign that can be compared with."
-                raise QueryError(what, reason="no_reference", mend=f"Campaigns known: {ids}.")
+                raise ComparisonError(what, reason="no_reference", mend=f"Campaigns known: {ids}.")
             days, last_ms = self._first_day - day, None
         alignment = Alignment(self.clock.calendar, calendar, days=days)
         from_ms, to_ms = alignment.other_edge(self.from_ms), alignment.other_edge(self._end_ms)
@@ -243,7 +243,7 @@ class _Side:
         if last_ms is not None and last_ms < to_ms:
             if last_ms <= from_ms:
                 what = f"The campaign {wanted} was over before the days that would stand beside {self.window.text}."
-                raise QueryError(
+                raise ComparisonError(
                     what, reason="reference_too_short", mend="Name a longer one, or a day: reference:<date>."
                 )
             back = Alignment(calendar, self.clock.calendar, days=-days)
@@ -262,7 +262,7 @@ class _Side:
                 "The campaign names no reference." if campaign else f"{self.window.text} is in no campaign."
             )
             mend = "Name one: reference:<date> or reference:<campaign id>."
-            raise QueryError(what, reason="no_reference", mend=mend)
+            raise ComparisonError(what, reason="no_reference", mend=mend)
         return found
 
     def _own_campaign(self, besides: Campaign | None = None) -> Campaign | None:
@@ -284,7 +284,7 @@ class _Side:
             what = (
                 f"{self.window.text} begins in no campaign, so no day of another campaign stands beside it."
             )
-            raise QueryError(what, reason="no_campaign_day", mend="Name a day: reference:<date>.")
+            raise ComparisonError(what, reason="no_campaign_day", mend="Name a day: reference:<date>.")
         return self.clock.calendar.day_of(campaign_period(own, self.clock.calendar)[0])
 
     def recording(self, wanted: str, recordings: Mapping[str, Columns]) -> Comparison:
@@ -292,7 +292,9 @@ class _Side:
         columns, shop = recording_beside(self.shop, recordings)
         if shop.currency != self.shop.currency:
             what = f"The recording beside is in {shop.currency}, this shop in {self.shop.currency}."
-            raise QueryError(what, reason="mixed_currencies", mend="Amounts of one currency can be compared.")
+            raise ComparisonError(
+                what, reason="mixed_currencies", mend="Amounts of one currency can be compared."
+            )
         shop_id = shop.shop_id
         return self.reference(wanted, columns, shop, columns.calendar(shop_id), columns.campaigns(shop_id))
 
@@ -313,12 +315,16 @@ class _Side:
             other = max(before, key=lambda stream: (stream.from_ms, stream.content_id), default=None)
             if other is None:
                 what = f"The account of the LIVE {own.content_id} has no finished LIVE before it."
-                raise QueryError(what, reason="no_period_before", mend="Name one: reference:<content id>.")
+                raise ComparisonError(
+                    what, reason="no_period_before", mend="Name one: reference:<content id>."
+                )
         elif kind == "reference":
             other = streams.get(wanted)
         if other is None:
             what = f"A LIVE can be compared with another LIVE, and {self.text} names none."
-            raise QueryError(what, reason="no_reference", mend="Ask for previous or reference:<content id>.")
+            raise ComparisonError(
+                what, reason="no_reference", mend="Ask for previous or reference:<content id>."
+            )
         calendar = self.clock.calendar
         window = stream_window(f"{self.text} of {self.window.text}", other)
         alignment = Alignment(calendar, calendar, shift_ms=own.from_ms - other.from_ms)

@@ -3,6 +3,7 @@
     WarRoomError
     ├── SettingsError         a setting is missing, unknown or out of bounds          exit 2
     ├── QueryError            a question that has no right answer                     exit 2, HTTP 422
+    │   └── ComparisonError   what it would be compared with has none                 exit 2, HTTP 422
     ├── RecordingError        a recording or a foreign file cannot be read            exit 3
     ├── StateError            stored state does not fit this version                  exit 4
     ├── TopicsError           the broker's topics are not as they must be             exit 5
@@ -53,6 +54,10 @@ class QueryError(WarRoomError):
     def __init__(self, what: str, *, reason: str, mend: str = "") -> None:
         super().__init__(what, mend=mend)
         self.reason = reason
+
+
+class ComparisonError(QueryError):
+    """Nothing right can stand beside the answer; without `compare` the question has one."""
 
 
 class RecordingError(WarRoomError):

@@ -27,6 +27,7 @@ import numpy as np
 from msgspec import Meta, Raw, Struct
 
 from streams.coding import Coder
+from streams.cubes import SKU_DAY, TERRITORY_DAY
 from streams.decoding import (
     MAX_ID_CHARACTERS,
     MAX_NESTING,
@@ -45,7 +46,9 @@ _OPEN_BRACE: Final = ord("{")
 SLICE: Final = 500
 """Records of one array: 200 KB stay in the processor's cache between joining and parsing, which halves both."""
 
-_WITH_SKU: Final = frozenset({"product_click", "add_to_cart"})
+_WITH_SKU: Final = frozenset(SKU_DAY.event_types)
+_WITH_TERRITORY: Final = frozenset(TERRITORY_DAY.event_types)
+"""Types of traffic that have these fields; what has them is what their cubes count."""
 
 _SOURCES_KEPT: Final = 50_000
 """Distinct attribution blocks remembered between batches; a shop has thousands, a hostile one must not fill memory."""
@@ -129,7 +132,7 @@ def decode_fast(values: list[bytes]) -> TrafficColumns | None:
     if territories.count(None) < len(values):
         # Only impressions have a territory; for the authority it is an unknown field of the others.
         territories = [
-            territory if event_type == "product_impression" else None
+            territory if event_type in _WITH_TERRITORY else None
             for event_type, territory in zip(event_types, territories, strict=True)
         ]
     if skus.count(None) < len(values):

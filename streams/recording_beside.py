@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from streams.days import HOUR_MS, day_label, parse_day
-from streams.errors import QueryError
+from streams.errors import ComparisonError
 from streams.windows import campaign_period
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def recording_beside(shop: ShopSettings, recordings: Mapping[str, Columns]) -> t
     """Return the columns and the shop of the recording that a shop is held against: its own, else the only one.
 
     Raises:
-        QueryError: `no_recording`.
+        ComparisonError: `no_recording`.
     """
     columns = recordings.get(shop.shop_id)
     if columns is None and len(recordings) == 1:
@@ -81,7 +81,7 @@ def recording_beside(shop: ShopSettings, recordings: Mapping[str, Columns]) -> t
             else "Name one with --against PATH: of the question to a recording, or of warroom up, board, demo "
             "or replay."
         )
-        raise QueryError(what, reason="no_recording", mend=mend)
+        raise ComparisonError(what, reason="no_recording", mend=mend)
     return columns, columns.shop(next(name for name, each in recordings.items() if each is columns))
 
 
@@ -97,7 +97,7 @@ def days_beside(
         length: of the period, at least 1; the days are as many, or fewer.
 
     Raises:
-        QueryError: `no_recording`, `no_reference` where it is neither day nor campaign, `no_such_hours` where the
+        ComparisonError: `no_recording`, `no_reference` where it is neither day nor campaign, `no_such_hours` where the
             recording does not tell the orders of the first of these days from beginning to end.
     """
     columns, other = recording_beside(shop, recordings)
@@ -112,19 +112,19 @@ def days_beside(
         except ValueError:
             ids = ", ".join(str(each.campaign_id) for each in campaigns) or "none"
             what = f"{wanted[:100]!r} is neither a day nor a campaign of the recording beside."
-            raise QueryError(what, reason="no_reference", mend=f"Its campaigns: {ids}.") from None
+            raise ComparisonError(what, reason="no_reference", mend=f"Its campaigns: {ids}.") from None
         last = first + length - 1
     last = min(last, first + length - 1)
     since_ms, until_ms = columns.source_since_ms(other.shop_id, "orders"), columns.vouched_ms
     if since_ms is None:
         what, mend = "The recording beside has no orders.", "Name one that has."
-        raise QueryError(what, reason="no_such_hours", mend=mend)
+        raise ComparisonError(what, reason="no_such_hours", mend=mend)
     # The last hour of a day may pass without a record. A recording begins with its first day.
     told_first, told_last = calendar.day_of(since_ms), calendar.day_of(until_ms + HOUR_MS) - 1
     if not told_first <= first <= told_last:
         what = f"The recording beside does not tell the whole of {day_label(first)}."
         told = f"{day_label(told_first)} to {day_label(told_last)}"
         mend = f"It tells {told}." if told_first <= told_last else "It tells no day from beginning to end."
-        raise QueryError(what, reason="no_such_hours", mend=mend)
+        raise ComparisonError(what, reason="no_such_hours", mend=mend)
     same = other.shop_id == shop.shop_id and other.currency == shop.currency
     return DaysBeside(columns, other, first, min(last, told_last), same)

@@ -15,7 +15,7 @@ import polars as pl
 
 from streams.cell_series import Series
 from streams.days import MINUTE_MS, QUARTER_MS
-from streams.errors import QueryError
+from streams.errors import ComparisonError, QueryError
 from streams.formulas import AdderFigure, DailyMean, Frame, Recent, measures_of
 from streams.grid import SPANS_OF_DAYS, days_of, starts
 from streams.metric import has_mean
@@ -83,7 +83,8 @@ def side_by_side(
         given: as for `Cells`.
 
     Raises:
-        QueryError: as for the window alone; `comparison_not_over` when the other side is still to come.
+        QueryError: as for the window alone.
+        ComparisonError: `comparison_not_over` when the other side is still to come.
     """
     parts = list(_parts(scope, metrics, comparison, given))
     index = _union(scope, comparison, parts)
@@ -186,7 +187,7 @@ def _other_scope(scope: Scope, comparison: Comparison, through_ms: int | None) -
     known_ms = scope.as_of_ms if own else comparison.columns.vouched_ms
     if window.to_ms is None or window.to_ms > known_ms + 1:
         what = f"What {comparison.text} would compare {scope.window.text} with is not over yet."
-        raise QueryError(what, reason="comparison_not_over", mend="Compare with an earlier time.")
+        raise ComparisonError(what, reason="comparison_not_over", mend="Compare with an earlier time.")
     where = tuple(pair for pair in scope.where if not scope.window.content or pair[0] != "content")
     if window.content:
         where = (*where, ("content", window.content))

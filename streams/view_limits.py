@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from streams.errors import QueryError
+from streams.errors import ComparisonError, QueryError
 from streams.periods import first_weekday
 from streams.view import AUTO_GRAIN, GRAIN, Shape
 
@@ -31,7 +31,8 @@ def check_question(view: View, chosen: Chosen, asked: Sequence[tuple[Part, Seque
     compare = chosen["compare"]
     if limits.daily_baseline and compare and not compare.startswith(("baseline:", "benchmark")):
         what = f"{view.name} compares one day with an own earlier day or a benchmark, not with {compare[:100]!r}."
-        raise QueryError(what, reason="baseline_range", mend=_unbound(view, "Ask compare=baseline:<date>"))
+        mend = _unbound(view, "Ask compare=baseline:<date>")
+        raise ComparisonError(what, reason="baseline_range", mend=mend)
     trends = [(part, metrics) for part, metrics in asked if part.shape is Shape.TREND]
     for part, metrics in trends:
         if limits.most_trend_metrics and len(metrics) > limits.most_trend_metrics:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams import views_campaign, views_content, views_kpis, views_products
 from streams.comparison import SUFFIXES
-from streams.errors import QueryError
+from streams.errors import ComparisonError, QueryError
 from streams.own_metrics import known_metrics
 from streams.query import run
 from streams.query_figures import REFERENCE_TOPICS
@@ -88,7 +88,8 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
             answered.append(_ask_part(columns, view, part, metrics, chosen, now_ms))
         except QueryError as error:
             errors.append(error)
-            if part.compare and error.reason in _REFUSED_COMPARISONS:
+            # Whoever asks for a comparison is told that there is none, also where other parts compare nothing.
+            if part.compare and isinstance(error, ComparisonError):
                 not_compared.append(error)
             answered.append(PartAnswer(part, None, refused=str(error)))
     answers = [part.answer for part in answered if part.answer is not None]
@@ -110,16 +111,6 @@ def run_view(columns: Columns, view: View, words: Words, *, now_ms: int) -> View
         tuple(answered),
         form=chosen["format"] or "json",  # type: ignore[arg-type]  # checked by `choose`
     )
-
-
-_REFUSED_COMPARISONS: Final = frozenset(
-    {
-        *("unknown_comparison", "no_period_before", "comparison_not_over", "mixed_currencies"),
-        *("baseline_one_day", "baseline_range", "benchmark_on_today", "benchmark_window"),
-        *("no_reference", "reference_too_short", "no_campaign_day", "no_recording"),
-    }
-)
-"""Reasons for which `compare` is refused; whoever asks for one is told so, also where other parts compare nothing."""
 
 
 def _shop_of(columns: Columns, words: Words) -> str:

@@ -6,7 +6,15 @@ import dataclasses
 import re
 from typing import Final
 
+from streams import events
 from streams.cubes import CUBE_BY_NAME, CUBES, EARLIER_DIMS, FORMER, PRODUCT_DAY, Grain
+
+TRAFFIC_RECORDS: Final = {
+    "product_impression": events.ProductImpression,
+    "product_click": events.ProductClick,
+    "product_page_view": events.ProductPageView,
+    "add_to_cart": events.AddToCart,
+}
 
 DEFINITIONS = {
     "shop_quarter": "54b09b8a",
@@ -79,3 +87,13 @@ def test_minutes_and_forty_eight_hour_cubes_keep_no_sketches() -> None:
     for cube in CUBES:
         if cube.keep == "minute_hours" or cube.grain is Grain.MINUTE:
             assert cube.lg_k is None, cube.name
+
+
+def test_a_cube_counts_by_what_the_records_of_its_types_have() -> None:
+    """The fast decoder takes from the cubes which types have a SKU or a territory; their records say so."""
+    with_sku, with_territory = (
+        {kind for kind, record in TRAFFIC_RECORDS.items() if field in record.__struct_fields__}
+        for field in ("sku_id", "territory")
+    )
+    assert with_sku == set(CUBE_BY_NAME["sku_day"].event_types)
+    assert with_territory == set(CUBE_BY_NAME["territory_day"].event_types)

@@ -11,7 +11,7 @@ import pytest
 
 from streams.catalogue import DIMENSIONS, METRICS
 from streams.columns import Columns
-from streams.errors import QueryError
+from streams.errors import ComparisonError, QueryError
 from streams.events import Event, Product
 from streams.settings import Settings, ShopSettings, ViewSettings
 from streams.view import AUTO_GRAIN, Limits, Part, Shape, View
@@ -249,6 +249,30 @@ def test_what_is_not_right_is_refused_with_what_would_work(
         answer(board(*sales()), "product_list", **words)
     assert refused.value.reason == reason
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("window", "compare", "reason"),
+    [
+        ("all", "previous", "no_period_before"),
+        ("last7", "baseline:2024-11-20", "baseline_one_day"),
+        ("today", "baseline:2023-11-20", "baseline_range"),
+        ("today", "benchmark", "benchmark_on_today"),
+        ("last7", "benchmark", "benchmark_window"),
+        ("today", "reference:nosuch", "no_reference"),
+        ("today", "reference", "no_reference"),
+        ("today", "recording:2024-11-20", "no_recording"),
+        ("today", "reference:2099-01-01", "comparison_not_over"),
+        ("today", "last-year", "unknown_comparison"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_told_to_whoever_asks_for_it(
+    window: str, compare: str, reason: str
+) -> None:
+    with pytest.raises(ComparisonError) as refused:
+        answer(board(*sales()), "product_details", product="A", window=window, compare=compare)
+    assert refused.value.reason == reason
+    assert refused.value.mend
 
 
 def test_an_unknown_view_is_refused_with_near_ones() -> None:
