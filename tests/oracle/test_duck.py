@@ -82,7 +82,6 @@ NO_TERRITORY: Final = "of traffic only impressions carry a territory (spec/event
 NO_MINUTE: Final = "people are kept by the hour at the finest; their counts are kept by the minute"
 WHOLE_DAYS: Final = "a product's people, and its clicks by slice, are kept by the day"
 ONE_FIGURE: Final = "has a value for a thing of its own only: a whole shop has none"
-ONE_FORMAT: Final = "a LIVE or video is of one format, so there are none to rank"
 ONE_SENDER: Final = "what became of a record is the pipeline's own account; the topics' sums are compared"
 ALONE: Final = "asked with the dimension that it is about; alone it is one figure of several things"
 
@@ -106,7 +105,6 @@ REFUSED: Final = {
     **{(metric, "minute"): NO_MINUTE for metric in _PEOPLE},
     **{(metric, "territory"): NO_TERRITORY for metric in _NOT_OF_TERRITORY},
     **{(metric, ""): ONE_FIGURE for metric in (*_OF_PRODUCTS, "key_session_flag", "creator_type", *HOMES)},
-    **{("channel_efficiency_rank", name): ONE_FORMAT for name in ("content", "variant", "stream")},
     ("records_in", ""): ONE_SENDER,
     ("records_in", "outcome"): ONE_SENDER,
     **{
