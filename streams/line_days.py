@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from streams.day_values import over_and_last
 from streams.days import QUARTER_MS
 from streams.frames import KEPT_DAYS
 from streams.metrics_sales import gmv_minor
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from streams.columns import Columns
+    from streams.day_values import Made
     from streams.settings import ShopSettings
 
     Reduce = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def by_day(
-    columns: Columns, shop: ShopSettings, name: str, days: Collection[int], reduce: Reduce
+    columns: Columns,
+    shop: ShopSettings,
+    name: str,
+    days: Collection[int],
+    reduce: Reduce,
+    *,
+    unite: Reduce | None = None,
 ) -> list[pl.DataFrame]:
     """Return what `reduce` makes of the order lines of each of these business days, as far as they have any.
 
@@ -34,6 +42,8 @@ def by_day(
         days: ordinals.
         reduce: makes one small frame of the lines of one day. A day may come in several frames of whole orders: what
             is counted under one key adds up.
+        unite: makes of the frames of several days what `reduce` makes of the lines of all of them. The days before the
+            last one then come as one frame, made once while none of their lines changes.
     """
     shop_id = shop.shop_id
 
@@ -47,7 +57,18 @@ def by_day(
 
     changes = {day: change for day, change in columns.order_days(shop_id).items() if day in days}
     known = columns.day_values.of(("lines", name, shop), changes, count)
-    return [values[""] for values in known if values]
+    if unite is None or len(changes) <= _FEW_DAYS:
+        return [values[""] for values in known if values]
+    over, _ = over_and_last(changes)
+    values_of = dict(zip(changes, known, strict=True))
+
+    def united() -> Made:
+        frames = [values_of[day][""] for day in over if values_of[day]]
+        return {"": unite(pl.concat(frames))} if frames else {}
+
+    before = columns.day_values.made_of(("lines", name, shop), over, united)
+    last = [values for day, values in values_of.items() if day not in over]
+    return [values[""] for values in (before, *last) if values]
 
 
 def in_span(
@@ -58,11 +79,12 @@ def in_span(
     reduce: Reduce,
     *,
     by_quarter: bool = False,
+    unite: Reduce | None = None,
 ) -> list[pl.DataFrame]:
     """Return what `reduce` makes of the lines paid in a span, both ends included: by day, of its cut days the rest.
 
-    Args are those of `by_day`, and by_quarter: what it makes are rows by quarter hour, which starts at their `at_ms`;
-    of a cut day the quarter hours that lie whole in the span are taken from what is kept of the day.
+    Args are those of `by_day`, with `unite`, and by_quarter: what it makes are rows by quarter hour, which starts at
+    their `at_ms`; of a cut day the quarter hours that lie whole in the span are taken from what is kept of the day.
     """
     calendar = columns.calendar(shop.shop_id)
     from_ms, to_ms = span_ms
@@ -89,8 +111,11 @@ def in_span(
                 quarter = paid // QUARTER_MS * QUARTER_MS
                 inside &= ~quarter.is_between(from_ms, to_ms - QUARTER_MS + 1)
             rest.append(reduce(lines.filter(inside)))
-    return by_day(columns, shop, name, set(range(first, last + 1)) - cut, reduce) + rest
+    return by_day(columns, shop, name, set(range(first, last + 1)) - cut, reduce, unite=unite) + rest
 
+
+_FEW_DAYS: Final = 2
+"""To unite no more days than these saves nothing."""
 
 _QUARTERS: Final = pl.DataFrame(
     schema={

@@ -199,15 +199,22 @@ class StockFacts:
                 )
             )
 
-        parts = in_span(self._columns, shop, "skus", (start_ms + 1, self.as_of_ms), reduce)
+        def unite(sold: pl.DataFrame) -> pl.DataFrame:
+            latest = pl.col("last_sale_ms").arg_max()
+            return sold.group_by("sku_no").agg(
+                pl.col("sku_id").first(),
+                pl.col("sold_product_id").get(latest),
+                pl.col("first_sale_ms").min(),
+                pl.col("last_sale_ms").max(),
+                pl.col("gmv_minor", "quantity").sum(),
+            )
+
+        parts = in_span(self._columns, shop, "skus", (start_ms + 1, self.as_of_ms), reduce, unite=unite)
         days = pl.concat([reduce(self._columns.order_lines(shop.shop_id, ())), *parts])
-        latest = pl.col("last_sale_ms").arg_max()
-        return days.group_by("sku_no").agg(
-            pl.col("sku_id").first(),
-            pl.col("sold_product_id").get(latest),
-            pl.col("first_sale_ms").min(),
-            pl.col("last_sale_ms").max(),
-            (pl.col("gmv_minor").sum() / pl.col("quantity").sum()).alias("price_minor"),
+        return (
+            unite(days)
+            .with_columns((pl.col("gmv_minor") / pl.col("quantity")).alias("price_minor"))
+            .drop("gmv_minor", "quantity")
         )
 
     def _by_number(self, figures: pl.DataFrame, name: str, missing: int) -> NDArray[np.int64]:
