@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _FIRST_SLOTS: Final = 1024
 _FIRST_ROWS: Final = 512
 _MAX_LOAD: Final = 0.6
-_GROWTH: Final = 1.5
+_GROWTH: Final = 1.25
 """Dense columns grow by this; doubling would leave more of them empty, and copying is cheap."""
 
 _EMPTY: Final = -1

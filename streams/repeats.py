@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,9 @@ _LOG = logging.getLogger(__name__)
 
 _REMOVED: Final = np.iinfo(np.int64).min
 """The value of an id whose counted copy moved to another generation."""
+
+_REMOVED_HERE: Final = -1
+"""The same, as a generation keeps it."""
 
 _KEPT_GENERATIONS: Final = 2
 """Besides the newest: one for the window, one for records that are out of order."""
@@ -63,11 +66,19 @@ class Verdict(NamedTuple):
 
 
 class _Generation:
-    """The counted copies of one span of R: id -> 2 x R + (1 when it was counted late)."""
+    """The counted copies of one span of R: id -> 2 x R + (1 when it was counted late).
 
-    def __init__(self) -> None:
+    Args:
+        number: of the span, from 0 at R = 0.
+        window_ms: its length.
+    """
+
+    def __init__(self, number: int, window_ms: int) -> None:
         self.index = HashIndex()
-        self.values: Times = np.empty(0, dtype=np.int64)
+        # Values are kept from the span's first on: 4 bytes an id instead of 8, up to windows of 12 days.
+        self._first = 2 * number * window_ms
+        dtype = np.int32 if 2 * window_ms <= np.iinfo(np.int32).max else np.int64
+        self._values: NDArray[np.signedinteger[Any]] = np.empty(0, dtype=dtype)
         # Rows set since the last flush: 4 bytes an id, a quarter of what id and value are.
         self.log: list[NDArray[np.int32]] = []
         self.chunks = 0
@@ -78,18 +89,21 @@ class _Generation:
 
     def at(self, rows: Rows) -> Times:
         """Return the value of every row that `index.find` gave, `_REMOVED` for -1."""
-        known = rows >= 0
-        if not known.any():
-            return np.full(len(rows), _REMOVED, dtype=np.int64)
-        return np.where(known, self.values[np.where(known, rows, 0)], _REMOVED)
+        values = np.full(len(rows), _REMOVED, dtype=np.int64)
+        known = np.flatnonzero(rows >= 0)
+        if len(known):
+            kept = self._values[rows[known]]
+            there = kept != _REMOVED_HERE
+            values[known[there]] = kept[there].astype(np.int64) + self._first
+        return values
 
     def put(self, keys: Hashes, values: Times, rows: Rows | None = None, *, logged: bool = True) -> None:
         """Set values of distinct ids; `rows` are what `index.find` gave for them, when it was asked already."""
         rows = self.index.find(keys) if rows is None else rows.copy()
         missing = rows < 0
         rows[missing] = self.index.insert(keys[missing])
-        self.values = extended(self.values, len(self.index))
-        self.values[rows] = values
+        self._values = extended(self._values, len(self.index))
+        self._values[rows] = np.where(values == _REMOVED, _REMOVED_HERE, values - self._first)
         if logged:
             self.log.append(rows.astype(np.int32))
 
@@ -145,7 +159,7 @@ class RepeatWindow:
         self, number: int, keys: Hashes, received_ms: Times, values: Times
     ) -> tuple[Mask, Times]:
         """Judge distinct ids of one generation; return duplicates, and the values of copies taken over."""
-        generation = self._generations.setdefault(number, _Generation())
+        generation = self._generation(number)
         duplicate = np.zeros(len(keys), dtype=np.bool_)
         replaced = np.full(len(keys), _REMOVED, dtype=np.int64)
         before = self._generations.get(number - 1)
@@ -175,7 +189,7 @@ class RepeatWindow:
             if not generation.log:
                 continue
             rows = np.unique(np.concatenate(generation.log))
-            keys, values = generation.index.keys[rows], generation.values[rows]
+            keys, values = generation.index.keys[rows], generation.at(rows.astype(np.int64))
             generation.log = []
             for start in range(0, len(keys), CHUNK_IDS):
                 image = _pack(keys[start : start + CHUNK_IDS], values[start : start + CHUNK_IDS])
@@ -193,7 +207,7 @@ class RepeatWindow:
         for chunk in chunks:
             by_generation[chunk.generation].append(chunk)
         for number, parts in by_generation.items():
-            generation = self._generations.setdefault(number, _Generation())
+            generation = self._generation(number)
             for chunk in sorted(parts, key=lambda chunk: chunk.sequence):
                 if chunk.image is None:
                     continue
@@ -202,6 +216,11 @@ class RepeatWindow:
                 last = len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
                 generation.put(keys[last], values[last], logged=False)
             generation.chunks = max(chunk.sequence for chunk in parts) + 1
+
+    def _generation(self, number: int) -> _Generation:
+        if number not in self._generations:
+            self._generations[number] = _Generation(number, self._window_ms)
+        return self._generations[number]
 
     def _forget(self) -> None:
         newest = max(self._generations, default=0)
