@@ -29,6 +29,7 @@ import msgspec
 from replay.clock import Shift, shift_to_day
 from replay.foreign_values import parted
 from replay.manifest import Manifest, read_manifest
+from streams.days import MINUTE_MS
 from streams.decoding import MAX_TIME_MS
 from streams.errors import RecordingError
 
@@ -97,6 +98,7 @@ class Recording:
     shift: Shift = field(default_factory=Shift)
     warnings: list[str] = field(default_factory=list)
     _found_ms: tuple[int, int] | None = None
+    _minutes: Counter[int] | None = None
 
     @classmethod
     def open(cls, path: Path, known: Mapping[str, ShopSettings] | None = None) -> Recording:
@@ -146,11 +148,28 @@ class Recording:
         first, last = self._found_ms
         return self.shift.instant(first), self.shift.instant(last)
 
+    def records_between(self, from_ms: int | None, to_ms: int | None) -> int:
+        """Return about how many records `lines` yields with these bounds: minutes that one of them cuts count whole.
+
+        Costs nothing beside `span_ms`, whose reading counts them.
+
+        Raises:
+            RecordingError: as `span_ms`.
+        """
+        if self._minutes is None:
+            self._found_ms = self._scan()
+        first = 0 if from_ms is None else (from_ms - self.shift.by_ms) // MINUTE_MS
+        last = MAX_TIME_MS if to_ms is None else (to_ms - self.shift.by_ms) // MINUTE_MS
+        return sum(records for minute, records in (self._minutes or {}).items() if first <= minute <= last)
+
     def _scan(self) -> tuple[int, int]:
         first, last = MAX_TIME_MS, 0
+        minutes: Counter[int] = Counter()
         for file in self.files:
             for at_ms in _decoded(file, _Stamp, lambda stamp: stamp.timestamp_ms):
                 first, last = min(first, at_ms), max(last, at_ms)
+                minutes[at_ms // MINUTE_MS] += 1
+        self._minutes = minutes
         if last:
             return first, last
         if self.manifest.starts_at_ms and self.manifest.ends_at_ms:
@@ -160,16 +179,22 @@ class Recording:
 
     def shifted(self, shift: Shift) -> Recording:
         """Return the same recording with every time moved."""
-        return Recording(self.folder, self.manifest, self.files, shift, _found_ms=self._found_ms)
+        return Recording(
+            self.folder, self.manifest, self.files, shift, _found_ms=self._found_ms, _minutes=self._minutes
+        )
 
-    def rebased(self, *, today_ms: int) -> Recording:
-        """Return the same recording with its last day laid on the day of `today_ms`, in the zone of its first shop.
+    def rebased(self, *, today_ms: int, timezone: str = "") -> Recording:
+        """Return the same recording with its last day laid on the day of `today_ms`.
+
+        Args:
+            today_ms: an instant of the day.
+            timezone: whose days they are; empty: those of the first shop, as the manifest has it.
 
         Raises:
             RecordingError: there is no record.
         """
         _, last_ms = self.span_ms()
-        timezone = next(iter(self.shops.values())).timezone
+        timezone = timezone or next(iter(self.shops.values())).timezone
         return self.shifted(shift_to_day(last_ms, today_ms=today_ms, timezone=timezone))
 
     def lines(self, *, from_ms: int | None = None, to_ms: int | None = None) -> Iterator[Line]:

@@ -81,6 +81,12 @@ def opened(
     return columns, columns.shop(shop_id)
 
 
+def zone_of(recording: Recording, settings: Settings) -> str:
+    """Return the zone of a recording's first shop: that of the settings where they name the shop."""
+    shops = settings.with_shops(recording.shops).shops
+    return next((shops[shop_id].timezone for shop_id in recording.shops), "UTC")
+
+
 def instant_of(path: Path, settings: Settings, at: str | None, *, shop: str | None) -> int | None:
     """Return an instant of a recording from ms, or from shop time such as 2011-11-25T20:00; None stays None.
 

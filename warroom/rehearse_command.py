@@ -75,13 +75,12 @@ def rehearse(
     from replay.recording import Recording
     from streams.settings_check import changed_settings
     from streams.setup import read_references
+    from warroom.asking import zone_of
 
     settings = load(config)
     variants = [settings, *([changed_settings(settings, changes)] if changes else [])]
-    recording = Recording.open(path)
-    timezone = next(
-        iter(settings.with_shops(recording.shops).shops[shop] for shop in recording.shops)
-    ).timezone
+    recording = Recording.open(path, settings.shops)
+    timezone = zone_of(recording, settings)
     try:
         factor = parse_speed(speed)
         span = [None if text is None else local_instant_ms(text, timezone) for text in (from_time, to_time)]
@@ -89,7 +88,7 @@ def rehearse(
         what = f"{error}."
         raise SettingsError(what, mend="Write 600x or max; 2011-11-25T08:00 in shop time, or ms.") from error
     wishes = rehearsal.Wishes(
-        history=tuple(Recording.open(one) for one in history),
+        history=tuple(Recording.open(one, settings.shops) for one in history),
         every_ms=every * 1000,
         from_ms=span[0],
         to_ms=span[1],

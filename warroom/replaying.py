@@ -29,7 +29,7 @@ from replay.recording import Recording
 from streams.columns import Columns
 from streams.errors import QueryError, SettingsError, UnavailableError
 from streams.settings import Settings
-from warroom.asking import recorded
+from warroom.asking import recorded, zone_of
 from warroom.configuration import for_replay
 from warroom.running import clock_ms, first_of, serving, stop_event, stopped
 
@@ -147,9 +147,9 @@ class _Plan:
 async def _play(
     recording: Recording, settings: Settings, *, to: str, rebase: str | None, as_json: bool, **options: Any
 ) -> int:
-    timezone = next(iter(recording.shops.values())).timezone
+    timezone = zone_of(recording, settings)
     if rebase is not None:
-        recording = recording.rebased(today_ms=clock_ms())
+        recording = recording.rebased(today_ms=clock_ms(), timezone=timezone)
     into_live = options["into_live"]
     replay_id = "" if into_live else options["replay_id"] or _id_of(recording.folder)
     speed = speed_of(options["speed"])
@@ -161,7 +161,7 @@ async def _play(
         mend = "Leave it out; or leave --only-play, --into-live and --speed max with --to direct out."
         raise QueryError(what, reason="no_recording", mend=mend)
     beside = await asyncio.to_thread(recorded, options["against"], settings)
-    total = sum(count.records or 0 for count in recording.manifest.topics.values())
+    total = await asyncio.to_thread(recording.records_between, from_ms, to_ms)
     label = f"replay {replay_id}" if replay_id else "into the live topics"
     with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
         plan = _Plan(

@@ -9,7 +9,9 @@ from pathlib import Path
 import cramjam
 import pytest
 
+from replay.clock import Shift
 from replay.recording import Line, Recording
+from streams.days import DAY_MS
 from streams.errors import RecordingError
 from streams.settings import ShopSettings
 
@@ -119,6 +121,36 @@ def test_from_and_to_are_both_included(tmp_path: Path) -> None:
     content = b"".join(LINE.replace(b"1000", b"%d" % at) for at in (10, 20, 30, 40))
     recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}))
     assert [line.timestamp_ms for line in recording.lines(from_ms=20, to_ms=30)] == [20, 30]
+
+
+def test_how_many_records_lie_between_two_minutes_is_known_from_the_reading_of_the_span(
+    tmp_path: Path,
+) -> None:
+    minutes = (10, 11, 11, 12, 40)
+    content = b"".join(LINE.replace(b"1000", b"%d" % (60_000 * minute + 5)) for minute in minutes)
+    path = folder(tmp_path / "r", {"a.jsonl": content[: len(content) // 5 * 2], "b.jsonl": b""})
+    (path / "b.jsonl").write_bytes(content[len(content) // 5 * 2 :])
+    recording = Recording.open(path)
+    assert recording.span_ms() == (600_005, 2_400_005)
+    for file in recording.files:
+        file.unlink()
+    assert recording.records_between(None, None) == 5
+    assert recording.records_between(11 * 60_000, 12 * 60_000 + 59_999) == 3
+    assert recording.records_between(13 * 60_000, None) == 1
+    assert recording.records_between(None, 9 * 60_000) == 0
+    # A day later by the clock of whoever moved it.
+    moved = recording.shifted(Shift(by_ms=DAY_MS, days=1))
+    assert moved.records_between(DAY_MS + 11 * 60_000, DAY_MS + 12 * 60_000) == 3
+
+
+def test_the_last_day_is_laid_on_today_in_the_zone_that_is_asked_for(tmp_path: Path) -> None:
+    # 23:30 in London on 28 November 2024, and already the 29th in Tokyo.
+    recorded_ms = 1_732_836_600_000
+    content = LINE.replace(b"1000", b"%d" % recorded_ms)
+    recording = Recording.open(folder(tmp_path / "r", {"a.jsonl": content}))
+    noon_ms = 1_764_072_000_000
+    in_tokyo = recording.rebased(today_ms=noon_ms, timezone="Asia/Tokyo")
+    assert in_tokyo.shift.days == recording.rebased(today_ms=noon_ms).shift.days - 1
 
 
 def test_blank_lines_and_a_missing_last_newline_are_no_fault(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.unit.replay.recorded import BEGIN_MS, STEP_MS, written
+from tests.unit.replay.recorded import BEGIN_MS, LINES, STEP_MS, written
 from warroom.cli import main
 
 
@@ -106,6 +107,65 @@ def test_settings_that_are_wrong_are_named_with_key_and_mend(tmp_path: Path, sma
 def test_a_speed_and_a_start_that_cannot_be_read_are_named(small: Path) -> None:
     assert "--speed" in refused(run("replay", str(small), "--speed", "fast"), 2)
     assert "--speed" in refused(run("demo", "--speed", "0x"), 2)
+
+
+def silent(folder: Path) -> Path:
+    """Take zone and currency off a recording's manifest: only the settings say them."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in ("timezone", "currency"):
+        manifest.pop(name)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_rehearsal_takes_zone_and_currency_of_a_shop_from_the_settings(tmp_path: Path, small: Path) -> None:
+    before = silent(written(tmp_path / "before").folder)
+    assert "timezone" in refused(run("rehearse", str(silent(small)), "--json"), 3)
+    config = tmp_path / "shops.toml"
+    config.write_text('[shops.s1]\ntimezone = "Asia/Tokyo"\ncurrency = "JPY"\n', encoding="utf-8")
+    common = ("--config", str(config), "rehearse", str(small), "--history", str(before), "--json")
+    # From 22 o'clock in Tokyo on: the records are of an hour before, at 12 UTC.
+    for extra in ((), ("--from", "2025-11-25T21:00", "--to-time", "2025-11-25T21:01")):
+        result = run(*common, *extra)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["recording"] == "small"
+
+
+@pytest.mark.parametrize(
+    ("zone", "bounds", "records"),
+    [
+        ("Europe/London", (), LINES),
+        ("Europe/London", ("--from", "2025-11-25T12:01"), 0),
+        ("Europe/London", ("--to-time", "2025-11-25T11:59"), 0),
+        # The settings' zone holds, not the manifest's: noon in London is 21 o'clock in Tokyo.
+        ("Asia/Tokyo", ("--to-time", "2025-11-25T20:59"), 0),
+        ("Asia/Tokyo", ("--from", "2025-11-25T21:00"), LINES),
+    ],
+)
+def test_a_replay_tells_its_progress_of_what_is_played(
+    tmp_path: Path,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    bounds: tuple[str, ...],
+    records: int,
+) -> None:
+    lengths: list[int] = []
+    bar = click.progressbar
+
+    def noted(*arguments: Any, length: int, **more: Any) -> Any:
+        lengths.append(length)
+        return bar(*arguments, length=length, **more)
+
+    monkeypatch.setattr(click, "progressbar", noted)
+    config = tmp_path / "shops.toml"
+    config.write_text(f'[shops.s1]\ntimezone = "{zone}"\ncurrency = "GBP"\n', encoding="utf-8")
+    result = run(
+        "--config", str(config), "replay", str(small), *bounds, "--speed", "max", "--to", "direct", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    assert lengths == [records]
+    assert json.loads(result.stdout)["records"] == records
 
 
 def test_a_wrong_use_ends_with_two_and_the_usage() -> None:
