@@ -27,6 +27,7 @@ from dashboards.outbox import Outbox
 from dashboards.routes import notifiers_of
 from dashboards.server import Extras, build_app
 from dashboards.store import stores_beside
+from dashboards.warming import warm
 from streams.board import Board, KeepsHistory, PublishesCampaigns
 from streams.errors import SettingsError, UnavailableError
 from streams.settings import Settings
@@ -164,6 +165,7 @@ async def serving(
             ("evaluation", evaluator.run()),
             ("outbox", outbox.run(board, may=may)),
             ("alertmanager", poster.run(board, may=may)),
+            ("warming", warm(board)),
             *([("history", board.keep_history(may))] if isinstance(board, KeepsHistory) else []),
         ):
             task = asyncio.create_task(work, name=name)

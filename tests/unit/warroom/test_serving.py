@@ -70,3 +70,13 @@ async def test_who_waits_for_the_first_of_several_and_is_cancelled_has_let_go_of
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert sorted(let_go) == ["a", "b"]
+
+
+async def test_a_board_that_is_served_counts_the_past_before_somebody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warmed: asyncio.Queue[Any] = asyncio.Queue()
+    monkeypatch.setattr(running, "warm", warmed.put)
+    board = full_board(port=0, data_dir=str(tmp_path))
+    async with asyncio.timeout(WITHIN_S), running.serving(board, Nowhere()):
+        assert await warmed.get() is board
