@@ -39,6 +39,7 @@ function draw(overview) {
   showPages(overview, formats);
   showOwn(overview, formats);
   showStrip(overview, formats);
+  delete document.body.dataset.waiting;
   tick();
 }
 

@@ -99,6 +99,11 @@ function section(part, reasons, formats) {
   return found;
 }
 
+function say(text, waiting) {
+  slot("said").textContent = text;
+  slot("said").classList.toggle("waiting", waiting);
+}
+
 let latest = 0;
 
 async function show(views) {
@@ -115,7 +120,9 @@ async function show(views) {
     const given = [...new FormData(event.target)].filter(([, value]) => value !== "");
     location.hash = new URLSearchParams([["view", view.view], ...given]);
   };
-  slot("said").textContent = "";
+  say("Waiting for the answer.", true);
+  // Tables of the view before, under this one's title, would be taken for its answer.
+  if (slot("parts").dataset.view !== view.view) slot("parts").replaceChildren();
   try {
     const answer = await asked(`/api/v1/views/${encodeURIComponent(view.view)}?${words}`);
     // A slow answer to an earlier choice must not take the place of this one's.
@@ -123,11 +130,13 @@ async function show(views) {
     const formats = new Formats({ timezone: answer.timezone, currency: answer.currency });
     slot("replay").hidden = !answer.replay_id;
     slot("replay").textContent = answer.replay_id ? `REPLAY ${answer.replay_id}: these are not live numbers` : "";
+    say("", false);
+    slot("parts").dataset.view = view.view;
     slot("parts").replaceChildren(...answer.parts.map((part) => section(part, answer.reasons, formats)));
   } catch (error) {
     if (turn !== latest) return;
     slot("parts").replaceChildren();
-    slot("said").textContent = error.message;
+    say(error.message, false);
   }
 }
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import web
@@ -12,7 +16,9 @@ from dashboards.server import build_app
 from streams.alerts import AlertState, Resolution
 from tests.browser.devtools import chromium
 from tests.browser.wall import until
-from tests.unit.dashboards.shops import full_board, opened
+from tests.unit.dashboards.shops import FixedBoard, full_board, opened
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -42,3 +48,61 @@ async def test_only_stock_is_said_to_sell_more_slowly_and_the_wait_for_the_board
             assert page.faults == []
     finally:
         await runner.cleanup()
+
+
+WAITING = """
+[...document.querySelectorAll(".panel")].filter((node) => getComputedStyle(node, "::after").content.includes("Waiting"))
+  .map((node) => node.dataset.panel)
+"""
+
+
+@contextlib.asynccontextmanager
+async def served_slowly(may_answer: asyncio.Event) -> AsyncIterator[str]:
+    """Serve a board that answers while it may; yields the address."""
+
+    class Slow(FixedBoard):
+        async def in_turn(self, work: Callable[[], T]) -> T:
+            await may_answer.wait()
+            return await super().in_turn(work)
+
+    full = full_board()
+    runner = web.AppRunner(build_app(Slow(full.settings, full.columns)), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_every_panel_says_that_it_waits_until_the_first_answer_is_there(tmp_path: Path) -> None:
+    may_answer = asyncio.Event()
+    async with served_slowly(may_answer) as url, chromium(tmp_path) as page:
+        await page.open(f"{url}/")
+        panels = await page.evaluate(
+            "[...document.querySelectorAll('.panel')].map((node) => node.dataset.panel)"
+        )
+        assert len(panels) == 11
+        assert await page.evaluate(WAITING) == panels
+        may_answer.set()
+        await until(page, "document.body.dataset.connection === 'live'", within_s=20)
+        assert await page.evaluate(WAITING) == []
+        assert page.faults == []
+
+
+async def test_the_page_of_views_shows_no_tables_of_the_view_before_while_it_waits(tmp_path: Path) -> None:
+    may_answer = asyncio.Event()
+    may_answer.set()
+    async with served_slowly(may_answer) as url, chromium(tmp_path) as page:
+        await page.open(f"{url}/views")
+        tables, said = (
+            "document.querySelectorAll('#parts table').length",
+            "document.querySelector('#said').textContent",
+        )
+        await until(page, f"{tables} > 0 && {said} === ''", within_s=20)
+        may_answer.clear()
+        await page.evaluate("location.hash = 'view=goal'")
+        await until(page, f"{tables} === 0 && {said} === 'Waiting for the answer.'", within_s=20)
+        may_answer.set()
+        await until(page, f"{tables} > 0 && {said} === ''", within_s=20)
+        assert page.faults == []
