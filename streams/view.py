@@ -221,8 +221,9 @@ COMMON: Final[Mapping[str, str]] = {
     "shop": "shop id; the only shop when not named",
     "window": "as for a query: today, day:<date>, campaign, last7, weeks:6, month, range:<date>..<date>, ...",
     "where": "dimension=value; several are joined by comma or repeated, and all must hold",
-    "compare": "with what each figure is compared, as for a query",
-    "sort": "a metric of the rows, descending",
+    "compare": "what each figure stands beside, as for a query: previous, yesterday, shift:7d, baseline:<date>, "
+    "reference:<date>, benchmark, ...",
+    "sort": "a metric of the rows, largest first",
     "limit": "most rows of each part",
     "part": "only this part",
     "format": "json, table or csv",

@@ -284,7 +284,7 @@ def _askable(
     for name in metrics:
         lacks = [dimension for dimension, _ in where if dimension not in known[name].dims]
         if lacks:
-            left_out[name] = f"it has no {' and no '.join(dict.fromkeys(lacks))}"
+            left_out[name] = f"it is not kept by {' and '.join(dict.fromkeys(lacks))}"
         else:
             kept.append(name)
     return kept, left_out

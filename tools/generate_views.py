@@ -28,7 +28,8 @@ A view is a named question: one record, answered alike by the page, the API, the
 
 Every part of an answer says what it is: `provisional`, `final` or `restated` as in docs/METRICS.md, `empty`,
 `no_source` (no topic that it needs has a source: `needs` names them) or `refused` with the reason. A metric that does
-not have the dimension of a filter is left out by name. A view that copies a vendor's page has that page's limits;
+not have the dimension of a filter is left out by name. `nulls` says which cells are empty and why, `reasons` has these
+reasons in words. A view that copies a vendor's page has that page's limits;
 `query` never has any, and `[views] unbound = ["<view>"]` lifts them (X-80).
 
 Parameters of every view:

@@ -11,7 +11,7 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
-from warroom.options import against
+from warroom.options import COMPARED, WINDOWS, against
 
 
 @click.command()
@@ -20,19 +20,23 @@ from warroom.options import against
 )
 @click.option("--url", help="Answer from a running board, such as http://127.0.0.1:8321.")
 @click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
-@click.option("--view", help="A named view, in place of --metrics; PARAMETER=VALUE are its own.")
+@click.option("--view", help="Name of a view, in place of --metrics and --by (`warroom view`).")
 @click.option("--metrics", default="", help="Names with commas: gmv,orders,ctor (docs/METRICS.md).")
 @click.option("--by", default="", help="Dimensions with commas: day, hour, product, sku, ...")
 @click.option("--shop", help="Shop id; needed where there are several.")
-@click.option(
-    "--window", help="As of warroom query; default today (of a view: its own), with --recording all."
-)
+@click.option("--window", help=f"{WINDOWS}; default of a view its own, else today, with --recording all.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
-@click.option("--where", multiple=True, help="Keep one value of a dimension: slice=seller_live. Repeatable.")
-@click.option("--compare", help="With what figures are compared; three columns more for each metric.")
+@click.option(
+    "--where",
+    multiple=True,
+    help="Keep one value of a dimension: slice=seller_live. Repeatable: all must hold.",
+)
+@click.option("--compare", help=f"What each figure stands beside, in three more columns: {COMPARED}")
 @against("--compare recording:...")
-@click.option("--sort", help="Metric to sort by, descending; ties by name.")
-@click.option("--limit", type=click.IntRange(min=1), help="Most rows, of each format.")
+@click.option("--sort", help="Metric to sort by, largest first; ties by name.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Most rows; of each part of a view, and of each format."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File to write; without it CSV and JSON are printed."
 )
@@ -42,7 +46,11 @@ from warroom.options import against
     type=click.Choice(["csv", "parquet", "json"]),
     help="Default: as the file's name ends, else csv.",
 )
-@click.option("--all-formats", is_flag=True, help="Every format in one file, with a first column Tab Name.")
+@click.option(
+    "--all-formats",
+    is_flag=True,
+    help="Ask once for each format (All, Seller LIVE, ...), in one file with a first column `Tab Name`.",
+)
 @click.option(
     "--why",
     is_flag=True,
@@ -58,7 +66,12 @@ def export(
     form: str | None,
     **words: Any,
 ) -> None:
-    """Write an answer to a file; names and numbers are those of `warroom query` and GET /api/v1/export."""
+    """Write the answer to a question, or a view, to a file.
+
+    Names and numbers are those of `warroom query`, `warroom view` and GET /api/v1/export (docs/EXPORTS.md).
+
+    PARAMETER=VALUE is for --view: what the view lets you choose, such as content_type=seller_live.
+    """
     from warroom import exporting
 
     if (recording is None) == (url is None):

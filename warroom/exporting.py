@@ -84,7 +84,7 @@ def _named(words: Mapping[str, Any]) -> dict[str, Any]:
     for parameter in named.pop("parameters"):
         key, equals, value = parameter.partition("=")
         if not (equals and words["view"]):
-            what = f"{parameter!r} is no parameter of a view."
+            what = f"{parameter!r} is no choice of a view."
             raise QueryError(what, reason="bad_request", mend="Write --view NAME content_type=seller_live.")
         named[key] = value
     return named

@@ -11,7 +11,7 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
-from warroom.options import against
+from warroom.options import COMPARED, WINDOWS, against
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 @click.command("view")
 @click.argument("name", required=False)
 @click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
-@click.option("--recording", type=click.Path(path_type=Path, file_okay=False), help="From a recording.")
-@click.option("--url", help="From a running board, such as http://127.0.0.1:8321.")
+@click.option(
+    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Answer from a recording."
+)
+@click.option("--url", help="Answer from a running board, such as http://127.0.0.1:8321.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--shop", help="Shop id; needed where there are several.")
-@click.option("--window", help="today, day:2011-11-25, campaign, last7, weeks:6, ...; default the view's.")
-@click.option("--compare", help="With what figures are compared.")
+@click.option("--window", help=f"{WINDOWS}; default the view's own.")
+@click.option("--compare", help=f"What each figure stands beside: {COMPARED}")
 @against("--compare recording:...")
-@click.option("--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable.")
-@click.option("--sort", help="Metric to sort by, descending.")
+@click.option(
+    "--where", multiple=True, help="Keep one value of a dimension: product=85123A. Repeatable: all must hold."
+)
+@click.option("--sort", help="Metric of the rows to sort by, largest first.")
 @click.option("--limit", help="Most rows of each part.")
-@click.option("--part", help="Only this part.")
+@click.option("--part", help="Only this part of the view; `warroom view NAME` names the parts.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
@@ -50,9 +54,11 @@ def view(
     form: str,
     **common: str | tuple[str, ...] | None,
 ) -> None:
-    """Answer the view NAME; without a name list the views, with a name and neither --recording nor --url explain it.
+    """Answer the view NAME from a recording or a running board.
 
-    PARAMETER=VALUE is what the view itself lets you choose: content_type=seller_live, search=dress, ...
+    Without NAME the views are listed; with NAME alone it says what the view shows, and what you may choose in it.
+
+    PARAMETER=VALUE is such a choice: content_type=seller_live, search=dress, ...
     """
     from streams.views import VIEWS, run_view, view_of
     from warroom.asking import board_text, needs_recording, opened

@@ -45,6 +45,7 @@ export class Formats {
     this.minutes = time({ hour: "2-digit", minute: "2-digit" });
     this.weekday = time({ weekday: "short", day: "numeric", month: "short" });
     this.dated = time({ weekday: "short", hour: "2-digit", minute: "2-digit" });
+    this.instant = time({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
     this.dayKey = new Intl.DateTimeFormat("en-CA", { timeZone: shop.timezone });
   }
 

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from dashboards.server import build_app
+from streams.metric import NULL_REASONS
 from streams.views import VIEWS
 from tests.browser.devtools import chromium
 from tests.browser.wall import until
@@ -38,6 +39,22 @@ async def test_a_view_is_chosen_asked_with_parameters_and_shown_as_tables(tmp_pa
             await page.picture(tmp_path / "views.png")
             names = await page.evaluate("[...document.querySelectorAll('td')].map(cell => cell.textContent)")
             assert HOSTILE in names
+            # No cell and no head is a name for programs, and a dash says in words why it is one.
+            await page.evaluate("location.hash = 'view=product_list&window=today&compare=previous'")
+            texts = "[...document.querySelectorAll('th, label')].map(one => one.firstChild.textContent)"
+            await until(page, f"{texts}.includes('GMV, change')", within_s=20)
+            told = await page.evaluate(texts)
+            assert [text for text in told if "_" in text] == []
+            assert "content type" in told
+            assert "money in GBP" in await page.evaluate("document.querySelector('#whose').textContent")
+            reasons = await page.evaluate(
+                "[...document.querySelectorAll('td.missing')].map(one => one.title)"
+            )
+            assert set(reasons) - {""} <= {*NULL_REASONS.values()}
+            assert set(reasons) - {""}
+            assert await page.evaluate(
+                "document.querySelector('#parts').textContent.includes('Compared with')"
+            )
             # The form asks anew: a name that nothing has leaves nothing.
             await page.evaluate(
                 "document.querySelector('[name=search]').value = 'no such name';"

@@ -201,7 +201,7 @@ def test_the_people_view_of_the_funnel_takes_the_place_of_the_events_view() -> N
 
 def test_a_metric_without_the_filters_dimension_is_left_out_by_name() -> None:
     found = part(board(*sales()), "products", "table", where="slice=seller_live", list="all")
-    assert found.left_out["stock_status"] == "it has no slice"
+    assert found.left_out["stock_status"] == "it is not kept by slice"
     assert found.answer is not None
     assert "stock_status" not in found.answer.metrics
     assert {row["product"]: row["gmv"] for row in found.answer.rows}["A"] == 30.0
@@ -210,7 +210,7 @@ def test_a_metric_without_the_filters_dimension_is_left_out_by_name() -> None:
 def test_a_part_that_cannot_be_asked_so_says_why_and_the_others_answer() -> None:
     found = {each.part.name: each for each in answer(board(*sales()), "overview", where="product=A").parts}
     assert found["goal"].state == "refused"
-    assert "no product" in found["goal"].refused
+    assert "not kept by product" in found["goal"].refused
     assert rows(found["headline"])[0]["gmv"] == 40.0
 
 
