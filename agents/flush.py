@@ -32,7 +32,7 @@ CATCHING_UP_RECORDS: Final = 20_000
 CAUGHT_UP_MS: Final = 500
 """How long after that the rest of a backlog takes: a flush before would leave it to another one."""
 
-BODY_BYTES: Final = 2 << 20
+BODY_BYTES: Final = 1 << 20
 """Facts and dead letters travel whole, and a worker that catches up folds megabytes of orders a second: with so many
 bytes of records waiting a flush is due, however young. Before, they took 200 MiB as objects, which the heap kept."""
 

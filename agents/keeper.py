@@ -22,6 +22,7 @@ from agents.rebuilding import Rebuilder
 from agents.restore import read_stored, source_offsets
 from streams.errors import HoleError, StateError
 from streams.fold import PartitionState
+from streams.intake import TRAFFIC_TOPICS
 from streams.topics import SOURCE_TOPICS, full_name, short_name
 from streams.wire import EncodedFlush, decode_fact, decode_state, encode_flush
 
@@ -43,6 +44,10 @@ TICK_S: Final = 0.05
 
 LET_GO_S: Final = 2.0
 """A rebuild closes its connections; a broker that is away must not hold a rebalance up for it."""
+
+PIECE_BYTES: Final = 512 << 10
+"""Facts are folded by so many bytes of records at a time: as objects they take five times as much, and a fetch of them
+alone, unpacked, is larger than what a flush may carry (`agents.flush.BODY_BYTES`)."""
 
 FOLDS_UNDER_WAY: Final = 2
 """Fetches that are folded or wait for the thread that folds; memory is bounded with `app.FETCHES_BUFFERED`."""
@@ -210,30 +215,33 @@ class StateKeeper:
         owned = self._owned.get(partition)
         if fetch.epoch != self.epoch or owned is None:
             return
+        tp = TP(full_name(self._kafka.prefix, topic), partition)
         try:
             # In order, also while a fetch waits for a flush: one that overtook it would leave a hole behind it.
             async with owned.folding:
-                if owned.flushing is not None and owned.pacer.overdue(_now_ms()):
-                    await owned.flushing
-                if fetch.epoch != self.epoch:
-                    return
-                tp = TP(full_name(self._kafka.prefix, topic), partition)
-                _refuse_hole(tp, self.folded.get(tp, fetch.follows), fetch)
-                changed = await self._in_executor(_fold, owned.state, topic, partition, fetch.records)
+                for records in _pieces(topic, fetch.records):
+                    if owned.flushing is not None and owned.pacer.overdue(_now_ms()):
+                        await owned.flushing
+                    if fetch.epoch != self.epoch:
+                        return
+                    _refuse_hole(tp, self.folded.get(tp, fetch.follows), fetch)
+                    changed = await self._in_executor(_fold, owned.state, topic, partition, records)
+                    self._note(tp, owned, fetch, records, changed=changed)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             # Data never raises (design, decision 6); whatever does is a fault, and going on would lose records.
             self._fail(error)
             raise
+
+    def _note(self, tp: TP, owned: Owned, fetch: Fetch, records: Sequence[Any], *, changed: bool) -> None:
         if changed:
-            owned.pacer.changed(
-                _now_ms(), topic=topic, behind=fetch.behind, waiting_bytes=owned.state.waiting_bytes
-            )
-        self.progress += len(fetch.records)
-        self.records += len(fetch.records)
+            topic, waiting = short_name(self._kafka.prefix, tp.topic), owned.state.waiting_bytes
+            owned.pacer.changed(_now_ms(), topic=topic, behind=fetch.behind, waiting_bytes=waiting)
+        self.progress += len(records)
+        self.records += len(records)
         if fetch.epoch == self.epoch:
-            self.folded[tp] = fetch.records[-1].offset + 1
+            self.folded[tp] = records[-1].offset + 1
 
     # -- rebuilding
 
@@ -356,6 +364,19 @@ def _decoded(stored: Stored) -> Iterator[StateRecord]:
         yield decode_state(key, value)
     for key, value in stored.facts.items():
         yield decode_fact(key, value)
+
+
+def _pieces(topic: str, records: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Part a fetch of facts by `PIECE_BYTES`; traffic is folded as a whole."""
+    first = held = 0
+    if topic not in TRAFFIC_TOPICS:
+        for number, record in enumerate(records):
+            held += len(record.value or b"")
+            if held > PIECE_BYTES:
+                yield records[first : number + 1]
+                first, held = number + 1, 0
+    if first < len(records):
+        yield records[first:]
 
 
 def _fold(state: PartitionState, topic: str, partition: int, records: Sequence[Any]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from faust.types import TP
 
 from agents import keeper as module
+from agents.flush import BODY_BYTES
 from agents.keeper import StateKeeper
 from agents.restore import Stored
 from agents.transport import Fetch
@@ -83,6 +84,20 @@ def impression(number: int) -> Raw:
         "shop_id": "s1",
         "occurred_at_ms": AT_MS,
         "product_id": "p1",
+    }
+    return Raw(number, AT_MS, b"k", json.dumps(value).encode())
+
+
+def stock(number: int, *, padding: int) -> Raw:
+    value = {
+        "event_id": f"e{number}",
+        "event_type": "stock_changed",
+        "shop_id": "s1",
+        "occurred_at_ms": AT_MS,
+        "product_id": "p1",
+        "sku_id": f"p1-{number}",
+        "available": 5,
+        "nobody_asks_for_this": "x" * padding,
     }
     return Raw(number, AT_MS, b"k", json.dumps(value).encode())
 
@@ -191,6 +206,29 @@ async def test_folding_waits_for_a_flush_that_does_not_end_so_memory_is_bounded(
     await waiting
     await flushing
     assert rig.keeper.folded[TP("cm.impressions", 0)] == 3
+
+
+async def test_a_large_fetch_of_facts_is_folded_by_pieces_that_wait_for_a_flush_of_those_before(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pacer would hold folding up for what is old, too.
+    monkeypatch.setattr(module, "_now_ms", lambda: 1_000)
+    FakeWriter.gate.clear()
+    await rig.take(0)
+    flushing = asyncio.create_task(rig.keeper.flush_all())
+    await asyncio.sleep(0.01)
+    levels = [stock(number, padding=64 << 10) for number in range(64)]
+    folding = asyncio.create_task(rig.keeper.ingest("stock", 0, Fetch(rig.keeper.epoch, 0, levels)))
+    done, _ = await asyncio.wait({folding}, timeout=0.5)
+    assert not done
+    folded = rig.keeper.folded[TP("cm.stock", 0)]
+    assert BODY_BYTES <= folded * (64 << 10) <= BODY_BYTES + module.PIECE_BYTES + (128 << 10)
+    FakeWriter.gate.set()
+    await flushing
+    await folding
+    await rig.keeper.flush_all()
+    assert rig.keeper.folded[TP("cm.stock", 0)] == len(levels)
+    assert rig.writer.written[-1]["stock"] == len(levels)
 
 
 async def test_a_flush_is_as_old_as_its_order_also_before_it_runs(rig: Rig) -> None:
