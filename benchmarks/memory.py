@@ -7,8 +7,9 @@ Ratios are of greatest resident sizes, each of a worker process of its own with 
 - `large_to_small`: a campaign day of 20 million events against the same day of 5 million, of a shop of 100 products.
   State grows with what there is to be told apart, not with events: of so small a shop every cell is there after 5
   million, so what comes on top would be a leak;
-- `large_to_its_first_part`: the larger day again, at its end against what it had come to after as many events as the
-  smaller day has: how much one worker grows from the 5 millionth event to the 20 millionth;
+- `at_large_to_at_small`: one worker on the larger day, its size at the 20 millionth event against that at the 5
+  millionth (the greatest of the looks in the tenth before each); `large_to_its_first_part` the same with the greatest
+  sizes from the first event on;
 - `stalled_to_small`: the small day with the state topics refusing writes for a minute (the broker is told that they
   need two replicas, so flushes hang while records can still be fetched), against the undisturbed one;
 - `tiny_batches_to_plain`: records that come one by one in 50,000 fetches, against the same records in large ones;
@@ -87,7 +88,8 @@ def measure(
     return {
         **of_reference,
         "large_to_small": _ratio(plain[large], plain[small]),
-        "large_to_its_first_part": _grown(plain[large], small),
+        "at_large_to_at_small": _grown(plain[large], small, large),
+        "large_to_its_first_part": _grown(plain[large], small, large, since=0.0),
         "stalled_to_small": _ratio(stalled, plain[small]),
         "tiny_batches_to_plain": _ratio(tiny, few),
         "rss_small_mib": _mebibytes(plain[small]),
@@ -187,10 +189,13 @@ def _ratio(one: Progress, other: Progress) -> float:
     return round(one.peak_rss_bytes / other.peak_rss_bytes, 3)
 
 
-def _grown(progress: Progress, records: int) -> float | None:
-    """Return the greatest resident size against that after so many records; None when nobody looked before."""
-    first = progress.peak_up_to(records)
-    return round(progress.peak_rss_bytes / first, 3) if first else None
+def _grown(progress: Progress, small: int, large: int, since: float = 0.9) -> float | None:
+    """Return the size up to `large` records against that up to `small`, each from the part `since` of them on.
+
+    None when nobody looked in between.
+    """
+    first = progress.greatest_size(since * small, small)
+    return round(progress.greatest_size(since * large, large) / first, 3) if first else None
 
 
 def _mebibytes(progress: Progress) -> int:

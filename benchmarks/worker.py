@@ -52,7 +52,7 @@ class Progress:
         cpu_seconds: of the worker's processes in that time.
         peak_rss_bytes: greatest resident size seen, of all processes, looked at every `LOOK_EVERY_S`.
         commits: (seconds, records) at each look that found more committed.
-        peaks: (records, greatest resident size up to then) at the same looks.
+        sizes: (records, resident size) at every look.
     """
 
     records: int = 0
@@ -60,11 +60,11 @@ class Progress:
     cpu_seconds: float = 0.0
     peak_rss_bytes: int = 0
     commits: list[tuple[float, int]] = field(default_factory=list)
-    peaks: list[tuple[int, int]] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
 
-    def peak_up_to(self, records: int) -> int:
-        """Return the greatest resident size, in bytes, until so many records were durable."""
-        return max((peak for done, peak in self.peaks if done <= records), default=0)
+    def greatest_size(self, first: float, last: float) -> int:
+        """Return the greatest resident size, in bytes, while durable records were between two numbers; 0: no look."""
+        return max((size for done, size in self.sizes if first <= done <= last), default=0)
 
 
 class WorkerRun:
@@ -142,10 +142,11 @@ class WorkerRun:
             self.check_alive()
             done = self.committed(places)
             now = time.perf_counter()
-            progress.peak_rss_bytes = max(progress.peak_rss_bytes, self.resident_bytes())
+            resident = self.resident_bytes()
+            progress.peak_rss_bytes = max(progress.peak_rss_bytes, resident)
+            progress.sizes.append((done, resident))
             if done > progress.records:
                 progress.commits.append((now - started, done))
-                progress.peaks.append((done, progress.peak_rss_bytes))
                 progress.records, last = done, now
             elif now - last > within_s:
                 self._fail(f"committed nothing for {within_s:.0f} s at {progress.records} of {total} records")
