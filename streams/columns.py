@@ -213,7 +213,7 @@ class Columns(CubeStore):
         return min((mark for mark in marks if mark is not None and mark < now_ms), default=now_ms)
 
     def order_lines(self, shop_id: str, days: Collection[int] | None = None) -> pl.DataFrame:
-        """Return one row per line of each paid order: `fact_columns.ORDER_LINE_SCHEMA`.
+        """Return one row per line of each paid order: `fact_schemas.ORDER_LINE_SCHEMA`.
 
         Args:
             shop_id: whose.
@@ -238,15 +238,15 @@ class Columns(CubeStore):
         return self._facts_of(shop_id).order_days()
 
     def refunds(self, shop_id: str) -> pl.DataFrame:
-        """Return one row per refunded line, with the attribution of the order's line: `REFUND_SCHEMA`."""
+        """Return one row per refunded line, with the attribution of the order's line: `fact_schemas.REFUND_SCHEMA`."""
         return self._facts_of(shop_id).refunds()
 
     def refund_records(self, shop_id: str) -> pl.DataFrame:
-        """Return one row per refunded line as its own record says: `REFUND_SCHEMA`."""
+        """Return one row per refunded line as its own record says: `fact_schemas.REFUND_SCHEMA`."""
         return self._facts_of(shop_id).refund_records()
 
     def order_status(self, shop_id: str) -> pl.DataFrame:
-        """Return one row per state that an order has reached: `STATUS_SCHEMA`."""
+        """Return one row per state that an order has reached: `fact_schemas.STATUS_SCHEMA`."""
         return self._facts_of(shop_id).order_status()
 
     def stock_begun(self, shop_id: str) -> pl.DataFrame:
@@ -254,11 +254,11 @@ class Columns(CubeStore):
         return self._facts_of(shop_id).stock_begun()
 
     def stock_levels(self, shop_id: str) -> pl.DataFrame:
-        """Return the newest level of each SKU and warehouse: `STOCK_SCHEMA`."""
+        """Return the newest level of each SKU and warehouse: `fact_schemas.STOCK_SCHEMA`."""
         return self._facts_of(shop_id).stock_levels()
 
     def stock_history(self, shop_id: str) -> pl.DataFrame:
-        """Return the last level of each SKU, warehouse and quarter hour: `STOCK_SCHEMA`."""
+        """Return the last level of each SKU, warehouse and quarter hour: `fact_schemas.STOCK_SCHEMA`."""
         return self._facts_of(shop_id).stock_history()
 
     def content(self, shop_id: str) -> ContentColumns:

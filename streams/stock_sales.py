@@ -36,7 +36,7 @@ class Sales(NamedTuple):
     """Order lines.
 
     Attributes:
-        sku_no: number of `fact_columns.ORDER_LINE_SCHEMA`.
+        sku_no: number of `fact_schemas.ORDER_LINE_SCHEMA`.
         paid_ms: instant.
         quantity: units.
     """
