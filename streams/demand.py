@@ -61,24 +61,18 @@ def demand_by_product(days: pl.DataFrame, settings: StockSettings) -> dict[str, 
         settings: `demand_top_share`, `demand_clear_share` and `demand_min_viewers`.
     """
     found = add_rates(days, ["product"])
-    ranked = sorted(
-        (
-            rate.value
-            for rate in found.values()
-            if rate.value is not None and rate.viewers >= settings.demand_min_viewers
-        ),
-        reverse=True,
-    )
+    enough = found.get_column("viewers") >= settings.demand_min_viewers
+    ranked = sorted(found.filter(enough).get_column("value").drop_nulls(), reverse=True)
     top, near = (_bound(ranked, share) for share in (settings.demand_top_share, settings.demand_clear_share))
     demands: dict[str, Demand] = {}
-    for (product,), rate in found.items():
-        if rate.value is None:
-            demand = Demand(None, rate.reason, None)
-        elif rate.viewers < settings.demand_min_viewers:
-            demand = Demand(None, "below_minimum", rate.value)
+    for product, value, reason, viewers in found.select("product", "value", "reason", "viewers").iter_rows():
+        if value is None:
+            demand = Demand(None, reason, None)
+        elif viewers < settings.demand_min_viewers:
+            demand = Demand(None, "below_minimum", value)
         else:
-            flag = DemandFlag.HIGH if rate.value > top else DemandFlag.USUAL
-            demand = Demand(flag, "", rate.value, near=rate.value > min(top, near))
+            flag = DemandFlag.HIGH if value > top else DemandFlag.USUAL
+            demand = Demand(flag, "", value, near=value > min(top, near))
         demands[str(product)] = demand
     return demands
 

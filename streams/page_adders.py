@@ -8,8 +8,7 @@ Source: `atc_rate_pdp` of spec/metrics.md; ADR 12.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -30,22 +29,6 @@ MAX_WIDTH: Final = 0.30
 
 _DAY: Final = ["bucket", "product"]
 _SUMS: Final = ("viewers", "both", "variance", "events", "keyed")
-
-
-class AddRate(NamedTuple):
-    """The rate of some product-days.
-
-    Attributes:
-        value: 0 to 1; None where it cannot be told.
-        reason: of None, one of `NULL_REASONS`.
-        viewers: people who viewed, of each day, added up.
-        relative_error: one standard deviation of the value, as a part of it; 0 when exact or None.
-    """
-
-    value: float | None
-    reason: str
-    viewers: float
-    relative_error: float
 
 
 def product_days(
@@ -105,30 +88,36 @@ def product_days(
     )
 
 
-def add_rates(days: pl.DataFrame, keys: Sequence[str]) -> dict[tuple[object, ...], AddRate]:
+def add_rates(days: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Return the rate of each group of product-days.
 
     Args:
         days: of `product_days`, with the key columns.
         keys: what a group has in common.
+
+    Returns:
+        the keys, value (0 to 1; null where it cannot be told), reason (of null, one of `NULL_REASONS`; else empty),
+        viewers (people who viewed, of each day, added up), relative_error (one standard deviation of the value, as a
+        part of it; 0 when exact or null).
     """
-    groups = days.group_by(keys).agg(pl.col(_SUMS).sum(), pl.col("whole").all())
-    rates: dict[tuple[object, ...], AddRate] = {}
-    for *key, viewers, both, variance, _, keyed, whole in groups.select(*keys, *_SUMS, "whole").iter_rows():
-        rates[tuple(key)] = _rate(viewers, both, math.sqrt(variance), keyed=keyed, whole=whole)
-    return rates
-
-
-def _rate(viewers: float, both: float, spread: float, *, keyed: int, whole: bool) -> AddRate:
-    reason = ""
-    if not keyed:
-        reason = "source_gives_no_people"
-    elif not whole:
-        reason = "partly_kept"
-    elif not viewers:
-        reason = "zero_divisor"
-    elif 2 * SIGMAS * spread > MAX_WIDTH * both:
-        reason = "too_uncertain"
-    if reason:
-        return AddRate(None, reason, viewers, 0.0)
-    return AddRate(both / viewers, "", viewers, spread / both if both else 0.0)
+    viewers, both, spread = pl.col("viewers"), pl.col("both"), pl.col("variance").sqrt()
+    reason = (
+        pl.when(pl.col("keyed") == 0)
+        .then(pl.lit("source_gives_no_people"))
+        .when(~pl.col("whole"))
+        .then(pl.lit("partly_kept"))
+        .when(viewers == 0)
+        .then(pl.lit("zero_divisor"))
+        .when(2 * SIGMAS * spread > MAX_WIDTH * both)
+        .then(pl.lit("too_uncertain"))
+        .otherwise(pl.lit(""))
+    )
+    groups = days.group_by(keys).agg(pl.col(_SUMS).sum(), pl.col("whole").all()).with_columns(reason=reason)
+    told = pl.col("reason") == ""
+    return groups.select(
+        *keys,
+        pl.when(told).then(both / viewers).alias("value"),
+        "reason",
+        "viewers",
+        pl.when(told & (both > 0)).then(spread / both).otherwise(0.0).alias("relative_error"),
+    )

@@ -10,7 +10,7 @@ from streams.demand import demand_by_product
 from streams.errors import QueryError
 from streams.formulas import MEASURES, AdderFigure
 from streams.page_adders import add_rates, product_days
-from streams.query_figures import figure_frame
+from streams.query_figures import Figures, figure_frame
 from streams.query_traffic import choose_cube
 from streams.scope import TIME, Scope
 
@@ -31,7 +31,7 @@ class AdderValues(NamedTuple):
         relative_error: one standard deviation of the least certain rate, as a part of it; 0 when all are exact.
     """
 
-    figures: tuple[pl.DataFrame, dict[Key, str]]
+    figures: Figures
     coverage: float | None
     relative_error: float
 
@@ -59,29 +59,33 @@ def adder_values(scope: Scope, metric: Metric) -> AdderValues:
     days = known
     for product in products:
         days = days.filter(pl.col("product") == product)
+    if flags:
+        figures, error = _flags(scope, known, set(days.get_column("product"))), 0.0
+    else:
+        rates = add_rates(days.with_columns(pl.Series(TIME, _day_starts(scope, days))), scope.keys)
+        untold = rates.filter(pl.col("reason") != "").select(*scope.keys, "reason")
+        figures = (
+            rates.select(*scope.keys, "value"),
+            {tuple(key): reason for *key, reason in untold.iter_rows()},
+        )
+        error = float(rates.select(pl.col("relative_error").max().fill_null(0.0)).item())
+    events, keyed = (int(days.get_column(name).sum()) for name in ("events", "keyed"))
+    return AdderValues(figures, keyed / events if events else None, error)
+
+
+def _flags(scope: Scope, days: pl.DataFrame, shown: set[str]) -> Figures:
     values: dict[Key, Any] = {}
     reasons: dict[Key, str] = {}
-    error = 0.0
-    if flags:
-        shown = set(days.get_column("product"))
-        for product, demand in demand_by_product(known, scope.columns.settings.stock).items():
-            if product in shown:
-                key: Key = (0, product) if scope.names else (0,)
-                values[key] = None if demand.flag is None else str(demand.flag)
+    for product, demand in demand_by_product(days, scope.columns.settings.stock).items():
+        if product in shown:
+            key: Key = (0, product) if scope.names else (0,)
+            values[key] = None if demand.flag is None else str(demand.flag)
+            if demand.reason:
                 reasons[key] = demand.reason
-    else:
-        starts = scope.time_of(_day_starts(scope, days))
-        for key, rate in add_rates(days.with_columns(pl.Series(TIME, starts)), scope.keys).items():
-            values[key], reasons[key] = rate.value, rate.reason
-            error = max(error, rate.relative_error)
-    events, keyed = (int(days.get_column(name).sum()) for name in ("events", "keyed"))
-    return AdderValues(
-        (figure_frame(scope, values), {key: reason for key, reason in reasons.items() if reason}),
-        keyed / events if events else None,
-        error,
-    )
+    return figure_frame(scope, values), reasons
 
 
 def _day_starts(scope: Scope, days: pl.DataFrame) -> Any:
     starts = {day: scope.calendar.day_start_ms(day) for day in days.get_column("bucket").unique().to_list()}
-    return days.get_column("bucket").replace_strict(starts, return_dtype=pl.Int64).to_numpy()
+    at_ms = days.get_column("bucket").replace_strict(starts, return_dtype=pl.Int64).to_numpy()
+    return scope.time_of(at_ms)
