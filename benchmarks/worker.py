@@ -63,8 +63,13 @@ class Progress:
     sizes: list[tuple[int, int]] = field(default_factory=list)
 
     def greatest_size(self, first: float, last: float) -> int:
-        """Return the greatest resident size, in bytes, while durable records were between two numbers; 0: no look."""
-        return max((size for done, size in self.sizes if first <= done <= last), default=0)
+        """Return the greatest resident size, in bytes, while durable records were between two numbers.
+
+        Commits of a worker that catches up are far apart: where none lies between, that of the last look before.
+        """
+        between = [size for done, size in self.sizes if first <= done <= last]
+        before = [size for done, size in self.sizes if done < first]
+        return max(between, default=before[-1] if before else 0)
 
 
 class WorkerRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import itertools
 import time
 from collections.abc import Sequence
@@ -25,6 +26,12 @@ SOLD: Final = 20
 def now_ms() -> int:
     """Return the wall clock."""
     return time.time_ns() // 1_000_000
+
+
+def noon_zone() -> str:
+    """Return the time zone in which it is about noon: what sold in the last hour and a half was sold today."""
+    hours = 12 - dt.datetime.now(dt.UTC).hour
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
 
 
 class Selling:

@@ -27,7 +27,7 @@ from tests.alertmanager_process import QUICK, Alertmanager
 from tests.kafka_broker import KafkaBroker
 from tests.processes import free_port, running_prometheus
 from tests.receivers import PagerDuty, Slack
-from tests.selling import Selling
+from tests.selling import Selling, noon_zone
 from tests.warroom_process import Warroom
 from warroom.configuration import for_replay, load
 
@@ -77,7 +77,7 @@ def written_config(
         *(f"{key} = {json.dumps(value)}" for key, value in notify.items()),
     ]
     for shop in shops:
-        lines += [f"[shops.{shop}]", 'timezone = "UTC"', 'currency = "USD"']
+        lines += [f"[shops.{shop}]", f'timezone = "{noon_zone()}"', 'currency = "USD"']
     path = folder / "warroom.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
