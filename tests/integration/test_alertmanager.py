@@ -369,11 +369,12 @@ async def test_what_a_page_says_already_is_not_said_again_in_the_channel(
 
 
 async def test_a_digest_is_said_once_and_the_next_one_too(told: Told, slack: Slack) -> None:
-    at_ms = now_ms()
     digest = {"state": AlertState.NOTICE, "route": AlertRoute.DIGEST, "severity": Severity.NOTE, "sku_id": ""}
-    told.open(alert_of(1, message="3 SKUs at risk", **digest))
+    first = alert_of(1, message="3 SKUs at risk", **digest)
+    told.open(first)
     await slack.until(lambda: len(slack.texts()) == 1)
-    told.open(alert_of(2, message="2 SKUs at risk", opened_at_ms=at_ms + 1, **digest))
+    # They differ in when they were said, and in nothing else that Alertmanager knows them by.
+    told.open(alert_of(2, message="2 SKUs at risk", opened_at_ms=first.opened_at_ms + 1, **digest))
     await slack.until(lambda: len(slack.texts()) == 2)
     await asyncio.sleep(SETTLED_S)
     assert len(slack.texts()) == 2
