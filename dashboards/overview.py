@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dashboards.desk import Desk, standing, told_elsewhere
 from dashboards.missing import missing, unfed
+from dashboards.overview_rows import eased, page_row, stock_row, with_lost_feed
 from dashboards.own_figures import own_figures
-from streams.alerts import AlertRoute, AlertState
+from streams.alerts import AlertRoute
 from streams.board import IsJudged, ReportsLag
 from streams.catalogue import METRICS, Unit
 from streams.days import day_label
 from streams.demand import flagged_products
 from streams.errors import QueryError
 from streams.goals import running_campaign
-from streams.money import major
 from streams.overview import (
     FeedWatch,
     Pulse,
@@ -36,13 +36,12 @@ from streams.query import run
 from streams.reason_words import NO_CAMPAIGN
 from streams.request import parse_request
 from streams.stock import StockStatus, stock_table
-from streams.topics import RECORDING_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from streams.alerts import Alert
     from streams.board import Board
+    from streams.overview import Feed
     from streams.settings import ShopSettings
     from streams.stock import SkuStock
 
@@ -153,7 +152,9 @@ class Overview:
         reference = None if loading else reference_day(columns, shop, now_ms)
         then_ms = None if reference is None else aligned_ms(calendar, now_ms, reference)
         campaign = running_campaign(columns, shop, as_of_ms=now_ms)
-        today = self._ask(shop_id, ASKED, "today", now_ms)
+        feeds = self._feeds.feeds(columns, shop, now_ms)
+        asked = self._ask(shop_id, ASKED, "today", now_ms)
+        today = {name: with_lost_feed(figure, feeds) for name, figure in asked.items()}
         earlier = self._earlier(shop_id, then_ms) if then_ms is not None else {}
         figures = {name: _compared(today[name], earlier.get(name)) for name in TILES}
         return {
@@ -193,7 +194,7 @@ class Overview:
             "chart": self._chart(shop, now_ms, reference),
             "stock": self._stock_panel(shop, now_ms),
             "pages": {"delivering": self._delivering, "rows": self._pages(shop_id)},
-            "strip": self._strip(shop, now_ms),
+            "strip": self._strip(shop, now_ms, feeds),
         }
 
     def _earlier(self, shop_id: str, then_ms: int) -> dict[str, Document]:
@@ -267,8 +268,8 @@ class Overview:
         columns = self._board.columns
         if self._board.ready() is not None:
             return missing("loading")
-        if columns.source_since_ms(shop.shop_id, "orders") is None:
-            return missing("no_source", [RECORDING_PREFIX + "orders"])
+        if needs := unfed(columns, shop.shop_id, ["orders"]):
+            return missing("no_source", needs)
         calendar = columns.calendar(shop.shop_id)
         today = pulse(columns, shop, calendar.day_of(now_ms))
         ends = [*today.starts_ms[1:], today.ends_ms]
@@ -288,14 +289,14 @@ class Overview:
         columns = self._board.columns
         if self._board.ready() is not None:
             return {"rows": []} | missing("loading")
-        if columns.source_since_ms(shop.shop_id, "stock") is None:
-            return {"rows": []} | missing("no_source", [RECORDING_PREFIX + "stock"])
+        if needs := unfed(columns, shop.shop_id, ["stock"]):
+            return {"rows": []} | missing("no_source", needs)
         table = [row for row in self._table(shop, now_ms) if row.status in SHOWN_STATUS]
         table.sort(key=lambda row: (-row.gmv_at_risk_minor, row.sku_id))
         demanded = self._demanded[shop.shop_id]
         return {
             "rows": [
-                _stock_row(row, shop.currency) | {"high_demand": row.product_id in demanded}
+                stock_row(row, shop.currency) | {"high_demand": row.product_id in demanded}
                 for row in table[:STOCK_ROWS]
             ],
             "more": len(table[STOCK_ROWS:]),
@@ -320,14 +321,14 @@ class Overview:
             if alert.shop_id == shop_id and alert.route is AlertRoute.PAGE
         ]
         # What eased by itself gives way to what ran out or still may; among equals the newest comes first.
-        pages.sort(key=lambda alert: (_eased(alert), -alert.opened_at_ms, alert.alert_id))
+        pages.sort(key=lambda alert: (eased(alert), -alert.opened_at_ms, alert.alert_id))
         now_ms, elsewhere = self._board.now_ms(), told_elsewhere(self._board)
         return [
-            _page(each) | standing(self._desk, each, now_ms, elsewhere=elsewhere)
+            page_row(each) | standing(self._desk, each, now_ms, elsewhere=elsewhere)
             for each in pages[:PAGE_ROWS]
         ]
 
-    def _strip(self, shop: ShopSettings, now_ms: int) -> Document:
+    def _strip(self, shop: ShopSettings, now_ms: int, feeds: Sequence[Feed]) -> Document:
         columns = self._board.columns
         counts = record_counts(columns)
         fresh = self._ask(shop.shop_id, ("view_as_of", "today_lag_seconds"), "today", now_ms)
@@ -349,8 +350,7 @@ class Overview:
             "outcomes": [{"label": label, "records": records} for label, records in divided],
             "judge": None if verdict is None else {**asdict(verdict), "agrees": verdict.agrees},
             "feeds": [
-                {"topic": feed.topic, "state": feed.state.value, "since_ms": feed.since_ms}
-                for feed in self._feeds.feeds(columns, shop, now_ms)
+                {"topic": feed.topic, "state": feed.state.value, "since_ms": feed.since_ms} for feed in feeds
             ],
         }
 
@@ -371,44 +371,6 @@ def _beside(today: Pulse, reference: Pulse | None) -> list[float | None]:
         return [None] * len(today.starts_ms)
     quarters = len(today.starts_ms)
     return [*reference.gmv[:quarters], *([None] * (quarters - len(reference.gmv)))]
-
-
-def _stock_row(row: SkuStock, currency: str) -> Document:
-    return {
-        "sku_id": row.sku_id,
-        "name": row.name,
-        "status": row.status.value,
-        "runs_out_at_ms": row.eta_ms,
-        "runs_out_low_ms": row.eta_low_ms,
-        "runs_out_high_ms": row.eta_high_ms,
-        "out_since_ms": row.out_since_ms,
-        "left": row.on_hand,
-        "speed_per_hour": row.velocity_per_h,
-        "gmv_at_risk": major(row.gmv_at_risk_minor, currency),
-    }
-
-
-def _page(alert: Alert) -> Document:
-    return {
-        "id": alert.alert_id,
-        "rule": alert.rule,
-        "name": alert.name,
-        "state": alert.state.value,
-        "resolution": alert.resolution.value if alert.resolution else None,
-        "message": alert.message,
-        "at_ms": alert.opened_at_ms,
-        "resolved_at_ms": alert.resolved_at_ms,
-        "predicted_at_ms": alert.predicted_ms,
-        "predicted_low_ms": alert.predicted_low_ms,
-        "predicted_high_ms": alert.predicted_high_ms,
-        "real_at_ms": alert.actual_ms,
-        "inside": alert.inside_interval,
-        "gmv_at_risk": major(alert.gmv_at_risk_minor, alert.currency),
-    }
-
-
-def _eased(alert: Alert) -> bool:
-    return alert.state is AlertState.RESOLVED and alert.actual_ms is None
 
 
 def _day_name(day: int) -> str:

@@ -35,7 +35,9 @@ class Answer:
         state: `provisional`, `final` or `restated` (X-63, X-77).
         by: dimensions; metrics: ids; both in the order asked for.
         rows: dimensions, then metrics, by name.
-        nulls: metric -> reason -> numbers of the rows whose value is null.
+        nulls: metric, or `creator` where no record names one -> reason -> numbers of the rows where it is null; where
+            there is no row at all and a reason for it, that reason with no numbers.
+        unknown: filters whose id no record names, where that is the reason of a null.
         partial: metric -> numbers of the rows that show an unfinished day where finished ones are meant (X-23).
         coverage: metric of people -> share of its events that carry a user_key; by SKU, of traffic: that name a SKU.
         relative_error: metric of people -> one standard deviation of the estimate, as a fraction.
@@ -67,6 +69,7 @@ class Answer:
     restated: dict[str, Any] = field(default_factory=dict)
     since_ms: dict[str, int] = field(default_factory=dict)
     of_skus: bool = False
+    unknown: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,6 +90,8 @@ class Answer:
             "rows": self.rows,
             "nulls": self.nulls,
         }
+        if self.unknown:
+            document["unknown"] = list(self.unknown)
         for name in ("partial", "coverage", "relative_error", "since_ms", "comparison", "restated"):
             if getattr(self, name):
                 document[name] = getattr(self, name)
@@ -134,7 +139,7 @@ class Answer:
         )
         for metric, reasons in self.nulls.items():
             text.extend(
-                f"{metric}: {reason} in {len(rows)} rows ({in_short(reason)})"
+                f"{metric}: {f'{reason} in {len(rows)} rows' if rows else f'no rows, {reason}'} ({self.why(reason)})"
                 for reason, rows in reasons.items()
             )
         text.extend(
@@ -154,6 +159,12 @@ class Answer:
             for metric, at_ms in self.since_ms.items()
         )
         return "\n".join(text) + "\n"
+
+    def why(self, reason: str) -> str:
+        """Return a reason of `nulls` in a few words."""
+        if reason == "unknown_id" and self.unknown:
+            return f"no record names {' or '.join(map(plain, self.unknown))}"
+        return in_short(reason)
 
     def _shown(self, name: str, value: Any) -> str:
         if value is None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(slots=True)
@@ -19,3 +22,10 @@ class Series:
     values: list[Any]
     reasons: dict[int, str] = field(default_factory=dict)
     partial: frozenset[int] = frozenset()
+
+    def mark(self, reason: str, holds: Callable[[int], bool]) -> None:
+        """Set the cells to null that it holds of."""
+        for index in range(len(self.values)):
+            if holds(index):
+                self.values[index] = None
+                self.reasons[index] = reason

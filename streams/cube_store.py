@@ -136,6 +136,12 @@ class CubeStore:
             present if self._past is None else self._past.with_present(present, name, shop_id, from_ms, to_ms)
         )
 
+    def history_names(
+        self, place: tuple[str, str], value: str, shop_id: str, from_ms: int | None, to_ms: int | None
+    ) -> bool:
+        """Return whether the history's days in a window name a value; arguments are those of `Past.names`."""
+        return self._past is not None and self._past.names(place, value, shop_id, from_ms, to_ms)
+
     def _within(self, name: str, shop_id: str, from_ms: int | None, to_ms: int | None) -> pl.DataFrame:
         definition, cube = CUBE_BY_NAME[name], self._cubes.get((name, shop_id))
         if cube is None:

@@ -93,6 +93,22 @@ TERRITORY_DAY: Final = Cube(
 SKU_DAY: Final = Cube(
     "sku_day", ("product", "sku", "atom"), Grain.DAY, None, "hot_days", ("product_click", "add_to_cart")
 )
+CONTENT_SUB_CAMPAIGN_DAY: Final = Cube(
+    "content_sub_campaign_day",
+    ("content", "sub_campaign", "atom"),
+    Grain.DAY,
+    None,
+    "hot_days",
+    ("product_impression", "product_click"),
+)
+CONTENT_SKU_DAY: Final = Cube(
+    "content_sku_day",
+    ("content", "product", "sku", "atom"),
+    Grain.DAY,
+    None,
+    "hot_days",
+    ("product_click",),
+)
 PRODUCT_THETA: Final = Cube(
     "product_theta",
     ("product",),
@@ -113,11 +129,14 @@ CUBES: Final = (
     SUB_CAMPAIGN_DAY,
     TERRITORY_DAY,
     SKU_DAY,
+    CONTENT_SUB_CAMPAIGN_DAY,
+    CONTENT_SKU_DAY,
     PRODUCT_THETA,
 )
 """What a worker keeps. Sketches of the shop are large (lg_k 14, error 0.65 %), those below small (lg_k 12, 1.3 %);
 content, creator and sub-campaign cells are per product or atom and far too many for large ones (docs/STATE.md).
-Theta sketches of lg_k 12 are for `atc_rate_pdp` alone (ADR 12)."""
+Theta sketches of lg_k 12 are for `atc_rate_pdp` alone (ADR 12). What one LIVE or video brought by sub-campaign and by
+SKU is of its showings and clicks alone: that is what rows of the metric catalogue ask (spec/metrics.md)."""
 
 CUBE_BY_NAME: Final[dict[str, Cube]] = {cube.name: cube for cube in CUBES}
 

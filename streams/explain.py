@@ -6,20 +6,17 @@ The value is that of `streams.query`, and so is every part of it: nothing is com
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from streams.catalogue import DIMENSIONS, METRICS
 from streams.days import MINUTE_MS
 from streams.errors import QueryError
 from streams.explain_compared import comparison_of, composed, through_ms
 from streams.explain_figures import figure_parts
-from streams.explain_parts import Composition, Part, composition, shown
+from streams.explain_parts import Composition, Part, composition, instant, shown
 from streams.explain_records import records_of
 from streams.explain_sources import outcomes_of
 from streams.explain_words import query_lines, why_null
@@ -33,7 +30,7 @@ from streams.own_metrics import known_metrics
 from streams.query import scope_of
 from streams.query_compare import table_of
 from streams.ready_made import fed_since_ms
-from streams.request import PARAMETERS, Request, parse_request, unknown
+from streams.request import NEXT_PAIR, PARAMETERS, Request, parse_request, unknown
 from streams.scope import CLOSED
 from streams.states import state_of
 from streams.windows import Window
@@ -52,7 +49,6 @@ EXPLAIN_PARAMETERS: Final = {
 }
 """Names of the question of which cell, as the API and the command line take them."""
 
-_NEXT: Final = re.compile(r",(?=(?:" + "|".join(DIMENSIONS) + r")=)")
 _UNFILTERED: Final = frozenset({*GRAINS, *CLOSED, "topic", "outcome", "campaign", "metric"})
 """Dimensions that a row has and a filter cannot have: the question that gives the cell again has all of their rows."""
 
@@ -147,8 +143,8 @@ def explain(
     withheld = guards(own, metric.formula) and reason in (TOO_FEW, NOBODY_NAMED)
     if withheld:
         made = Composition(made.words)
-    as_of = _instant(scope.as_of_ms, scope.shop.timezone)
-    texts = [metric.id, made.words, made.figures, shown(value, unit, currency, reason)]
+    as_of = instant(scope.as_of_ms, scope.shop.timezone)
+    texts = [metric.id, made.words, made.figures, shown(value, unit, scope.shop, reason)]
     return {
         "metric": metric.id,
         "title": metric.title,
@@ -206,7 +202,7 @@ def _waited_for(scope: Scope, metric: Metric) -> list[str]:
 def _row(value: str | Sequence[str]) -> dict[str, str]:
     texts = [value] if isinstance(value, str) else value
     row: dict[str, str] = {}
-    for text in (part for whole in texts for part in _NEXT.split(whole) if part.strip()):
+    for text in (part for whole in texts for part in NEXT_PAIR.split(whole) if part.strip()):
         dim, equals, wanted = text.partition("=")
         dim = dim.strip()
         if not equals:
@@ -250,7 +246,8 @@ def _index(table: Table, scope: Scope, row: Sequence[tuple[str, str]]) -> int:
     else:
         known = list(dict.fromkeys(names[wrong]))
         near = difflib.get_close_matches(dict(row)[wrong][:100], known, n=3, cutoff=0.5) or known[:5]
-        mend = f"Rows of {wrong} are {', '.join(near)}."
+        named = [name or "empty (no record names it)" for name in near]
+        mend = f"Rows of {wrong} are {', '.join(named)}."
     raise QueryError(what, reason="no_such_row", mend=mend)
 
 
@@ -315,15 +312,11 @@ def _part_document(part: Part, scope: Scope) -> dict[str, Any]:
     return {
         "name": part.name,
         "value": part.value,
-        "shown": shown(part.value, part.unit, scope.shop.currency, part.reason),
+        "shown": shown(part.value, part.unit, scope.shop, part.reason),
         "unit": part.unit.value,
         "as_of_ms": part.as_of_ms,
-        "as_of": _instant(part.as_of_ms, scope.shop.timezone),
+        "as_of": instant(part.as_of_ms, scope.shop.timezone),
         "state": part.state,
         "reason": part.reason,
         "parts": [_part_document(inner, scope) for inner in part.parts],
     }
-
-
-def _instant(at_ms: int, timezone: str) -> str:
-    return dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(timezone)).isoformat(timespec="seconds")

@@ -43,7 +43,7 @@ def comparison_of(table: Table, metric: Metric, index: int, scope: Scope) -> dic
         value, reason = table.series[column].values[index], table.series[column].reasons.get(index, "")
         is_money = table.units[column] is Unit.MONEY and value is not None
         said[name] = major(value, scope.shop.currency) if is_money else value
-        said[f"{name}_shown"] = shown(said[name], table.units[column], scope.shop.currency, reason)
+        said[f"{name}_shown"] = shown(said[name], table.units[column], scope.shop, reason)
         if name == "compared":
             said["null"] = why_null(reason, metric.topics) if value is None else None
     return said
@@ -80,7 +80,7 @@ def composed(scope: Scope, metric: Metric, compare: str, known: Mapping[str, Met
     values = [table.series[column].values[0] for column in (of, of + COMPARED)]
     if unit is Unit.MONEY:
         values = [None if value is None else major(value, currency) for value in values]
-    texts = [shown(value, unit, currency) for value in values]
+    texts = [shown(value, unit, scope.shop) for value in values]
     sides = ((of, state_of(asked, (known[of],))), (f"{of} of the other side", ""))
     parts = tuple(
         Part(name, value, unit, scope.as_of_ms, state)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from streams.formulas import (
     DailyMean,
@@ -33,6 +35,7 @@ from streams.states import state_of
 
 if TYPE_CHECKING:
     from streams.scope import Scope
+    from streams.settings import ShopSettings
 
 _ID: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _WORDS_OF_UNITS: Final = {Unit.RATE: 4, Unit.NUMBER: 4}
@@ -86,16 +89,21 @@ def composition(scope: Scope, metric: Metric, known: Mapping[str, Metric]) -> Co
     return _Composer(scope, metric, known).compose(metric.formula)
 
 
-def shown(value: Any, unit: Unit, currency: str, reason: str = "") -> str:
-    """Return a figure as a line of text shows it; money with its currency's digits, a rate as a fraction."""
+def instant(at_ms: int, timezone: str) -> str:
+    """Return an instant by the shop's clock, with its offset."""
+    return dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(timezone)).isoformat(timespec="seconds")
+
+
+def shown(value: Any, unit: Unit, shop: ShopSettings, reason: str = "") -> str:
+    """Return a figure as a line of text shows it: money with its currency's digits, a rate as a fraction."""
     if value is None:
         return f"null ({reason})" if reason else "null"
     if isinstance(value, str):
         return value
     if unit is Unit.MONEY:
-        return f"{value:,.{minor_digits(currency)}f}"
+        return f"{value:,.{minor_digits(shop.currency)}f}"
     if isinstance(value, int):
-        return str(value) if unit is Unit.INSTANT else f"{value:,}"
+        return instant(value, shop.timezone) if unit is Unit.INSTANT else f"{value:,}"
     return f"{value:,.{_WORDS_OF_UNITS.get(unit, 2)}f}"
 
 
@@ -235,4 +243,4 @@ class _Composer:
         return f"({text})" if parts > 1 or " + " in text or " - " in text else text
 
     def _text(self, part: Part) -> str:
-        return shown(part.value, part.unit, self._scope.shop.currency, part.reason)
+        return shown(part.value, part.unit, self._scope.shop, part.reason)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shlex
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from streams.answers import plain
+from streams.explain_parts import instant
 from streams.metric import NULL_REASONS, Unit
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ MENDS: Final = {
 }
 """By reason of a null, what makes it a value; `{topics}` are those that the metric needs."""
 
-_SILENT: Final = frozenset({Unit.COUNT, Unit.STATUS, Unit.MONEY, Unit.RATE})
+_SILENT: Final = frozenset({Unit.COUNT, Unit.STATUS, Unit.MONEY, Unit.RATE, Unit.INSTANT})
 """Units that a line of text need not say."""
 
 _UNMENDED: Final = "See the metric in docs/METRICS.md."
@@ -135,8 +134,7 @@ def _comparison_line(said: Mapping[str, Any], timezone: str) -> str:
             f": {said['compared_shown']}, difference {said['difference_shown']}, change {said['pct_shown']}"
         )
     if said["through_ms"] is not None:
-        through = dt.datetime.fromtimestamp(said["through_ms"] / 1000, ZoneInfo(timezone))
-        line += f"; both sides end at {through.isoformat(timespec='seconds')}"
+        line += f"; both sides end at {instant(said['through_ms'], timezone)}"
     if said.get("null"):
         line += f"; nothing there because {said['null']['says']}. {said['null']['mend']}"
     return line

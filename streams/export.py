@@ -9,6 +9,7 @@ Source: S1-16, S1-69; X-71.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -166,6 +167,7 @@ def tables_of(columns: Columns, export: Export, *, now_ms: int) -> list[Table]:
 
 def chunks(tables: Sequence[Table], form: FileForm) -> Iterator[bytes]:
     """Yield a file of text piece by piece, UTF-8: CSV or JSON."""
+    tables = [_told(table) for table in tables] if form.why else tables
     return _json_chunks(tables, why=form.why) if form.format == "json" else _csv_chunks(tables, why=form.why)
 
 
@@ -183,6 +185,7 @@ def write_parquet(tables: Sequence[Table], file: IO[bytes], *, why: bool = False
 
     Where a cube is not rebuilt yet it also holds since when metrics count, in `warroom.since_ms`.
     """
+    tables = [_told(table) for table in tables] if why else tables
     columns = _columns(tables, why=why)
     found: dict[str, pl.Series] = {}
     for column in columns:
@@ -292,6 +295,15 @@ def _money(value: float, digits: int) -> str:
     """Return an amount with the currency's digits; a quotient that has more keeps them all."""
     text = f"{value:.{digits}f}"
     return text if float(text) == value else format(Decimal(repr(value)), "f")
+
+
+def _told(table: Table) -> Table:
+    """Return a table without rows that says why there are none with one row, whose cells but the reasons are empty."""
+    answer = table.answer
+    if answer.rows or not answer.nulls:
+        return table
+    nulls = {name: {reason: [0] for reason in reasons} for name, reasons in answer.nulls.items()}
+    return dataclasses.replace(table, answer=dataclasses.replace(answer, rows=[{}], nulls=nulls))
 
 
 # -- rows and columns -----------------------------------------------------------------------------------------------

@@ -110,10 +110,12 @@ class Rank:
     Attributes:
         by: the figures; a row without the first one, or with 0, has no place.
         among: rows that differ in one of these dimensions alone are ranked with each other.
+        otherwise: the same for a question that asks for none of `among`.
     """
 
     by: tuple[Total | Ratio, ...]
     among: tuple[str, ...]
+    otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

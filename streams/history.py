@@ -18,6 +18,7 @@ import polars as pl
 from streams import sketches
 from streams.cube_set import ARCHIVE_DAYS
 from streams.cubes import CUBE_BY_NAME, CUBES, Cube, Grain
+from streams.errors import QueryError
 from streams.frames import SLOT
 
 if TYPE_CHECKING:
@@ -145,16 +146,44 @@ class Past:
         boundary, cube = self.boundary(shop_id), CUBE_BY_NAME[name]
         if boundary is None or cube.keep != "hot_days":
             return present
-        calendar = self._calendar_of(shop_id)
-        first = None if from_ms is None else calendar.day_of(from_ms)
-        if first is not None and first >= boundary:
+        if from_ms is not None and self._calendar_of(shop_id).day_of(from_ms) >= boundary:
             return present
-        last = boundary - 1 if to_ms is None else min(boundary - 1, calendar.day_of(to_ms - 1))
         present = present.filter(pl.col("bucket") >= self._first(shop_id, cube, boundary))
-        days = [
-            day for day in sorted(self.store.days(shop_id)) if (first is None or day >= first) and day <= last
-        ]
+        days = self._reached(shop_id, from_ms, to_ms)
         return pl.concat([*(self._day(shop_id, cube, day, people=False).frame for day in days), present])
+
+    def names(
+        self, place: tuple[str, str], value: str, shop_id: str, from_ms: int | None, to_ms: int | None
+    ) -> bool:
+        """Return whether a cell of a window's days names a value; a day that cannot be read for it names none.
+
+        Args:
+            place: name of a cube, and one of its dimensions.
+            value: of the dimension.
+            shop_id: whose.
+            from_ms: begin of the window, None: open.
+            to_ms: its end, None: open.
+        """
+        name, dim = place
+        for day in reversed(self._reached(shop_id, from_ms, to_ms)):
+            try:
+                cells = self._day(shop_id, CUBE_BY_NAME[name], day, people=False).frame
+            except QueryError:
+                continue
+            if (cells.get_column(dim) == value).any():
+                return True
+        return False
+
+    def _reached(self, shop_id: str, from_ms: int | None, to_ms: int | None) -> list[int]:
+        """Return the days before the boundary that were written down and that a window reaches, in order."""
+        boundary, calendar = self.boundary(shop_id), self._calendar_of(shop_id)
+        if boundary is None:
+            return []
+        end = boundary if to_ms is None else min(boundary, calendar.day_of(to_ms - 1) + 1)
+        first = None if from_ms is None else calendar.day_of(from_ms)
+        return [
+            day for day in sorted(self.store.days(shop_id)) if (first is None or day >= first) and day < end
+        ]
 
     def images(self, slots: NDArray[np.uint32]) -> Iterator[bytes]:
         """Yield the people of cells that were read back."""

@@ -1,7 +1,8 @@
 """Which ids a shop's records name: a filter by any other one is a slip of the key, and its figures are not zero.
 
 Looked up only where nothing was counted, the cheap places first: records that describe things, then facts, then the
-cubes of the days in memory. Days that only the history holds are not read for it.
+cubes of the days in memory, at last the days of the history that the question's window reaches. An older day is not
+read for it: that costs what a question over that day costs.
 """
 
 from __future__ import annotations
@@ -46,17 +47,27 @@ _CUBE: Final = {
 _IN_ORDERS: Final = ("product", "sku", "content", "creator", "sub_campaign", "territory", "ad")
 
 
-def names_unknown(scope: Scope) -> bool:
-    """Return whether a filter of the question names an id that no record of the shop does."""
-    return any(
-        not is_known(scope.columns, scope.shop.shop_id, dim, value)
-        for dim, value in scope.where
+def unknown_filters(scope: Scope) -> list[tuple[str, str]]:
+    """Return the filters of the question that name an id that no record of the shop does: dimension and value."""
+    return [
+        (dim, value)
+        for dim, value in dict.fromkeys(scope.where)
         if dim not in CLOSED
-    )
+        and not (is_known(scope.columns, scope.shop.shop_id, dim, value) or _in_history(scope, dim, value))
+    ]
+
+
+def _in_history(scope: Scope, dim: str, value: str) -> bool:
+    if dim not in _CUBE:
+        return False
+    columns, shop_id, window = scope.columns, scope.shop.shop_id, scope.window
+    place, span = (_CUBE[dim], dim), (window.from_ms, window.to_ms)
+    question = ("known id of the past", shop_id, dim, value, span)
+    return columns.once(question, lambda: columns.history_names(place, value, shop_id, *span))
 
 
 def is_known(columns: Columns, shop_id: str, dim: str, value: str) -> bool:
-    """Return whether any record of a shop names this value of a dimension; True of dimensions that are closed lists."""
+    """Return whether a record at hand names this value of a dimension; True of dimensions that are closed lists."""
     if dim not in _COLUMN:
         return True
     question = ("known id", shop_id, dim, value)

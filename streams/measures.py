@@ -120,6 +120,10 @@ def _of_content(name: str, column: str, atoms: frozenset[int], **more: str) -> M
     return Measure(name, Frame.ORDER_LINES, Counts.SUM, column, "orders", atoms=atoms, **more)  # type: ignore[arg-type] # only_if
 
 
+def _orders_of(name: str, atoms: frozenset[int] | None = None) -> Measure:
+    return Measure(name, Frame.ORDER_LINES, Counts.DISTINCT, "slot", "orders", AddsOver.TIME, atoms=atoms)
+
+
 def _traffic_of_content(name: str, event_type: str, topic: str) -> Measure:
     made = COUNTED[event_type]
     return Measure(name, Frame.TRAFFIC, Counts.SUM, event_type, topic, atoms=CONTENT_ATOMS, ready_made=made)
@@ -140,8 +144,10 @@ def _ads(name: str, column: str) -> Measure:
 _CONTENT: Final = (
     _of_content("goods_live", "goods_minor", LIVE_ATOMS),
     _of_content("shipping_live", "shipping_minor", LIVE_ATOMS, only_if="gmv_includes_shipping"),
+    _orders_of("orders_live", LIVE_ATOMS),
     _of_content("goods_video", "goods_minor", VIDEO_ATOMS),
     _of_content("shipping_video", "shipping_minor", VIDEO_ATOMS, only_if="gmv_includes_shipping"),
+    _orders_of("orders_video", VIDEO_ATOMS),
     Measure(
         "content_buyers",
         Frame.ORDER_LINES,
@@ -221,7 +227,7 @@ MEASURES: Final[dict[str, Measure]] = {
         _lines("cofunding", "cofund_minor"),
         _lines("items", "quantity"),
         _lines("sku_orders", "leads_sku_order"),
-        Measure("orders", Frame.ORDER_LINES, Counts.DISTINCT, "slot", "orders", AddsOver.TIME),
+        _orders_of("orders"),
         Measure(
             "cancelled_orders",
             Frame.ORDER_LINES,

@@ -19,7 +19,7 @@ from streams.formulas import (
 )
 from streams.metric import TIME_DIMS, Metric, Unit, metric_of
 from streams.metrics_engagement import DAY_DIMS, ENGAGEMENT, SOURCE_DIMS, VIEWS, rate
-from streams.metrics_sales import GMV, ORDERS
+from streams.metrics_sales import GMV
 
 GMV_LIVE: Final = Total(("goods_live", "shipping_live"))
 GMV_VIDEO: Final = Total(("goods_video", "shipping_video"))
@@ -236,12 +236,13 @@ SALES_OF_CONTENT: Final[tuple[Metric, ...]] = (
         metric_of(
             f"content_rank_{kind}",
             title,
-            f"Place of a {what} by gmv, ties by orders, then by id (X-75); sort by any other metric beside it.",
+            f"Place of a {what} by gmv, ties by orders, then by id (X-75); sort by any other metric beside it. By "
+            f"owner without content: place of a side, own or affiliate, by gmv of all its {what}s.",
             Unit.COUNT,
-            Rank((gmv, ORDERS), ("content",)),
+            Rank((gmv, Total((f"orders_{kind}",))), ("content",), otherwise=("owner",)),
             sources,
             dims=(*TIME_DIMS, *SOURCE_DIMS, "content", "product"),
-            not_counted="Contents that sold nothing in the window.",
+            not_counted=f"Orders that come from elsewhere; {what}s and sides that sold nothing in the window.",
         )
         for kind, title, what, gmv, sources in (
             ("live", "Top LIVEs", "LIVE", GMV_LIVE, "S4-40 S4-49"),

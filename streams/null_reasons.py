@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from streams.figures import FIGURES
 from streams.formulas import FreshnessFigure
-from streams.known_ids import names_unknown
+from streams.known_ids import unknown_filters
 from streams.query_figures import REFERENCE_TOPICS
 from streams.ready_made import TOPIC as READY_MADE_TOPIC
 from streams.ready_made import fed_since_ms, told_since_ms
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
 _OF_NOTHING: Final = frozenset({"", "zero_divisor", "not_told", "not_in_stock_feed", "no_stock_record"})
 """What is said of a row of a thing that is not there: 0, or one of these reasons."""
-
-
-def mark(series: Series, reason: str, holds: Callable[[int], bool]) -> None:
-    """Set the rows to null that it holds of."""
-    for index in range(len(series.values)):
-        if holds(index):
-            series.values[index] = None
-            series.reasons[index] = reason
 
 
 def mark_gone(scope: Scope, metric: Metric, series: Series, spans: Sequence[Span]) -> None:
@@ -61,7 +53,7 @@ def mark_no_source(scope: Scope, metric: Metric, series: Series, spans: Sequence
     since = [fed_since_ms(scope.columns, scope.shop.shop_id, topic) for topic in metric.topics]
     if (metric.windows == "now" or metric.is_comparison) and metric.topics:
         if None in since and "no_source" in metric.null_reasons:
-            mark(series, "no_source", lambda _: True)
+            series.mark("no_source", lambda _: True)
         return
     known = [at_ms for at_ms in since if at_ms is not None]
     missing = len(known) < len(since)
@@ -76,13 +68,13 @@ def mark_not_begun(scope: Scope, metric: Metric, series: Series) -> None:
     from_ms, is_figure = scope.window.from_ms, isinstance(metric.formula, FIGURES)
     if from_ms is None or from_ms <= scope.now_ms:
         return
-    mark(series, "not_begun", lambda index: is_figure or not series.values[index])
+    series.mark("not_begun", lambda index: is_figure or not series.values[index])
 
 
 def mark_unknown_id(scope: Scope, series: Series) -> None:
     """Of an id that no record names nothing is known: where nothing is counted, that is no zero."""
-    if not any(series.values) and names_unknown(scope):
-        mark(series, "unknown_id", lambda index: series.reasons.get(index, "") in _OF_NOTHING)
+    if not any(series.values) and unknown_filters(scope):
+        series.mark("unknown_id", lambda index: series.reasons.get(index, "") in _OF_NOTHING)
 
 
 def mark_catching_up(scope: Scope, metric: Metric, series: Series, spans: Sequence[Span]) -> None:
@@ -102,14 +94,14 @@ def mark_no_primary(scope: Scope, series: Series) -> None:
     """Of several ad accounts one must be chosen before anything is said of "the" ads (X-50)."""
     ads = scope.columns.ads(scope.shop.shop_id)
     if "ad_account" not in scope.needs and ads.primary_account() is None and ads.metrics().height:
-        mark(series, "no_primary_ad_account", lambda _: True)
+        series.mark("no_primary_ad_account", lambda _: True)
 
 
 def _mark_spans(series: Series, reason: str, spans: Sequence[Span], holds: Callable[[Span], bool]) -> None:
     """Mark the rows whose span it holds of; of rows of one time it is asked once."""
     marked = {span for span in set(spans) if holds(span)}
     if marked:
-        mark(series, reason, lambda index: spans[index] in marked)
+        series.mark(reason, lambda index: spans[index] in marked)
 
 
 def _fed_by(scope: Scope, topic: str) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from streams.answers import Answer
 from streams.catalogue import Metric, Unit
 from streams.cell_series import Series
+from streams.empty_answers import why_nothing
 from streams.errors import QueryError
 from streams.formulas import Frame, Rank, measures_of
 from streams.grid import GRAINS, labels
+from streams.known_ids import unknown_filters
 from streams.money import major, majors
 from streams.own_metrics import known_metrics
 from streams.query_compare import Table, clock_of, table_of
@@ -21,12 +23,15 @@ from streams.query_figures import REFERENCE_TOPICS
 from streams.query_traffic import choose_cube
 from streams.ranking import First, order_of
 from streams.ready_made import feeds
-from streams.request import Request, parse_request, unknown
+from streams.request import Request, check_together, parse_request, unknown
 from streams.scope import Scope
 from streams.states import restated_by, state_of
+from streams.unnamed_creators import NO_CARD, NOBODY
 from streams.windows import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streams.columns import Columns
 
 __all__ = ["Answer", "Request", "parse_request", "run"]
@@ -57,6 +62,8 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
     state = state_of(table.own, metrics)
     restated = restated_by(table.own, metrics) if state == "restated" else {}
     currency = scope.shop.currency
+    nulls = _nulls(table, metrics, order)
+    of_unknown = any("unknown_id" in reasons for reasons in nulls.values())
     return Answer(
         shop_id=scope.shop.shop_id,
         currency=currency,
@@ -69,7 +76,8 @@ def run(columns: Columns, request: Request, *, now_ms: int) -> Answer:
         by=scope.by,
         metrics=request.metrics,
         rows=_rows(table, order),
-        nulls={name: found for name, one in series.items() if (found := _by_reason(one, order))},
+        nulls=nulls,
+        unknown=tuple(f"{dim}={value}" for dim, value in unknown_filters(scope)) if of_unknown else (),
         partial={
             name: rows
             for name, one in series.items()
@@ -106,6 +114,7 @@ def scope_of(columns: Columns, request: Request, *, now_ms: int) -> tuple[Scope,
     clock = clock_of(columns, shop, now_ms=now_ms, as_of_ms=as_of_ms)
     window = resolve(request.window, clock)
     where = (*request.where, ("content", window.content)) if window.content else request.where
+    check_together(where)
     scope = Scope(
         columns,
         shop,
@@ -171,11 +180,24 @@ def _rows(table: Table, order: list[int]) -> list[dict[str, Any]]:
             columns[dim] = [texts[at_ms] for at_ms in cells.row_times]
         else:
             columns[dim] = cells.names[dim]
+            if dim == "creator":
+                columns[dim] = [None if name == NOBODY else name for name in columns[dim]]
     for name, one in table.series.items():
         columns[name] = one.values
         if table.units[name] is Unit.MONEY:
             columns[name] = majors(one.values, scope.shop.currency)
     return [{name: values[index] for name, values in columns.items()} for index in order]
+
+
+def _nulls(table: Table, metrics: Sequence[Metric], order: list[int]) -> dict[str, dict[str, list[int]]]:
+    if not table.cells.height:
+        why = {metric.id: why_nothing(table.cells.scope, metric) for metric in metrics}
+        return {name: {reason: []} for name, reason in why.items() if reason is not None}
+    nulls = {name: found for name, one in table.series.items() if (found := _by_reason(one, order))}
+    creators = table.cells.names.get("creator", ())
+    if NOBODY in creators and (of_nobody := [row for row, at in enumerate(order) if creators[at] == NOBODY]):
+        nulls["creator"] = {NO_CARD: of_nobody}
+    return nulls
 
 
 def _by_reason(series: Series, order: list[int]) -> dict[str, list[int]]:

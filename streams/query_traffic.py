@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from streams.atoms import SLICES
 from streams.cubes import CUBES, Cube, Grain
 from streams.days import MINUTE_MS, QUARTER_MS, day_label
 from streams.errors import QueryError
@@ -21,6 +20,7 @@ from streams.formulas import Measure
 from streams.grid import GRAINS
 from streams.query_people import people_values
 from streams.scope import CLOSED, TIME, Scope, expand_atoms
+from streams.unnamed_creators import of_creators
 
 if TYPE_CHECKING:
     from streams.grid import TimeGrain
@@ -198,7 +198,7 @@ def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
 
     Raises:
         QueryError: `no_detail_before` where old days were kept without the format and owner that are asked for,
-            `no_cube` where no record names the creator of a content.
+            `no_cube` where a creator's traffic cannot be told from that of contents whose creator no record names.
     """
     window = scope.window
     cells = scope.columns.cells(cube.name, scope.shop.shop_id, window.from_ms, window.to_ms)
@@ -236,7 +236,7 @@ def cells_in_scope(scope: Scope, measure: Measure, cube: Cube) -> pl.DataFrame:
         cells = cells.filter(pl.col("day").is_in(sorted(scope.days)))
     if "atom" in scope.needs and cells.get_column("atom").null_count():
         raise _no_atom_then(cells)
-    return _of_creators(scope, cells) if by_record else cells
+    return of_creators(scope, cells) if by_record else cells
 
 
 def _no_atom_then(cells: pl.DataFrame) -> QueryError:
@@ -245,30 +245,6 @@ def _no_atom_then(cells: pl.DataFrame) -> QueryError:
     what = f"Up to {last} the traffic of a LIVE or video was written down without its format and owner."
     mend = f"Ask for days after {last}, or without slice, leaf and owner."
     return QueryError(what, reason="no_detail_before", mend=mend)
-
-
-def _of_creators(scope: Scope, cells: pl.DataFrame) -> pl.DataFrame:
-    """Put the creator beside each cell, as the record of its content names it; what is of no creator is left out.
-
-    Who posts a LIVE or video posts it alone, so all traffic of a cell that is kept by content is of one creator.
-    """
-    contents = scope.columns.content(scope.shop.shop_id).contents()
-    known = contents.select(
-        pl.col("content_id").alias("content"), creator="creator_id", told=pl.lit(value=True)
-    )
-    cells = cells.join(known, on="content", how="left", maintain_order="left")
-    of_affiliates = pl.col("atom").is_in(sorted(SLICES["affiliate"])).fill_null(value=False)
-    untold = cells.filter(pl.col("creator").is_null() & (pl.col("told").is_null() | of_affiliates))
-    if untold.height:
-        what = f"Traffic came from the LIVE or video {untold.item(0, 'content')}, and no record names its creator."
-        left = ",".join(dim for dim in scope.by if dim != "creator")
-        mend = f"Send its record on the topic content, or leave the creator out{left and f': by={left}'}."
-        raise QueryError(what, reason="no_cube", mend=mend)
-    condition = pl.col("creator").is_not_null()
-    for dim, value in scope.where:
-        if dim == "creator":
-            condition &= pl.col("creator") == value
-    return cells.drop("told").filter(condition)
 
 
 def _words(scope: Scope) -> set[str]:

@@ -78,13 +78,15 @@ def places(
     Raises:
         QueryError: `needs_dimension` when the rows have nothing to rank.
     """
-    if not any(dim in formula.among for dim in names):
+    among = next((dims for dims in (formula.among, formula.otherwise) if names.keys() & set(dims)), None)
+    if among is None:
         what = f"{metric_id} ranks rows, and the question names none to rank."
-        raise QueryError(what, reason="needs_dimension", mend=f"Ask by={' or by='.join(formula.among)}.")
+        mend = f"Ask by={' or by='.join((*formula.among, *formula.otherwise))}."
+        raise QueryError(what, reason="needs_dimension", mend=mend)
     keys = list(zip(*names.values(), strict=True))
-    apart = [index for index, dim in enumerate(names) if dim not in formula.among]
+    apart = [index for index, dim in enumerate(names) if dim not in among]
     # The slice that holds the others is no rival of theirs; a product or creator may be called anything.
-    whole = [index for index, dim in enumerate(names) if dim == "slice" and dim in formula.among]
+    whole = [index for index, dim in enumerate(names) if dim == "slice" and dim in among]
     rows: dict[tuple[Any, ...], list[int]] = {}
     for index, values in enumerate(zip(*figures, strict=True)):
         if values[0] and all(keys[index][at] != "all" for at in whole):

@@ -44,7 +44,9 @@ _UNFILTERED: Final[dict[str, str]] = {
     **{str(grain): "Use window for a span of time." for grain in GRAINS},
     **dict.fromkeys(("topic", "outcome", "campaign"), "Ask by it instead."),
 }
-_NEXT_FILTER: Final = re.compile(r",(?=(?:" + "|".join(DIMENSIONS) + r")=)")
+NEXT_PAIR: Final = re.compile(r",\s*(?=(?:" + "|".join(DIMENSIONS) + r")=)")
+"""Between two `dimension=value`: an id may hold a comma."""
+
 _CLOSED: Final = {
     "slice": tuple(SLICES),
     "leaf": tuple(LEAVES),
@@ -133,7 +135,11 @@ def parse_request(
 def unknown(name: str, known: Iterable[str], *, kind: str) -> QueryError:
     """Return the error for a name that is not known, with the nearest ones that are."""
     names = list(known)
-    near = difflib.get_close_matches(name[:100], names, n=3, cutoff=0.5)
+    by_letters = {one.casefold(): one for one in reversed(names)}
+    near = [
+        by_letters[one]
+        for one in difflib.get_close_matches(name[:100].casefold(), by_letters, n=3, cutoff=0.5)
+    ]
     # What is near by its letters may mean something else: where all of them fit into a message, they stand there too.
     told = [f"Did you mean {' or '.join(near)}?"] if near else []
     if not near or len(names) <= _FEW:
@@ -185,7 +191,7 @@ def filters_of(value: str | Sequence[str]) -> tuple[tuple[str, str], ...]:
     """
     texts = [value] if isinstance(value, str) else value
     filters = []
-    for text in (part for whole in texts for part in _NEXT_FILTER.split(whole) if part.strip()):
+    for text in (part for whole in texts for part in NEXT_PAIR.split(whole) if part.strip()):
         dimension, equals, wanted = text.partition("=")
         dimension = dimension.strip()
         if not equals:
@@ -202,7 +208,24 @@ def filters_of(value: str | Sequence[str]) -> tuple[tuple[str, str], ...]:
     if len(filters) > MAX_PARTS:
         what = f"The question has {len(filters)} filters where {MAX_PARTS} are allowed."
         raise QueryError(what, reason="too_many", mend="Ask several questions.")
+    check_together(filters)
     return tuple(filters)
+
+
+def check_together(filters: Iterable[tuple[str, str]]) -> None:
+    """Refuse two values of one dimension: nothing has both, and the 0 of nothing is taken for that of the two.
+
+    Slices overlap, so of them two may hold.
+
+    Raises:
+        QueryError: `bad_where`.
+    """
+    wanted: dict[str, str] = {}
+    for dimension, value in filters:
+        if dimension != "slice" and wanted.setdefault(dimension, value) != value:
+            both = f"{dimension}={wanted[dimension][:100]} and {dimension}={value[:100]}"
+            what = f"Nothing is of {both} at once, and all filters must hold."
+            raise QueryError(what, reason="bad_where", mend=f"Ask by={dimension}, or one of them at a time.")
 
 
 def _limit(text: str) -> int | None:

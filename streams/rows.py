@@ -24,7 +24,8 @@ def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFr
     """Return the key columns of every row, in the order time, then names.
 
     Without an open dimension time is continuous from the first to the last record in the window; with one, rows are
-    what anything was counted in. Slices and leaves have all their values, or the one that is filtered by.
+    what anything was counted in, and if that is nothing the one that the filters name, if they name one. Slices and
+    leaves have all their values, or the one that is filtered by.
 
     Args:
         scope: the question.
@@ -34,6 +35,8 @@ def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFr
     open_dims = [dim for dim in scope.names if dim not in CLOSED]
     if open_dims:
         index = pl.concat(_different(frame.select(TIME, *open_dims) for frame in counted)).unique()
+        if not index.height:
+            index = _filtered_by(scope, metrics, open_dims)
     elif scope.grain is not None:
         index = pl.DataFrame({TIME: _grid(scope, metrics)}, schema={TIME: pl.Int64()})
     else:
@@ -46,6 +49,16 @@ def rows_of(scope: Scope, metrics: Sequence[Metric], counted: Sequence[pl.DataFr
         values = [value for value in CLOSED[dim] if wanted <= {value}]
         index = index.join(pl.DataFrame({dim: values}, schema={dim: pl.String()}), how="cross")
     return index.select(scope.keys).sort(scope.keys)
+
+
+def _filtered_by(scope: Scope, metrics: Sequence[Metric], dims: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of the one value that is filtered by in each of these dimensions; none where one has no such."""
+    values = {dim: {value for name, value in scope.where if name == dim} for dim in dims}
+    named = all(len(found) == 1 for found in values.values())
+    times = [] if not named else [0] if scope.grain is None else _grid(scope, metrics)
+    return pl.DataFrame({TIME: times}, schema={TIME: pl.Int64()}).with_columns(
+        pl.lit(next(iter(found), None), pl.String()).alias(dim) for dim, found in values.items()
+    )
 
 
 def _different(frames: Iterable[pl.DataFrame]) -> list[pl.DataFrame]:

@@ -42,6 +42,7 @@ from streams.query_skus import named_events
 from streams.ranking import places
 from streams.rows import rows_of
 from streams.scope import TIME, Scope
+from streams.unnamed_creators import mark_unnamed
 
 _NO_ROWS: Final = "no_finished_day"
 
@@ -137,8 +138,11 @@ class Cells:
         null_reasons.mark_not_begun(self.scope, metric, series)
         if self.scope.where:
             null_reasons.mark_unknown_id(self.scope, series)
+        if {"creator", "content"} <= self.scope.needs:
+            mark_unnamed(self.scope, metric, series, self.names)
         if guards(self.scope, formula):
             self._withhold(metric, series)
+        series.partial -= series.reasons.keys()
         return series
 
     # -- values -----------------------------------------------------------------------------------------------------
@@ -348,7 +352,7 @@ class Cells:
         for found in named_events(self.scope, metric):
             self.coverage[metric.id] = min(found.share, self.coverage.get(metric.id, 1.0))
             nameless = self._beside(found.rows, found.keys, "nameless")
-            null_reasons.mark(series, "source_gives_no_skus", lambda index, none=nameless: bool(none[index]))  # type: ignore[misc] # bound per measure
+            series.mark("source_gives_no_skus", lambda index, none=nameless: bool(none[index]))  # type: ignore[misc] # bound per measure
 
     def _mark_people(self, metric: Metric, series: Series) -> None:
         """Events without a user_key are no people: nothing can be said where none of them has one."""
@@ -368,15 +372,13 @@ class Cells:
             made = self._leaves.ready_made.get(leaf)
             if made is not None:
                 totals, events = self._joined(made, leaf, "value"), self._column(leaf, "count")
-                null_reasons.mark(
-                    series,
+                series.mark(
                     "source_gives_no_people",
                     lambda index, totals=totals, events=events: totals[index] > 0 and not events[index],  # type: ignore[misc] # bound per leaf
                 )
             seen, known = self._column(leaf, "count"), self._column(leaf, "keyed")
             none_at_all = bool(counts) and not keyed
-            null_reasons.mark(
-                series,
+            series.mark(
                 "source_gives_no_people",
                 lambda index, seen=seen, known=known, none=none_at_all: (  # type: ignore[misc] # bound per leaf
                     none or (seen[index] > 0 and known[index] == 0)

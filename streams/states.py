@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from streams.fact_frames import FRAMES
-from streams.formulas import measures_of
+from streams.formulas import Rank, measures_of
 from streams.frames import SLOT
 from streams.restatement import ARRIVALS, late_slots
 from streams.series import Cells
@@ -51,10 +51,13 @@ def state_of(scope: Scope, metrics: Sequence[Metric]) -> str:
 def restated_by(scope: Scope, metrics: Sequence[Metric]) -> dict[str, Any]:
     """Return by how much each metric of facts differs from what was first final, over the whole question.
 
-    Money in minor units; a metric that has no value in one of the two is left out, and so is traffic.
+    Money in minor units; a metric that has no value in one of the two is left out, and so are traffic and places, which
+    a whole question has none of.
     """
     chosen = []
     for metric in metrics:
+        if isinstance(metric.formula, Rank):
+            continue
         frames = {measure.frame for measure in measures_of(metric.formula)}
         if frames and frames <= set(ARRIVALS.values()):
             chosen.append(metric)

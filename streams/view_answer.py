@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from streams.answers import Answer, csv_line, plain, spreadsheet_cell
-from streams.reason_words import in_words
+from streams.reason_words import in_short, in_words
 from streams.request import Format
 
 if TYPE_CHECKING:
     from streams.view import Part, View
+
+
+_OF_A_TIME: Final = frozenset({"no_source", "not_begun", "no_detail_before"})
+"""Reasons for a whole table without rows, which "nothing was counted" would not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,20 @@ class PartAnswer:
             return "no_source"
         return answer.state if answer.rows else "empty"
 
+    @property
+    def says(self) -> str:
+        """Return what stands in place of rows where there are none."""
+        answer = self.answer
+        if answer is None:
+            return self.part.empty
+        reasons = {reason for name in answer.metrics for reason in answer.nulls.get(name, {"": ()})}
+        if "unknown_id" in reasons:
+            why = answer.why("unknown_id")
+            return f"{why[:1].upper()}{why[1:]}."
+        if len(reasons) == 1 and reasons <= _OF_A_TIME:
+            return f"{self.part.empty.removesuffix('.')}: {in_short(*reasons)}."
+        return self.part.empty
+
     def document(self) -> dict[str, Any]:
         """Return the part as JSON."""
         part, answer = self.part, self.answer
@@ -81,7 +99,7 @@ class PartAnswer:
             if value:
                 found[name] = value
         if not answer.rows:
-            found["says"] = part.empty
+            found["says"] = self.says
         return found
 
 
@@ -150,7 +168,7 @@ class ViewAnswer:
                 lines.append(f"  {part.refused}")
                 continue
             if not part.answer.rows:
-                lines.append(f"  {part.part.empty}")
+                lines.append(f"  {part.says}")
             else:
                 rows = part.answer.rows
                 named = [name for name in part.labels if any(row[name] is not None for row in rows)]

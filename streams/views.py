@@ -252,6 +252,7 @@ def _with_about(
             rows=rows,
             nulls=nulls,
             units=answer.units | found.units,
+            unknown=answer.unknown or found.unknown,
         )
     return answer
 
@@ -340,7 +341,8 @@ def _shown(
     nulls = {
         name: found
         for name, reasons in answer.nulls.items()
-        if name not in dropped and (found := {why: at for why, old in reasons.items() if (at := moved(old))})
+        if name not in dropped
+        and (found := {why: at for why, old in reasons.items() if (at := moved(old)) or not old})
     }
     nulls |= {name: {NO_CARD: at} for name, old in missing.items() if (at := moved(old))}
     kept = [rows[index] for index in order]

@@ -224,6 +224,10 @@ def _add(event: dict[str, Any], zone: ZoneInfo, cells: dict[tuple[Any, ...], lis
         keys.append(("product_theta", day, (product,)))
     if event["event_type"] in {"product_click", "add_to_cart"}:
         keys.append(("sku_day", day, (product, event.get("sku_id"), atom)))
+    if event["event_type"] in {"product_impression", "product_click"}:
+        keys.append(("content_sub_campaign_day", day, (content, sub, atom)))
+    if event["event_type"] == "product_click":
+        keys.append(("content_sku_day", day, (content, product, event.get("sku_id"), atom)))
     for cube, bucket, dims in keys:
         if None in dims:
             continue

@@ -68,6 +68,15 @@ SOURCES: Final = (
         "sub_campaign_id": "flash",
     },
     {"owner": "none", "format": "other", "surface": "offsite", "is_paid": False, "sub_campaign_id": "flash"},
+    {
+        "owner": "seller",
+        "format": "live",
+        "surface": "shop_tab",
+        "is_paid": False,
+        "account_id": "a",
+        "content_id": "c1",
+        "sub_campaign_id": "night",
+    },
 )
 TOPIC_OF: Final = {
     "product_impression": "impressions",

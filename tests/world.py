@@ -357,10 +357,13 @@ def _source(draw: random.Random) -> dict[str, object]:
         (("seller", "live"), ("seller", "product_card"), ("affiliate", "video"))
     )
     content = f"c{draw.randrange(30)}"
+    surface = draw.choice(("shop_tab", "feed", "live_room"))
     return {
         "owner": owner,
         "format": content_format,
-        "surface": draw.choice(("shop_tab", "feed", "live_room")),
+        "surface": surface,
+        # Two of one content, and none.
+        "sub_campaign_id": {"shop_tab": "coupons", "live_room": "flash"}.get(surface),
         "is_paid": False,
         "account_id": "a1",
         "creator_id": f"k{draw.randrange(10)}" if owner == "affiliate" else None,

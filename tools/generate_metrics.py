@@ -159,9 +159,10 @@ add-to-cart are kept by SKU, of those that name one: what part of all that is, i
 SKU, is the answer's `coverage`. Orders always name their SKU, so `ctor` of a SKU is too high by what coverage lacks;
 where no event names one, it is null `source_gives_no_skus`. By creator, content, sub-campaign and price tier, too, what
 names none is in no row. Beside a content the creator is the one that its record names, and so it is in the window of
-one LIVE; what a LIVE or video brought is not kept by sub-campaign and SKU. A day that was written down before a cube
-was there is refused (`no_detail_before`) with the days that have it, and so is one that was written down before
-`content_day` had slices and leaves, when these are asked for.
+one LIVE. What a LIVE or video brought is kept by sub-campaign as impressions and clicks, by SKU as clicks; not by both
+at once, and without people. A day that was written down before a cube was there is refused (`no_detail_before`) with
+the days that have it, and so is one that was written down before `content_day` had slices and leaves, when these are
+asked for.
 """
 
 

@@ -42,7 +42,7 @@ HISTORY_PARTITION = 1_000
 """State partitions of history, away from those of the broker's topics."""
 
 BEHIND_AT_MOST_S = 3.0
-"""Of the wall's time, from the player's clock to what the screen is complete up to: above what two flushes take."""
+"""Of the wall's time, from the player's clock to what the board is complete up to: above what two flushes take."""
 
 BEYOND_A_LOOK_MS = 20 * 60_000
 """Of the day's time, from the player's clock to what a person last saw: less than the feed of the day is lost for."""

@@ -11,11 +11,11 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
-from warroom.options import against
+from warroom.options import FOLDER, against
 
 
 @click.command()
-@click.option("--recording", type=click.Path(path_type=Path, file_okay=False), help="From a recording.")
+@click.option("--recording", type=FOLDER, help="From a recording.")
 @click.option("--url", help="From a running board, such as http://127.0.0.1:8321.")
 @click.option("--metric", required=True, help="One name: ctor (docs/METRICS.md).")
 @click.option("--by", default="", help="Dimensions of the row with commas; those of --row when not named.")

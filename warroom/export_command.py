@@ -11,13 +11,11 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
-from warroom.options import COMPARED, WINDOWS, against
+from warroom.options import COMPARED, FOLDER, WINDOWS, against
 
 
 @click.command()
-@click.option(
-    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Answer from a recording."
-)
+@click.option("--recording", type=FOLDER, help="Answer from a recording.")
 @click.option("--url", help="Answer from a running board, such as http://127.0.0.1:8321.")
 @click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
 @click.option("--view", help="Name of a view, in place of --metrics and --by (`warroom view`).")

@@ -14,14 +14,12 @@ import click
 from streams.errors import QueryError
 from warroom.board_client import address_of, call_board
 from warroom.configuration import load
-from warroom.options import against
+from warroom.options import FOLDER, against
 
 _url = click.option("--url", help="Address of a running board; default that of the settings.")
 _shop = click.option("--shop", help="Shop id; needed where there are several.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-_recording = click.option(
-    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Answer from a recording."
-)
+_recording = click.option("--recording", type=FOLDER, help="Answer from a recording.")
 _against = against("a reference recording:...")
 _at = click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
 

@@ -19,6 +19,7 @@ from streams.errors import QueryError
 from streams.findings import NOT_READY, Finding, Level, may_go
 from warroom.board_client import address_of, call_board
 from warroom.configuration import load
+from warroom.options import FOLDER
 
 if TYPE_CHECKING:
     from streams.preflight import CampaignStart
@@ -30,9 +31,7 @@ LOOK_EVERY_S = 0.5
 @click.command()
 @click.option("--url", help="A running board; default that of the settings.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="Default: board.token_file.")
-@click.option(
-    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Rehearse it on a recording."
-)
+@click.option("--recording", type=FOLDER, help="Rehearse it on a recording.")
 @click.option(
     "--at", help="With --recording: as known then, 2011-11-25T08:00 shop time, or ms; default its end."
 )

@@ -11,15 +11,14 @@ import click
 
 from streams.errors import SettingsError
 from warroom.configuration import load
+from warroom.options import FOLDER
 
 if TYPE_CHECKING:
     from streams.alerts import Alert
 
-_folder = click.Path(path_type=Path, file_okay=False)
-
 
 @click.command()
-@click.argument("path", type=_folder)
+@click.argument("path", type=FOLDER)
 @click.option(
     "--speed", default="max", show_default=True, help="Recorded time against the wall's: 600x, or max."
 )
@@ -30,7 +29,7 @@ _folder = click.Path(path_type=Path, file_okay=False)
     "--from", "from_time", help="Look at the rules from here on: 2011-11-25T08:00 shop time, or ms."
 )
 @click.option("--to-time", help="And until here.")
-@click.option("--history", type=_folder, multiple=True, help="A recording that was before it. Repeatable.")
+@click.option("--history", type=FOLDER, multiple=True, help="A recording that was before it. Repeatable.")
 @click.option("--goal", type=click.FloatRange(min=0, min_open=True), help="In place of the recorded one.")
 @click.option(
     "--goal-metric", type=click.Choice(["gmv", "orders", "items_sold"]), default="gmv", show_default=True

@@ -18,6 +18,7 @@ from streams.errors import QueryError
 from streams.money import compact_money
 from warroom.board_client import address_of, call_board
 from warroom.configuration import load
+from warroom.options import FOLDER
 
 
 @click.group()
@@ -45,7 +46,7 @@ def list_rules(config: Path | None, *, as_json: bool) -> None:
 @rules.command("explain")
 @click.argument("rule")
 @click.argument("entity")
-@click.option("--recording", type=click.Path(path_type=Path, file_okay=False), help="By the direct engine.")
+@click.option("--recording", type=FOLDER, help="By the direct engine.")
 @click.option("--url", help="As of now, from a running board; default that of the settings.")
 @click.option("--at", help="With --recording: shop time, 2011-11-25T20:00, or ms; default its end.")
 @click.option("--shop", help="Shop id; needed where there are several.")

@@ -11,7 +11,7 @@ import click
 
 from streams.errors import QueryError
 from warroom.configuration import load
-from warroom.options import COMPARED, WINDOWS, against
+from warroom.options import COMPARED, FOLDER, WINDOWS, against
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @click.command("view")
 @click.argument("name", required=False)
 @click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
-@click.option(
-    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Answer from a recording."
-)
+@click.option("--recording", type=FOLDER, help="Answer from a recording.")
 @click.option("--url", help="Answer from a running board, such as http://127.0.0.1:8321.")
 @click.option("--at", type=int, help="With --recording: as known at this instant, ms since the epoch.")
 @click.option("--shop", help="Shop id; needed where there are several.")

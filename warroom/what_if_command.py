@@ -12,13 +12,11 @@ import click
 from streams.errors import QueryError
 from warroom.board_client import address_of, call_board
 from warroom.configuration import load
-from warroom.options import against
+from warroom.options import FOLDER, against
 
 
 @click.command("what-if")
-@click.option(
-    "--recording", type=click.Path(path_type=Path, file_okay=False), help="Start from a recording, with --at."
-)
+@click.option("--recording", type=FOLDER, help="Start from a recording, with --at.")
 @click.option("--at", help="With --recording: as known then, 2011-11-25T20:00 shop time, or ms.")
 @against("a reference recording:...")
 @click.option("--url", help="Address of a running board; default that of the settings.")

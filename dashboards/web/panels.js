@@ -78,8 +78,18 @@ export function showGmv(overview, formats) {
   showGoal(overview, formats);
 }
 
+// What a figure lacks: a feed that it reads is lost, in the words of the strip.
+function lostFeed(figure, overview, formats) {
+  return figure.lost ? `${figure.lost.topic.replaceAll("_", " ")} lost ${formats.time(figure.lost.since_ms, overview.now_ms)}` : null;
+}
+
 function versus(node, figure, overview, formats) {
   const reference = overview.reference;
+  const lost = lostFeed(figure, overview, formats);
+  if (lost) {
+    node.replaceChildren(element("span", "late", lost));
+    return;
+  }
   if (!reference || figure.reference === null || figure.reference === undefined) {
     node.replaceChildren(element("span", "quiet", reference ? "no reference at this time" : "no reference day loaded"));
     return;
@@ -162,6 +172,11 @@ export function showTiles(overview, formats) {
 
 function tileUnder(node, figure, overview, formats) {
   const reference = figure.reference;
+  const lost = lostFeed(figure, overview, formats);
+  if (lost) {
+    node.replaceChildren(element("span", "late", lost));
+    return;
+  }
   if (!overview.reference || reference === null || reference === undefined) {
     node.replaceChildren(element("span", "", "no reference"));
     return;
@@ -171,6 +186,15 @@ function tileUnder(node, figure, overview, formats) {
   node.replaceChildren(...(change ? [change, document.createTextNode("  ")] : []), document.createTextNode(text));
 }
 
+function lacking(node, figure, overview, formats) {
+  const lost = lostFeed(figure, overview, formats);
+  if (lost) {
+    node.classList.add("late");
+    node.title = lost;
+  }
+  return node;
+}
+
 export function showFunnel(overview, formats) {
   const steps = element("div", "steps");
   for (const step of overview.funnel) {
@@ -178,7 +202,7 @@ export function showFunnel(overview, formats) {
       const rate = element("div", "rate");
       rate.append(element("span", "", LABELS[step.rate.metric] ?? step.rate.metric));
       if (step.rate.value === null) rate.append(element("span", "reason", step.rate.null === "no_source" ? "–" : say(step.rate)));
-      else rate.append(element("b", "", formats.value(step.rate)));
+      else rate.append(lacking(element("b", "", formats.value(step.rate)), step.rate, overview, formats));
       steps.append(rate);
     }
     const row = element("div", "step");
@@ -188,7 +212,7 @@ export function showFunnel(overview, formats) {
       const number = element("span", "number", formats.value(step));
       number.dataset.slot = `funnel-${step.metric}`;
       number.dataset.value = step.value;
-      row.append(number);
+      row.append(lacking(number, step, overview, formats));
     }
     steps.append(row);
   }
@@ -241,7 +265,7 @@ export function showStock(overview, formats) {
     return;
   }
   if (!stock.rows.length) {
-    holder.replaceChildren(element("p", "calm", "Nothing runs out inside the horizon."));
+    holder.replaceChildren(element("p", "calm", "Nothing is at risk of running out."));
     return;
   }
   const table = element("table");
@@ -249,7 +273,7 @@ export function showStock(overview, formats) {
   for (const text of ["Product", "Runs out", "Left", "Per hour", "At risk"]) head.append(element("th", "", text));
   table.append(head);
   for (const row of stock.rows) table.append(stockRow(row, overview, formats));
-  const rest = stock.more ? `${formats.integer.format(stock.more)} more at risk.` : "Nothing else runs out inside the horizon.";
+  const rest = stock.more ? `${formats.integer.format(stock.more)} more at risk.` : "Nothing else is at risk of running out.";
   holder.replaceChildren(table, element("p", "rest", rest));
 }
 
@@ -323,8 +347,8 @@ function page(row, overview, formats) {
   node.title = row.message;
   const when = (ms) => formats.time(ms, overview.now_ms);
   node.append(element("p", "title", row.name));
-  // What eased by itself is told in its last line; the others say how much is left and what it costs.
-  if (row.real_at_ms !== null || row.state !== "resolved") node.append(element("p", "meta", unnamed(row)));
+  // A stock page that eased by itself is told in its last line. Of any other rule the name alone never says what was wrong.
+  if (row.real_at_ms !== null || row.state !== "resolved" || !STOCK_RULES.has(row.rule)) node.append(element("p", "meta", unnamed(row)));
   const line = element("p", "told");
   const part = (label, text, name, ms) => {
     const span = element("span", "", label);

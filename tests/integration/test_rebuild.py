@@ -24,9 +24,14 @@ from tests.workers import WorkerProcess
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]
 
-NEW: Final = ("product_day", "shop_minute", "sku_day", "product_theta")
+NEW: Final = (
+    *("product_day", "shop_minute", "sku_day", "product_theta"),
+    *("content_sub_campaign_day", "content_sku_day"),
+)
 OLDER: Final = [argument for cube in CUBES if cube.name not in NEW for argument in ("--cube", cube.name)]
 """Arguments of a worker of the version before, which does not know some of the cubes."""
+
+OF_ONE_LIVE: Final = ("content,sub_campaign", "content,sku")
 
 CHANGED: Final = "content_day"
 """The version before keeps it as it was defined then (`tests.older_worker`)."""
@@ -52,6 +57,10 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
                 assert {row.cube for row in lacking} == {*NEW, CHANGED}
                 assert all(row.handed == 0 and row.since_ms > 0 for row in lacking)
                 assert (await asked(board, by="content")).since_ms["product_impressions"] > world.BEGIN_MS
+                for by in OF_ONE_LIVE:
+                    assert (await asked(board, by, "product_clicks")).since_ms[
+                        "product_clicks"
+                    ] > world.BEGIN_MS
         finally:
             assert await newer.stop() == 0
         rebuilding = WorkerProcess(settings, tmp_path, "rebuilding").supervise()
@@ -65,6 +74,8 @@ async def test_a_cube_that_is_new_under_load_says_since_when_until_it_is_rebuilt
                 answer = await asked(board)
                 assert answer.since_ms == {}
                 assert (await asked(board, by="content,slice")).since_ms == {}
+                for by in OF_ONE_LIVE:
+                    assert (await asked(board, by, "product_clicks")).since_ms == {}
                 assert "since" not in answer.table()
                 await ask_rebuild(settings.kafka, ("creator_day",), asked_at_ms=1)
                 await rebuilt(board, "creator_day", asked_ms=1)
@@ -108,8 +119,8 @@ async def reading(settings: Settings) -> AsyncIterator[KafkaBoard]:
         await board.stop()
 
 
-async def asked(board: KafkaBoard, by: str = "product") -> Answer:
-    question = parse_request({"metrics": "product_impressions", "by": by, "window": "all"})
+async def asked(board: KafkaBoard, by: str = "product", metric: str = "product_impressions") -> Answer:
+    question = parse_request({"metrics": metric, "by": by, "window": "all"})
     return await board.in_turn(lambda: run(board.columns, question, now_ms=NOW_MS))
 
 

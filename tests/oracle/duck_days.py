@@ -113,6 +113,23 @@ SOURCES: Final[tuple[dict[str, Any] | None, ...]] = (
         "is_paid": True,
     }
     | {"content_id": "ab-live", "ad_id": "ad-hard", "sub_campaign_id": "flash-deals"},
+    # The same LIVE in another sub-campaign, and in none.
+    {
+        "owner": "seller",
+        "format": "live",
+        "surface": "shop_tab",
+        "account_id": "lumen.studio",
+        "is_paid": False,
+    }
+    | {"content_id": "ab-live", "sub_campaign_id": "creator-picks"},
+    {
+        "owner": "seller",
+        "format": "live",
+        "surface": "live_room",
+        "account_id": "lumen.studio",
+        "is_paid": False,
+    }
+    | {"content_id": "ab-live"},
     {"owner": "affiliate", "format": "showcase", "surface": "showcase", "account_id": "theo.home"}
     | {"creator_id": "cr-theo", "is_paid": False},
     {"owner": "seller", "format": "product_card", "surface": "shop_tab", "account_id": "lumen.and.loom"}

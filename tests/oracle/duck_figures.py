@@ -198,11 +198,11 @@ def _statement(names: Sequence[str], by: tuple[str, ...], span: Span) -> str:
 
 def _ranked(figure: Figure, by: tuple[str, ...]) -> str:
     """Return SQL of a row's place among those that differ in `over` alone; who has nothing has no place."""
-    among = [dim for dim in by if dim in figure.over]
+    among = [dim for dim in by if dim in figure.over] or [dim for dim in by if dim in figure.sides]
     if not among:
         return "NULL"
     has = f"coalesce({figure.sql}, 0) > 0" + (" AND keys.slice <> 'all'" if "slice" in among else "")
-    rest = [f"keys.{dim}" for dim in by if dim not in figure.over]
+    rest = [f"keys.{dim}" for dim in by if dim not in among]
     order = [f"coalesce({one}, 0) DESC" for one in figure.place]
     order += [f"keys.{dim}" for dim in among]
     parts = ", ".join([*rest, has])

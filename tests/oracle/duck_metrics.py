@@ -62,12 +62,14 @@ class Figure:
         money: the value is in cents, answered in units.
         over: dimensions in which a share is a part; rows that differ in these alone make the whole.
         place: what ranks rows that differ in `over` alone, greatest first; `sql` is then the first figure.
+        sides: what is ranked where nothing in `over` is asked for.
     """
 
     sql: str
     money: bool = False
     over: tuple[str, ...] = ()
     place: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ()
 
 
 def _count(kind: str, more: str = "") -> Part:
@@ -293,8 +295,12 @@ FIGURES: Final[dict[str, Figure]] = {
     "gmv_contribution_rate_within_lives": Figure(
         "p_paid_live / nullif(whole_p_paid_live, 0)", over=(*_FORMAT, "content")
     ),
-    "content_rank_live": Figure("p_paid_live", over=("content",), place=("p_paid_live", "p_orders_live")),
-    "content_rank_video": Figure("p_paid_video", over=("content",), place=("p_paid_video", "p_orders_video")),
+    "content_rank_live": Figure(
+        "p_paid_live", over=("content",), place=("p_paid_live", "p_orders_live"), sides=("owner",)
+    ),
+    "content_rank_video": Figure(
+        "p_paid_video", over=("content",), place=("p_paid_video", "p_orders_video"), sides=("owner",)
+    ),
     "ad_spend": Figure("p_spend", money=True),
     "ad_gross_revenue": Figure("p_revenue", money=True),
     "ad_clicks": Figure("p_ad_clicks"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import grimp
 import pytest
 
 from streams.cubes import CUBES
@@ -93,6 +94,14 @@ def project() -> dict[str, Any]:
 
 
 # --- prose agrees with code ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", [*ROOMS, "tests", "tools", "benchmarks"])
+def test_modules_do_not_import_in_circles(package: str) -> None:
+    # In a circle, which module is imported first decides whether it can be imported at all.
+    graph = grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
+    assert graph.modules
+    assert not graph.nominate_cycle_breakers(package)
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

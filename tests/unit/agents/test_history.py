@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -42,6 +42,14 @@ SOURCE: Final = {
     "is_paid": False,
     "account_id": "a",
     "content_id": "c1",
+    "sub_campaign_id": "flash",
+}
+
+TYPES: Final = {
+    "impressions": "product_impression",
+    "clicks": "product_click",
+    "page_views": "product_page_view",
+    "add_to_cart": "add_to_cart",
 }
 
 QUESTIONS: Final = [
@@ -96,15 +104,13 @@ class Shop:
                 self.sell(self.now_ms + hour * HOUR_MS)
             self.now_ms += DAY_MS
 
-    def sell(self, at_ms: int) -> None:
+    def sell(self, at_ms: int, products: Sequence[str] = ("p0", "p1", "p2")) -> None:
         for partition, state in enumerate(self.states):
-            for topic, event_type in (
-                ("impressions", "product_impression"),
-                ("clicks", "product_click"),
-                ("page_views", "product_page_view"),
-                ("add_to_cart", "add_to_cart"),
-            ):
-                values = [self._event(event_type, at_ms, partition, number) for number in range(3)]
+            for topic, event_type in TYPES.items():
+                values = [
+                    self._event(event_type, at_ms, partition, number, product)
+                    for number, product in enumerate(products)
+                ]
                 first = state.next_offset(topic)
                 state.fold(
                     RecordBatch(
@@ -121,7 +127,7 @@ class Shop:
             self._log.append(flush)
             self.columns.apply(flush)
 
-    def _event(self, event_type: str, at_ms: int, partition: int, number: int) -> bytes:
+    def _event(self, event_type: str, at_ms: int, partition: int, number: int, product: str) -> bytes:
         self._sent += 1
         day = CALENDAR.day_of(at_ms)
         event = {
@@ -129,11 +135,11 @@ class Shop:
             "event_type": event_type,
             "shop_id": SHOP,
             "occurred_at_ms": at_ms,
-            "product_id": f"p{number}",
+            "product_id": product,
             # Some people come every day, some once; some are in both partitions.
             "user_key": f"u{number}" if partition else f"u{number}-{day % 3}",
             "source": SOURCE if number else None,
-            "sku_id": f"p{number}-m" if event_type in ("product_click", "add_to_cart") else None,
+            "sku_id": f"{product}-m" if event_type in ("product_click", "add_to_cart") else None,
         }
         return json.dumps({name: value for name, value in event.items() if value is not None}).encode()
 
@@ -269,6 +275,30 @@ async def test_a_file_with_a_flipped_bit_is_noticed_before_the_first_number(tmp_
     assert error.value.reason == "history_damaged"
 
 
+async def test_an_id_that_only_days_of_the_history_name_is_known_where_a_window_reaches_them(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    shop.sell(shop.now_ms, ["spring"])
+    shop.pass_days(DAYS)
+    reaches, later = (
+        f"range:{day_label(first)}..{day_label(FIRST_DAY + DAYS - 1)}" for first in (FIRST_DAY, FIRST_DAY + 1)
+    )
+
+    def why(window: str, product: str) -> list[str]:
+        answer = shop.ask(metrics="product_clicks", window=window, where=f"product={product},slice=affiliate")
+        return list(answer.nulls.get("product_clicks", ()))
+
+    before = [why(window, "spring") for window in ("all", reaches, later)]
+    await shop.archive()
+    assert shop.columns.day_boundary(SHOP) == FIRST_DAY + DAYS - HOT_DAYS
+    assert before == [[], [], []]
+    assert [why(window, "spring") for window in ("all", reaches)] == [[], []]
+    assert [why(window, "sprung") for window in ("all", reaches)] == [["unknown_id"], ["unknown_id"]]
+    # Days that a question does not reach are not read for it.
+    assert why(later, "spring") == ["unknown_id"]
+
+
 async def test_days_that_nobody_wrote_down_are_not_zero(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.pass_days(DAYS)
@@ -293,15 +323,16 @@ def test_files_of_a_shop_stay_in_the_folder_whatever_its_name(tmp_path: Path) ->
 
 
 def written_by_an_earlier_version(shop: Shop, day: int) -> None:
-    """Put in place of a day's file the one of before `content_day` had the atom and before there was `sku_day`."""
+    """Put in place of a day's file the one of before `content_day` had the atom and before there were SKUs."""
     path = next(shop.folder.root.rglob(f"{day_label(day)}.parquet"))
     manifest = json.loads(path.with_suffix(".json").read_bytes())
-    rows = pl.read_parquet(path).filter(pl.col("cube") != "sku_day")
+    later = ("sku_day", "content_sub_campaign_day", "content_sku_day")
+    rows = pl.read_parquet(path).filter(~pl.col("cube").is_in(later))
     # The content of these days is shown at one place only, so that no two cells become one.
     of_content = pl.when(pl.col("cube") == "content_day").then(pl.col("dims").list.head(2))
     rows = rows.with_columns(of_content.otherwise(pl.col("dims")).alias("dims"))
-    cubes = manifest["cubes"] | {"content_day": "77546908"}
-    del cubes["sku_day"]
+    cubes = {name: known for name, known in manifest["cubes"].items() if name not in later}
+    cubes["content_day"] = "77546908"
     shop.folder.write(SHOP, day, rows, cubes, manifest["events"])
 
 
@@ -358,7 +389,13 @@ async def test_days_written_before_a_cube_was_there_are_refused_with_the_days_th
     for day in (FIRST_DAY, FIRST_DAY + 2):
         written_by_an_earlier_version(shop, day)
     shop.start()
-    for question in ({"by": "sku"}, {"by": "day,sku"}, {"where": "sku=x", "by": "product"}):
+    for question in (
+        {"by": "sku"},
+        {"by": "day,sku"},
+        {"where": "sku=x", "by": "product"},
+        {"by": "content,sku"},
+        {"by": "sub_campaign", "where": "content=c1"},
+    ):
         with pytest.raises(QueryError) as error:
             shop.ask(metrics="product_clicks", window="all", **question)
         assert error.value.reason == "no_detail_before"
@@ -369,7 +406,16 @@ async def test_days_written_before_a_cube_was_there_are_refused_with_the_days_th
     assert {row["sku"]: row["product_clicks"] for row in by_sku} == dict.fromkeys(
         ("p0-m", "p1-m", "p2-m"), 18
     )
+    # The first of the three products comes from nowhere, the others from the LIVE.
+    of_live = shop.ask(metrics="product_clicks", window=later, by="sku", where="content=c1").rows
+    assert {row["sku"]: row["product_clicks"] for row in of_live} == dict.fromkeys(("p1-m", "p2-m"), 18)
+    by_sub_campaign = shop.ask(metrics="product_clicks", window=later, by="content,sub_campaign").rows
+    assert by_sub_campaign == [{"content": "c1", "sub_campaign": "flash", "product_clicks": 36}]
     assert shop.ask(metrics="product_clicks", window="all", by="product").rows
+    # Whether an id is known is no question that such a day refuses: it names none.
+    sku, first_end_ms = ("sku_day", "sku"), CALENDAR.day_start_ms(FIRST_DAY + 1)
+    assert shop.columns.history_names(sku, "p0-m", SHOP, None, None)
+    assert not shop.columns.history_names(sku, "p0-m", SHOP, None, first_end_ms)
 
 
 async def test_a_day_waits_for_a_cube_that_is_being_rebuilt_for_as_long_as_the_state_keeps_it(

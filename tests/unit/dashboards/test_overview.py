@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from dashboards.overview import Overview, UnknownShopError
+from dashboards.overview_rows import with_lost_feed
 from streams.alerts import Resolution
 from streams.days import HOUR_MS, MINUTE_MS
+from streams.overview import Feed, FeedState
 from streams.query import parse_request, run
 from tests.unit.dashboards.shops import (
     MIDNIGHT_MS,
@@ -99,6 +101,33 @@ def test_the_last_quarter_hour_is_not_held_back_by_a_feed_that_is_lost() -> None
     shown = document(board)
     assert shown["figures"]["gmv_last_15m"]["value"] == recent
     assert {"topic": "clicks", "state": "lost", "since_ms": NOW_MS - 6 * HOUR_MS} in shown["strip"]["feeds"]
+
+
+def test_a_figure_that_reads_a_lost_feed_names_it_and_since_when() -> None:
+    board = orders_board()
+    heard_ms = NOW_MS - 6 * HOUR_MS
+    board.columns.apply(
+        flush_of([heartbeat(["clicks"], heard_ms, "tracker")], zone="Europe/London", partition=1)
+    )
+    # A player's clock: nothing is held back, so the count stands there like a sound one.
+    board.columns.vouch(NOW_MS)
+    shown = document(board)
+    steps = {step["metric"]: step for step in shown["funnel"]}
+    assert steps["product_clicks"]["value"] == 0
+    assert steps["product_clicks"]["lost"] == {"topic": "clicks", "since_ms": heard_ms}
+    assert steps["sku_orders"]["value"] == 308
+    marked = [figure for figure in (*shown["figures"].values(), *steps.values()) if "lost" in figure]
+    assert marked == [steps["product_clicks"]]
+
+
+def test_of_two_lost_feeds_the_one_that_went_first_is_named() -> None:
+    lost = [Feed("orders", FeedState.LOST, 7_000), Feed("clicks", FeedState.LOST, 5_000)]
+    figure = {"metric": "ctor", "value": 0.08}
+    assert with_lost_feed(figure, lost) == {**figure, "lost": {"topic": "clicks", "since_ms": 5_000}}
+    alive = [Feed("clicks", FeedState.BACK, 5_000), Feed("stock", FeedState.LOST, 5_000)]
+    assert with_lost_feed(figure, alive) == figure
+    missing = {"metric": "ctor", "value": None, "null": "catching_up"}
+    assert with_lost_feed(missing, lost) == missing
 
 
 def test_the_goal_has_target_progress_and_the_reference_at_the_same_time() -> None:

@@ -345,9 +345,23 @@ def test_contents_are_ranked_by_gmv_and_only_those_of_their_kind_that_sold() -> 
         ("video-1", None, 2),
         ("video-2", None, 1),
     ]
-    with pytest.raises(QueryError, match="content") as error:
+    with pytest.raises(QueryError, match="by=content or by=owner") as error:
         value(columns, "content_rank_live", now_ms=NOW)
     assert error.value.reason == "needs_dimension"
+
+
+def test_sides_are_ranked_by_what_their_lives_or_videos_sold_where_no_content_is_asked_for() -> None:
+    columns = sold()
+    # LIVEs are the shop's alone; of the videos the affiliates' sold 15 and the shop's 45.
+    assert rows(columns, "content_rank_live,content_rank_video", "owner", now_ms=NOW) == [
+        ("affiliate", None, 2),
+        ("own", 1, 1),
+    ]
+    beside = rows(columns, "content_rank_video", "owner,content", now_ms=NOW)
+    assert [row for row in beside if row[-1]] == [("affiliate", "video-1", 1), ("own", "video-2", 1)]
+    assert rows(columns, "content_rank_video", "owner", where="owner=affiliate", now_ms=NOW) == [
+        ("affiliate", 1)
+    ]
 
 
 def test_equal_sales_are_ranked_by_orders_then_by_id() -> None:

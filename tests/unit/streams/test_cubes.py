@@ -26,6 +26,8 @@ DEFINITIONS = {
     "sub_campaign_day": "0b75fc61",
     "territory_day": "c0e1ef5b",
     "sku_day": "f02c8556",
+    "content_sub_campaign_day": "ae75c8ef",
+    "content_sku_day": "667e93ef",
     "product_theta": "3f3fe2a5",
 }
 """Golden: what changes or leaves goes into `cubes.FORMER` as it was, or the state of running workers is refused."""
@@ -43,6 +45,8 @@ RELEASED: Final = frozenset(
         ("product_theta", "3f3fe2a5"),
         ("sku_day", "f02c8556"),
         ("content_day", "c911e9f2"),
+        ("content_sub_campaign_day", "ae75c8ef"),
+        ("content_sku_day", "667e93ef"),
     }
 )
 """Every definition that some version has written; only ever longer."""
@@ -96,4 +100,5 @@ def test_a_cube_counts_by_what_the_records_of_its_types_have() -> None:
         for field in ("sku_id", "territory")
     )
     assert with_sku == set(CUBE_BY_NAME["sku_day"].event_types)
+    assert with_sku >= set(CUBE_BY_NAME["content_sku_day"].event_types)
     assert with_territory == set(CUBE_BY_NAME["territory_day"].event_types)

@@ -102,6 +102,17 @@ def test_money_is_shown_in_major_units_down_to_what_it_is_added_up_from() -> Non
     ]
 
 
+def test_an_instant_is_shown_by_the_clock_of_the_shop() -> None:
+    columns = shop()
+    found = asked(columns, metric="view_as_of")
+    assert (found["value"], found["line"].rpartition(" = ")[2]) == (NOW_MS, "2024-11-29T20:00:00+00:00")
+    stock_time = asked(columns, metric="stock_on_hand", row="sku=A1")["parts"][1]
+    assert (stock_time["name"], stock_time["value"]) == ("time of the stock record", TEN)
+    assert stock_time["shown"] == "2024-11-29T10:00:00+00:00"
+    text = explanation_text(asked(columns, metric="stock_on_hand", row="sku=A1"))
+    assert "time of the stock record = 2024-11-29T10:00:00+00:00  (" in text
+
+
 def test_a_share_names_its_whole_and_an_own_metric_its_own_words() -> None:
     columns = shop()
     share = asked(columns, metric="gmv_channel_contribution", row="slice=seller_live", window="all")
@@ -242,7 +253,7 @@ def test_a_group_of_a_few_is_not_told_by_its_explanation_either() -> None:
         ({"metric": "ctr0"}, "unknown_metric", "ctr"),
         ({}, "no_metrics", "gmv"),
         ({"metric": "gmv", "limit": "3"}, "unknown_parameter", ""),
-        ({"metric": "ctr", "row": "sub_campaign=c,content=L"}, "no_cube", "by=sub_campaign"),
+        ({"metric": "unique_ctr", "row": "sub_campaign=c,content=L"}, "no_cube", "by=sub_campaign"),
         ({"metric": "gmv", "row": "day=2024-11-30"}, "no_such_row", "2024-11-29"),
         ({"metric": "gmv", "window": "tomorrow"}, "unknown_window", "today"),
     ],

@@ -206,6 +206,33 @@ def test_parquet_keeps_every_cell_as_it_is_with_types_and_units() -> None:
     assert (units["gmv"], units["orders"], units["ctor"]) == ("money, USD", "count", "fraction")
 
 
+def test_a_file_of_an_unknown_id_has_its_row_and_the_reason_there() -> None:
+    words = {"metrics": "gmv,ctor", "where": "product=nosuch"}
+    assert written(shop(), export_of(**words)) == b"product,gmv,ctor\nnosuch,,\n"
+    lines = written(shop(), export_of(**words, why="1")).decode().splitlines()
+    assert lines == ["product,gmv,gmv_why,ctor,ctor_why", "nosuch,,unknown_id,,unknown_id"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"metrics": "gmv", "by": "creator", "where": "product=nosuch"}, "unknown_id"),
+        ({"metrics": "product_impressions", "by": "product"}, "no_source"),
+        ({"metrics": "gmv", "by": "product", "window": "day:2024-12-24"}, "not_begun"),
+    ],
+)
+def test_a_file_without_rows_says_why_where_that_is_asked_for(words: dict[str, str], reason: str) -> None:
+    columns, metric, by = shop(), words["metrics"], words["by"]
+    assert written(columns, export_of(**words)).decode() == f"{by},{metric}\n"
+    told = written(columns, export_of(**words, why="1")).decode()
+    assert told.splitlines() == [f"{by},{metric},{metric}_why", f",,{reason}"]
+    frame = pl.read_parquet(io.BytesIO(written(columns, export_of(**words, format="parquet", why="1"))))
+    assert frame.rows() == [(None, None, reason)]
+    assert pl.read_parquet(io.BytesIO(written(columns, export_of(**words, format="parquet")))).height == 0
+    document = json.loads(written(columns, export_of(**words, format="json")))
+    assert (document["rows"], document["nulls"]) == ([], {metric: {reason: []}})
+
+
 def test_json_has_the_rows_the_columns_with_units_and_why_values_are_missing() -> None:
     columns, export = shop(), export_of(format="json", metrics="gmv,ctr")
     document = json.loads(written(columns, export))
@@ -316,22 +343,18 @@ def test_a_long_file_comes_in_pieces_and_columns_stand_in_the_order_asked_for() 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])
 def test_a_file_without_rows_still_has_its_columns(form: str) -> None:
-    data = written(shop(), export_of(format=form, where="product=nobody's"))
+    data = written(shop(), export_of(format=form, by="sku", where="product=nobody's"))
+    names = ["sku", "gmv", "orders", "ctor"]
     if form == "json":
         assert json.loads(data)["rows"] == []
-        assert [column["name"] for column in json.loads(data)["columns"]] == [
-            "product",
-            "gmv",
-            "orders",
-            "ctor",
-        ]
+        assert [column["name"] for column in json.loads(data)["columns"]] == names
     else:
         frame = (
             pl.read_parquet(io.BytesIO(data))
             if form == "parquet"
             else pl.read_csv(io.BytesIO(data), raise_if_empty=False)
         )
-        assert (frame.columns, frame.height) == (["product", "gmv", "orders", "ctor"], 0)
+        assert (frame.columns, frame.height) == (names, 0)
 
 
 def test_tables_of_different_columns_make_one_file_with_all_of_them() -> None:

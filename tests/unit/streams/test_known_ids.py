@@ -92,11 +92,74 @@ def test_traffic_and_rates_of_an_unknown_product_say_that_it_is_unknown(metric: 
     assert value(shop(), metric, now_ms=NOW, where="product=A") == 1
 
 
-def test_every_row_of_an_unknown_id_is_null_and_a_list_of_it_is_empty() -> None:
+def test_every_row_of_an_unknown_id_is_null() -> None:
     found = answer(shop(), "gmv", "slice", now_ms=NOW, where="sku=nosuch")
     assert found.nulls["gmv"] == {"unknown_id": list(range(8))}
     assert rows(shop(), "gmv", "day", now_ms=NOW, where="sku=nosuch") == [("2024-11-29", None)]
-    assert rows(shop(), "gmv", "product", now_ms=NOW, where="product=nosuch") == []
+
+
+def test_an_unknown_id_has_its_own_row_by_its_dimension_and_the_reason_there() -> None:
+    found = answer(shop(), "gmv,ctor", "product", now_ms=NOW, where="product=nosuch")
+    assert found.rows == [{"product": "nosuch", "gmv": None, "ctor": None}]
+    assert found.nulls == {"gmv": {"unknown_id": [0]}, "ctor": {"unknown_id": [0]}}
+    by_day = answer(shop(), "gmv", "day,product,slice", now_ms=NOW, where="product=nosuch,slice=shop_tab")
+    assert by_day.rows == [{"day": "2024-11-29", "product": "nosuch", "slice": "shop_tab", "gmv": None}]
+    assert by_day.nulls == {"gmv": {"unknown_id": [0]}}
+
+
+def test_a_known_id_that_sold_nothing_has_a_row_of_its_own_too() -> None:
+    later = at("2024-11-30 12:00")
+    columns = board([*sold(), order("o2", later, [line("1", "B", 1_000)])], vouch_ms=later)
+    assert rows(columns, "gmv", "product", now_ms=later, where="product=A", window="today") == [("A", 0)]
+    assert rows(columns, "gmv", "product", now_ms=later, where="product=B", window="today") == [("B", 10)]
+
+
+def test_a_list_of_what_an_unknown_id_has_is_empty_and_says_why() -> None:
+    found = answer(shop(), "gmv,product_clicks", "creator", now_ms=NOW, where="product=nosuch")
+    assert found.rows == []
+    assert found.nulls == {"gmv": {"unknown_id": []}, "product_clicks": {"unknown_id": []}}
+    assert found.document()["unknown"] == ["product=nosuch"]
+    assert "gmv: no rows, unknown_id (no record names product=nosuch)" in found.table()
+
+
+def test_a_missing_value_is_not_called_partial() -> None:
+    name, words = "avg_daily_customers", {"window": "today"}
+    assert answer(shop(), name, now_ms=NOW, **words).partial == {name: [0]}
+    missing = answer(shop(), name, now_ms=NOW, where="product=nosuch", **words)
+    assert (missing.rows, missing.partial) == ([{name: None}], {})
+
+
+def test_of_several_filters_those_that_no_record_names_are_told() -> None:
+    found = answer(shop(), "gmv", now_ms=NOW, where="product=A,territory=FR,slice=affiliate,sku=\x1bA")
+    assert found.unknown == ("territory=FR", "sku=\x1bA")
+    assert "gmv: unknown_id in 1 rows (no record names territory=FR or sku=\\x1bA)" in found.table()
+    assert answer(shop(), "gmv", now_ms=NOW, where="product=A,sku=A").document().keys() & {"unknown"} == set()
+
+
+def test_a_list_of_what_no_source_feeds_or_is_still_to_come_says_why_it_is_empty() -> None:
+    fed = answer(shop(), "gmv,product_impressions", "creator", now_ms=NOW, where="product=nosuch")
+    assert fed.nulls == {"gmv": {"unknown_id": []}, "product_impressions": {"no_source": []}}
+    unfed = answer(shop(), "product_impressions", "day", now_ms=NOW)
+    assert (unfed.rows, unfed.nulls) == ([], {"product_impressions": {"no_source": []}})
+    ahead = answer(shop(), "gmv", "product", now_ms=NOW, window="day:2024-12-24")
+    assert (ahead.rows, ahead.nulls) == ([], {"gmv": {"not_begun": []}})
+
+
+def test_a_list_of_a_known_id_that_has_nothing_is_empty_without_a_reason() -> None:
+    found = answer(shop(card("Q")), "gmv,product_clicks,ctor", "creator", now_ms=NOW, where="product=Q")
+    assert (found.rows, found.nulls) == ([], {})
+
+
+@pytest.mark.parametrize("by", ["sub_campaign", "variant", "day,sub_campaign", "sub_campaign,slice"])
+def test_a_list_by_what_no_record_names_says_so_where_there_is_something_to_tell_apart(by: str) -> None:
+    found = answer(shop(), "gmv", by, now_ms=NOW, where="product=A")
+    assert (found.rows, found.nulls) == ([], {"gmv": {"not_told": []}})
+
+
+def test_a_list_by_sku_of_events_that_name_none_says_so() -> None:
+    found = answer(shop(), "product_clicks", "sku", now_ms=NOW)
+    assert (found.rows, found.nulls) == ([], {"product_clicks": {"source_gives_no_skus": []}})
+    assert found.coverage == {"product_clicks": 0}
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,10 @@ def test_dimensions_combine_and_filters_must_all_hold() -> None:
     assert ask(columns, metrics="gmv", by="content", where="product=A,slice=seller_live")["rows"] == [
         {"content": "live-1", "gmv": 11.0}
     ]
-    assert ask(columns, metrics="gmv", by="sku", where="product=A,sku=B1")["rows"] == []
+    assert ask(columns, metrics="gmv", by="sku", where="product=A,sku=B1")["rows"] == [
+        {"sku": "B1", "gmv": 0.0}
+    ]
+    assert ask(columns, metrics="gmv", by="content", where="product=A,sku=B1")["rows"] == []
 
 
 def test_windows_cut_to_the_millisecond_for_facts() -> None:
@@ -389,10 +392,30 @@ def test_a_day_is_provisional_then_final_and_restated_by_an_order_that_comes_aft
     question: dict[str, Any] = {"metrics": "gmv", "window": "day:2024-11-29"}
     assert ask(columns, at("2024-11-30 17:59"), **question)["state"] == "provisional"
     assert ask(columns, at("2024-11-30 18:00"), **question)["state"] == "final"
+    restate(columns)
+    assert ask(columns, at("2024-11-30 20:00"), **question)["state"] == "restated"
+
+
+def test_places_of_a_restated_day_are_answered_and_have_no_amount_of_their_own() -> None:
+    columns = board(ORDERS, vouch_ms=at("2024-11-30 18:00"))
+    restate(columns)
+    answer = ask(
+        columns,
+        at("2024-11-30 20:00"),
+        metrics="top_selling_products,gmv",
+        by="product",
+        window="day:2024-11-29",
+    )
+    assert answer["state"] == "restated"
+    assert answer["restated"] == {"gmv": 0.01}
+    assert sorted(row["top_selling_products"] for row in answer["rows"]) == [1, 2]
+
+
+def restate(columns: Columns) -> None:
+    """Let an order of a cent arrive after its day was final."""
     late = flush_of([order("late", NOON, [line("1", "A1", 1)])], partition=1, number=1)
     facts = [fact._replace(received_at_ms=at("2024-11-30 19:00")) for fact in late.facts]
     columns.apply(flush_with(late, facts))
-    assert ask(columns, at("2024-11-30 20:00"), **question)["state"] == "restated"
 
 
 def flush_with(flush: Any, facts: list[Any]) -> Any:

@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 
 from dashboards.missing import missing
-from streams import null_reasons
+from streams import null_reasons, series
 from streams.explain_words import MENDS
 from streams.metric import NULL_REASONS
 from streams.reason_words import NO_CAMPAIGN, SHORT, in_short, in_words
@@ -28,11 +28,13 @@ def test_every_reason_that_the_query_layer_marks_has_words() -> None:
     """Read from the source: a reason that somebody adds there has none until it is added here."""
     calls = [
         node
-        for node in ast.walk(ast.parse(inspect.getsource(null_reasons)))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"mark", "_mark_spans"}
+        for module in (null_reasons, series)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Call)
+        and {getattr(node.func, at, "") for at in ("id", "attr")} & {"mark", "_mark_spans"}
     ]
     marked = {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
-    assert {"no_source", "not_begun", "no_detail_before", "catching_up"} < marked
+    assert {"no_source", "not_begun", "no_detail_before", "catching_up", "source_gives_no_skus"} < marked
     assert marked <= NULL_REASONS.keys()
 
 

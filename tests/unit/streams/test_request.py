@@ -49,11 +49,26 @@ def test_a_group_asks_for_its_metrics_as_columns() -> None:
     )
 
 
+def test_a_space_after_the_comma_between_filters_belongs_to_neither() -> None:
+    where = "product=mug, blue,  slice=shop_tab, sku=A, 7"
+    found = parse_request({"metrics": "gmv", "where": where})
+    assert found.where == (("product", "mug, blue"), ("slice", "shop_tab"), ("sku", "A, 7"))
+
+
+def test_a_filter_may_stand_twice_and_two_slices_may_hold_at_once() -> None:
+    twice = parse_request({"metrics": "gmv", "where": ["product=A", "product=A"]})
+    assert twice.where == (("product", "A"), ("product", "A"))
+    both = parse_request({"metrics": "gmv", "where": "slice=shop_tab,slice=seller_live"})
+    assert both.where == (("slice", "shop_tab"), ("slice", "seller_live"))
+
+
 @pytest.mark.parametrize(
     ("params", "reason", "says"),
     [
         ({}, "no_metrics", "metrics=gmv"),
         ({"metrics": "gvm"}, "unknown_metric", "gmv"),
+        ({"metrics": "GMV"}, "unknown_metric", "Did you mean gmv"),
+        ({"metrics": "gmv", "by": "Product"}, "unknown_dimension", "Did you mean product"),
         ({"metrics": "gmv", "by": "prodcut"}, "unknown_dimension", "product"),
         ({"metrics": "gmv", "wher": "a=b"}, "unknown_parameter", "where"),
         ({"metrics": "gmv", "where": "product"}, "bad_where", "where=product=85123A"),
@@ -62,6 +77,12 @@ def test_a_group_asks_for_its_metrics_as_columns() -> None:
         ({"metrics": "gmv", "where": "status=canceled"}, "unknown_value", "cancelled"),
         ({"metrics": "cpp", "where": "price_tier=middle"}, "unknown_value", "mid"),
         ({"metrics": "gmv", "where": "day=2024-01-01"}, "bad_where", "window"),
+        ({"metrics": "gmv", "where": "product=A,product=B"}, "bad_where", "Ask by=product"),
+        (
+            {"metrics": "gmv", "where": "leaf=shop_tab,leaf=other"},
+            "bad_where",
+            "leaf=shop_tab and leaf=other",
+        ),
         ({"metrics": "gmv", "sort": "orders"}, "bad_sort", "gmv"),
         ({"metrics": "gmv", "sort": "ordes"}, "unknown_metric", "orders"),
         ({"metrics": "gmv", "limit": "0"}, "bad_limit", "Leave it out"),

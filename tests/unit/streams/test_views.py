@@ -417,6 +417,20 @@ def test_a_part_without_rows_says_so() -> None:
     assert found.document()["says"] == "No SKU needs stock."
 
 
+def test_a_part_without_rows_for_a_time_of_which_nothing_is_known_says_that() -> None:
+    ahead = part(board(*sales()), "trends", "trend", window="day:2024-12-24")
+    assert ahead.document()["says"] == "Nothing is counted here in this window: not begun yet."
+    before = part(board(*sales()), "trends", "trend", window="day:2024-01-01")
+    assert before.document()["says"] == "Nothing is counted here in this window: no source feeds this."
+
+
+def test_what_is_written_on_an_unknown_thing_names_it_too() -> None:
+    found = part(board(*sales()), "product_details", "card", product="nosuch", window="day:2024-01-01")
+    assert found.answer is not None
+    assert found.answer.nulls["product_status"] == {"unknown_id": [0]}
+    assert "product_status: unknown_id in 1 rows (no record names product=nosuch)" in found.answer.table()
+
+
 def test_a_hostile_name_stays_text_in_every_form() -> None:
     columns = board(*sales(), card("A", HOSTILE, version=2))
     found = answer(columns, "product_list", window="today")

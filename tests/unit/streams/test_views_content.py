@@ -170,6 +170,19 @@ def test_a_content_type_of_product_details_turns_sources_into_the_list_behind_it
     assert ids(columns, "product_details", "videos", content_type="seller_video", **words) == ["lookbook"]
 
 
+def test_a_list_behind_a_product_that_no_record_names_says_so_and_not_that_it_has_none() -> None:
+    def said(product: str, window: str, *more: Event) -> str:
+        words = {"product": product, "window": window, "content_type": "affiliate"}
+        found = part(known(*more), "product_details", "creators", **words)
+        assert found.document()["rows"] == []
+        return str(found.document()["says"])
+
+    assert said("AA", "today") == "No record names product=AA."
+    nobody = "No creator has sold or shown the product in this window"
+    assert said("A", "yesterday") == f"{nobody}: no source feeds this."
+    assert said("C", "today", content("new", "published", NOON, "C")) == f"{nobody}."
+
+
 def test_creators_behind_a_product_are_searched_and_filtered_by_type() -> None:
     """S1-23, S1-24."""
     columns = known()
