@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from faust.types import TP
 
-from agents.batches import batch_of
+from agents.batches import batch_of, pieces_of
 from agents.flush import FlushPacer, FlushWriter
 from agents.rebuilding import Rebuilder
 from agents.restore import read_stored, source_offsets
+from agents.spill import disk_files
 from streams.errors import HoleError, StateError
 from streams.fold import PartitionState
-from streams.intake import TRAFFIC_TOPICS
 from streams.topics import SOURCE_TOPICS, full_name, short_name
 from streams.wire import EncodedFlush, decode_fact, decode_state, encode_flush
 
@@ -44,10 +44,6 @@ TICK_S: Final = 0.05
 
 LET_GO_S: Final = 2.0
 """A rebuild closes its connections; a broker that is away must not hold a rebalance up for it."""
-
-PIECE_BYTES: Final = 512 << 10
-"""Facts are folded by so many bytes of records at a time: as objects they take five times as much, and a fetch of them
-alone, unpacked, is larger than what a flush may carry (`agents.flush.BODY_BYTES`)."""
 
 FOLDS_UNDER_WAY: Final = 2
 """Fetches that are folded or wait for the thread that folds; memory is bounded with `app.FETCHES_BUFFERED`."""
@@ -186,9 +182,14 @@ class StateKeeper:
 
     def _new_state(self, partition: int) -> PartitionState:
         settings = self._settings
-        options = {} if self._cubes is None else {"cubes": self._cubes}
+        options: dict[str, Any] = {} if self._cubes is None else {"cubes": self._cubes}
         return PartitionState(
-            partition, shops=settings.shops, settings=settings.fold, replay_id=settings.replay_id, **options
+            partition,
+            shops=settings.shops,
+            settings=settings.fold,
+            replay_id=settings.replay_id,
+            spill=disk_files(settings.kafka.spill_folder),
+            **options,
         )
 
     # -- folding
@@ -219,29 +220,29 @@ class StateKeeper:
         try:
             # In order, also while a fetch waits for a flush: one that overtook it would leave a hole behind it.
             async with owned.folding:
-                for records in _pieces(topic, fetch.records):
+                pieces, count = pieces_of(topic, fetch.batches), 1
+                while count:
                     if owned.flushing is not None and owned.pacer.overdue(_now_ms()):
                         await owned.flushing
                     if fetch.epoch != self.epoch:
                         return
                     _refuse_hole(tp, self.folded.get(tp, fetch.follows), fetch)
-                    changed = await self._in_executor(_fold, owned.state, topic, partition, records)
-                    self._note(tp, owned, fetch, records, changed=changed)
+                    count, ends = await self._in_executor(_fold_next, owned.state, topic, partition, pieces)
+                    if owned.state.changed:
+                        waiting = owned.state.waiting_bytes
+                        owned.pacer.changed(
+                            _now_ms(), topic=topic, behind=fetch.behind, waiting_bytes=waiting
+                        )
+                    self.progress += count
+                    self.records += count
+                    if fetch.epoch == self.epoch:
+                        self.folded[tp] = ends if count else fetch.ends
         except asyncio.CancelledError:
             raise
         except Exception as error:
             # Data never raises (design, decision 6); whatever does is a fault, and going on would lose records.
             self._fail(error)
             raise
-
-    def _note(self, tp: TP, owned: Owned, fetch: Fetch, records: Sequence[Any], *, changed: bool) -> None:
-        if changed:
-            topic, waiting = short_name(self._kafka.prefix, tp.topic), owned.state.waiting_bytes
-            owned.pacer.changed(_now_ms(), topic=topic, behind=fetch.behind, waiting_bytes=waiting)
-        self.progress += len(records)
-        self.records += len(records)
-        if fetch.epoch == self.epoch:
-            self.folded[tp] = records[-1].offset + 1
 
     # -- rebuilding
 
@@ -366,22 +367,16 @@ def _decoded(stored: Stored) -> Iterator[StateRecord]:
         yield decode_fact(key, value)
 
 
-def _pieces(topic: str, records: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Part a fetch of facts by `PIECE_BYTES`; traffic is folded as a whole."""
-    first = held = 0
-    if topic not in TRAFFIC_TOPICS:
-        for number, record in enumerate(records):
-            held += len(record.value or b"")
-            if held > PIECE_BYTES:
-                yield records[first : number + 1]
-                first, held = number + 1, 0
-    if first < len(records):
-        yield records[first:]
-
-
-def _fold(state: PartitionState, topic: str, partition: int, records: Sequence[Any]) -> bool:
+def _fold_next(
+    state: PartitionState, topic: str, partition: int, pieces: Iterator[Sequence[Any]]
+) -> tuple[int, int]:
+    """Fold the next piece; return how many records it had and the offset after them, (0, 0) when none is left."""
+    # Of a batch whose records a compaction took, nothing is left.
+    records = next(filter(None, pieces), None)
+    if records is None:
+        return 0, 0
     state.fold(batch_of(topic, partition, records))
-    return bool(state.changed)
+    return len(records), records[-1].offset + 1
 
 
 def _take(state: PartitionState) -> tuple[EncodedFlush, dict[str, int]] | None:

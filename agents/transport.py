@@ -1,8 +1,9 @@
 """Faust's aiokafka transport, with a whole fetch of a partition as one message.
 
 Stock Faust wraps, tracks, delivers and acknowledges every record by itself, which costs 50 to 100 microseconds each.
-Here a `ConsumerMessage` is all records of one partition that one fetch brought; its value is a `Fetch`, its offset the
-last record's. aiokafka's own record object is left out as well: a `Fetch` holds the records as its decoder made them.
+Here a `ConsumerMessage` is all records of one partition that one fetch brought; its value is a `Fetch`. aiokafka's own
+record object is left out as well, and batches stay packed until they are folded: six fetches that wait, unpacked, were
+a hundred MiB of a worker that catches up, and every fetch left other holes in its heap.
 
 Where a worker reads from is not the group's offsets, which expire and which aiokafka reads while a commit may still be
 pending: it is what the worker's `Keeper` has in its state. Whatever was fetched and not handed over is fetched again.
@@ -13,22 +14,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol, cast
 
 import aiokafka
-from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import KafkaError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from agents.chunks import RAW
 from agents.clients import client_options, group_id
 from streams.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
+    from agents.chunks import Chunk
     from streams.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -37,9 +39,8 @@ SCHEME: Final = "warroom"
 """Broker URLs with this scheme take this transport."""
 
 FETCH_BYTES_ALL: Final = 4 << 20
-"""Most bytes of one fetch over all partitions, as they travel. All of it is unpacked at once, to five times as much and
-more, and the next one is on its way: with 16 MiB a worker that caught up on every topic at a time took 120 MiB more,
-and was no faster."""
+"""Most bytes of one fetch over all partitions, as they travel; the next one is on its way meanwhile. With 16 MiB a
+worker that caught up on every topic at a time took more memory, and was no faster."""
 
 FETCH_LEAST_BYTES: Final = 256 << 10
 """The broker answers a fetch when it has so much for us, or after `FETCH_WAIT_MS`. By default it answers with the first
@@ -60,14 +61,16 @@ class Fetch(NamedTuple):
     Attributes:
         epoch: of the keeper when they were asked for; a later one means that they must not be folded.
         follows: the first offset after those that were handed over before these; nothing lies between.
-        records: raw records of aiokafka: offset, timestamp (ms), key, value, headers; the first ones may lie before the
-            offset that was asked for, and are folded already.
+        ends: the first offset after these.
+        batches: each gives raw records of aiokafka once, and is unpacked by that: offset, timestamp (ms), key, value,
+            headers. The first ones may lie before the offset that was asked for, and are folded already.
         behind: records that the broker had beyond them when it answered.
     """
 
     epoch: int
     follows: int
-    records: Sequence[Any]
+    ends: int
+    batches: deque[Iterable[Any]]
     behind: int = 0
 
 
@@ -102,71 +105,6 @@ class Keeper(Protocol):
         ...
 
 
-class _RawKey:
-    """Marks the consumers whose records stay raw; aiokafka asks for it only in the method that is replaced below."""
-
-    def __call__(self, key: bytes | None) -> bytes | None:
-        return key
-
-
-_RAW: Final = _RawKey()
-
-
-class _Chunk(NamedTuple):
-    """All records of one Kafka batch, in the place of one record.
-
-    Attributes:
-        begins: where the consumer stood before this batch.
-        ends: where it stands after it, also beyond what compaction took from its end.
-        records: in offset order; some of the first may lie before `begins`. None of a batch that no reader sees: a
-            commit marker, or what was aborted.
-    """
-
-    begins: int
-    ends: int
-    records: list[Any]
-
-
-class ChunkedPartitionRecords(PartitionRecords):
-    """aiokafka's reading of a fetch, batch by batch where the consumer is ours; others' records stay as they were.
-
-    aiokafka handles each record by itself in three layers of Python, a microsecond and a half together, the larger
-    part of it for an object that nobody here needs. A batch is also where it can be told whether anything was skipped:
-    what begins is where the one before it ended, or records have been taken that never came.
-    """
-
-    next_fetch_offset: int
-
-    def _unpack_records(self) -> Iterator[Any]:
-        return self._unpack_chunks() if self._key_deserializer is _RAW else super()._unpack_records()
-
-    def _unpack_chunks(self) -> Iterator[_Chunk]:
-        while self._records.has_next():
-            batch = self._records.next_batch()
-            if self._check_crcs and not batch.validate_crc():
-                what = f"Invalid CRC - {self._tp}"
-                raise CorruptRecordException(what)
-            records = [] if self._unseen(batch) else list(batch)
-            begins, self.next_fetch_offset = self.next_fetch_offset, batch.next_offset
-            if records and records[-1].offset < begins:
-                records = []
-            yield _Chunk(begins, batch.next_offset, records)
-
-    def _unseen(self, batch: Any) -> bool:
-        """Return whether no reader of committed records may see a batch."""
-        if batch.producer_id is None:
-            return False
-        self._consume_aborted_up_to(batch.base_offset)
-        if batch.is_control_batch:
-            if self._contains_abort_marker(batch):
-                self._aborted_producers.discard(batch.producer_id)
-            return True
-        return batch.is_transactional and batch.producer_id in self._aborted_producers
-
-
-fetcher.PartitionRecords = ChunkedPartitionRecords  # no public seam
-
-
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread with aiokafka's consumer, which is built here, as Faust cannot say what we need of it."""
 
@@ -186,7 +124,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            key_deserializer=_RAW,
+            key_deserializer=RAW,
             max_poll_records=None,
             max_partition_fetch_bytes=kafka.fetch_bytes,
             fetch_max_bytes=max(FETCH_BYTES_ALL, kafka.fetch_bytes),
@@ -305,32 +243,38 @@ class Consumer(driver.Consumer):
         epoch = keeper.epoch
         await self._look()
         await self._rewind()
-        records, _active = await self._wait_next_records(timeout)
-        waiting: dict[TP, list[_Chunk]] = dict(records or {})
+        waiting: dict[TP, list[Chunk]] = dict((await self._wait_next_records(timeout))[0] or {})
         try:
             while waiting and keeper.epoch == epoch and self.flow_active and not self.should_stop:
-                tp, chunks = waiting.popitem()
-                stands = self._stands.get(tp, -1)
-                if chunks[0].begins < stands:
-                    _refuse_other_log(tp, stands, chunks[0].begins)
-                if chunks[0].begins > stands:
-                    # A call that a rebalance cancelled goes on in the consumer's thread and takes what comes next.
-                    logger.info(
-                        "%s came from offset %d, not from %d: asked for again.", tp, chunks[0].begins, stands
-                    )
-                    self._dropped.add(tp)
-                    continue
-                # Before the yield: a placement may happen in the middle of it, and what it sets must stand.
-                self._stands[tp] = chunks[-1].ends
-                fetched = [record for chunk in chunks for record in chunk.records]
-                if not fetched:
-                    continue
-                follows, self.next_offsets[tp] = self.next_offsets[tp], fetched[-1].offset + 1
-                behind = max(0, (self.highwater(tp) or 0) - self.next_offsets[tp])
-                yield tp, self._message(tp, Fetch(epoch, follows, fetched, behind))
+                message = self._handed_over(*waiting.popitem())
+                if message is not None:
+                    yield message.tp, message
         finally:
             # aiokafka believes that these were taken; without a rewind they would never be read again.
             self._dropped.update(waiting)
+
+    def _handed_over(self, tp: TP, chunks: list[Chunk]) -> ConsumerMessage | None:
+        """Return a partition's batches as a message; None where no reader sees one, or where they do not follow."""
+        stands = self._stands.get(tp, -1)
+        if chunks[0].begins < stands:
+            _refuse_other_log(tp, stands, chunks[0].begins)
+        if chunks[0].begins > stands:
+            # A call that a rebalance cancelled goes on in the consumer's thread and takes what comes next.
+            logger.info("%s came from offset %d, not from %d: asked for again.", tp, chunks[0].begins, stands)
+            self._dropped.add(tp)
+            return None
+        # Before it is yielded: a placement may happen in the middle of that, and what it sets must stand.
+        self._stands[tp] = chunks[-1].ends
+        seen = [(chunk.ends, chunk.records) for chunk in chunks if chunk.records is not None]
+        if not seen:
+            return None
+        follows, ends = self.next_offsets[tp], seen[-1][0]
+        self.next_offsets[tp] = ends
+        behind = max(0, (self.highwater(tp) or 0) - ends)
+        batches = deque(batch for _, batch in seen)
+        # Faust's thread holds on to the lists that it gave last, and while batches are folded they are unpacked.
+        chunks.clear()
+        return self._message(tp, Fetch(self._keeper.epoch, follows, ends, batches, behind))
 
     async def _look(self) -> None:
         """Find what a cancelled call took and nothing came after: the hole would show with the next record only."""
@@ -371,13 +315,13 @@ class Consumer(driver.Consumer):
         await self.seek_wait({tp: self._stands[tp] for tp in dropped})
 
     def _message(self, tp: TP, fetch: Fetch) -> ConsumerMessage:
-        last = fetch.records[-1]
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000.0,
-            last.timestamp_type,
+            fetch.ends - 1,
+            # Each record has a time of its own, and is packed.
+            0.0,
+            0,
             [],
             None,
             cast("Any", fetch),

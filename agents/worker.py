@@ -28,6 +28,7 @@ from agents.heap import GIVE_BACK_EVERY_S, give_back, use_one_heap
 from agents.keeper import StateKeeper
 from agents.lag import why
 from agents.processes import BESIDE_PARENT, EXIT_TEMPORARY, end_with_parent
+from agents.spill import allow_open_files
 from agents.watchdog import LoopWatch, ProgressWatch
 from streams.cubes import CUBES
 from streams.errors import UnavailableError, WarRoomError
@@ -171,6 +172,7 @@ class Worker:
 async def start(settings: Settings) -> Worker:
     """Start a worker inside the running loop, for `warroom up` and `warroom demo`."""
     use_one_heap()
+    allow_open_files()
     worker = Worker(settings)
     await worker.start()
     tune_collector()
@@ -180,6 +182,7 @@ async def start(settings: Settings) -> Worker:
 def run(settings: Settings, *, cubes: Sequence[Cube] | None = None) -> int:
     """Run a worker in this process until it is told to end, and return the exit code."""
     use_one_heap()
+    allow_open_files()
     try:
         return asyncio.run(_run(settings, cubes))
     except WarRoomError as error:

@@ -84,6 +84,11 @@ class Cluster:
         self._alter(names, {"message.timestamp.type": "LogAppendTime"})
         asyncio.run(topics.ensure(self.settings(prefix)))
 
+    def unseal(self, prefix: str) -> None:
+        """Take records with old timestamps again."""
+        names = [full_name(prefix, topic.name) for topic in SOURCE_TOPICS]
+        self._alter(names, {"message.timestamp.type": "CreateTime"})
+
     def reset_state(self, prefix: str) -> None:
         """Forget what workers have written, so that the next one starts at the first record."""
         names = [

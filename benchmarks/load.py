@@ -6,12 +6,11 @@ expected W1 table without going through any of the measured runners, so that a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from confluent_kafka import Producer
 
 from benchmarks.w1 import Table, TableBuilder
 from streams.atoms import NO_SOURCE_ATOM, atom_of
@@ -206,10 +205,11 @@ class Load:
                 noise=rng.integers(0, 1 << 63, (size, 2), dtype=np.uint64),
             )
 
-    def rendered(self) -> Iterator[Record]:
-        """Yield every record in the order of R."""
+    def rendered(self, first: int = 0, last: int | None = None) -> Iterator[Record]:
+        """Yield the records in the order of R; of a part of them, those of the chunks that begin in it."""
         for chunk in self.chunks():
-            yield from self.render(chunk)
+            if first <= chunk.first < (self.records if last is None else last):
+                yield from self.render(chunk)
 
     def render(self, chunk: Chunk) -> Iterator[Record]:
         """Yield the records of a chunk in its order."""
@@ -254,61 +254,6 @@ class Load:
                 people = [user_key(user) for user in np.unique(members).tolist() if user >= 0]
                 builder.add(day_label(day + DAY - 100), product_id(product), atom, len(members), people)
         return builder.table()
-
-
-def preload(
-    load: Load,
-    bootstrap: str,
-    prefix: str,
-    *,
-    report: Callable[[int], None] | None = None,
-) -> dict[str, int]:
-    """Produce the whole load, keyed as the contract says, and return records per full topic name.
-
-    Args:
-        load: what to produce.
-        bootstrap: host:port of the broker.
-        prefix: before each topic name; the topics exist.
-        report: called with the records sent so far, about every 100,000.
-
-    Raises:
-        RuntimeError: the broker refused a record or did not take all within two minutes of the last.
-    """
-    refused: list[str] = []
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": 50,
-            "batch.num.messages": 10_000,
-            "batch.size": 1 << 20,
-            "queue.buffering.max.messages": 500_000,
-            "compression.type": "lz4",
-            "enable.idempotence": True,
-            "log_level": 2,
-            # Only failures come back: a Python callback per delivered record would take longer than producing it.
-            "delivery.report.only.error": True,
-            "on_delivery": lambda error, _message: refused.append(str(error)) if error else None,
-        }
-    )
-    sent: dict[str, int] = {}
-    for total, record in enumerate(load.rendered(), 1):
-        topic = prefix + record.topic
-        while True:
-            try:
-                producer.produce(topic, record.value, record.key, timestamp=record.timestamp_ms)
-                break
-            except BufferError:
-                producer.poll(0.05)
-        sent[topic] = sent.get(topic, 0) + 1
-        if total % CHUNK_RECORDS == 0:
-            producer.poll(0)
-            if report is not None:
-                report(total)
-    left = producer.flush(120)
-    if refused or left:
-        message = f"preload failed: {left} records not taken, refused: {refused[:3]}"
-        raise RuntimeError(message)
-    return sent
 
 
 def user_key(user: int) -> str:

@@ -1,15 +1,19 @@
 """Measure the worker's memory: with many events, with a flush that hangs, with very small batches.
 
-    python -m benchmarks.memory --json [--reference]
+    python -m benchmarks.memory --json [--in-order] [--reference]
 
 Ratios are of greatest resident sizes, each of a worker process of its own with every cube on:
 
 - `large_to_small`: a campaign day of 20 million events against the same day of 5 million, of a shop of 100 products.
-  State grows with what there is to be told apart, not with events: of so small a shop every cell is there after 5
-  million, so what comes on top would be a leak;
+  Of so small a shop practically every cell is there after 5 million; what comes on top is state that grows with the
+  traffic of a day (orders, ids within the repeat window, people in sketches) or a leak (docs/STATE.md);
 - `at_large_to_at_small`: one worker on the larger day, its size at the 20 millionth event against that at the 5
   millionth (the greatest of the looks in the tenth before each); `large_to_its_first_part` the same with the greatest
-  sizes from the first event on;
+  sizes from the first event on. All topics are read at once, so the day's orders are in memory at the 5 millionth:
+  this finds leaks, and does not show what orders take;
+- `in_order_last_to_first`, with `--in-order`: one worker that gets the larger day quarter by quarter, each after it has
+  folded the one before, its greatest size in the last against that in the first. So does a live worker see a day; it
+  also gains the minutes and quarter hours that were still to come;
 - `stalled_to_small`: the small day with the state topics refusing writes for a minute (the broker is told that they
   need two replicas, so flushes hang while records can still be fetched), against the undisturbed one;
 - `tiny_batches_to_plain`: records that come one by one in 50,000 fetches, against the same records in large ones;
@@ -20,6 +24,7 @@ Ratios are of greatest resident sizes, each of a worker process of its own with 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import sys
@@ -30,7 +35,8 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Producer
 
 from benchmarks.cluster import Cluster
-from benchmarks.load import CAMPAIGN_MIX, REFERENCE_SHOP, SMALL_SHOP, Assortment, Load, preload
+from benchmarks.load import CAMPAIGN_MIX, REFERENCE_SHOP, SMALL_SHOP, Assortment, Load
+from benchmarks.preload import preload
 from benchmarks.worker import WorkerRun, kept
 
 if TYPE_CHECKING:
@@ -39,10 +45,18 @@ if TYPE_CHECKING:
 
 MEBIBYTE: Final = 1 << 20
 COMMIT_WITHIN_S: Final = 60.0
+QUARTERS: Final = 4
 
 
 def measure(
-    small: int, large: int, stall_s: float, tiny_batches: int, say: Callable[[str], None], *, reference: bool
+    small: int,
+    large: int,
+    stall_s: float,
+    tiny_batches: int,
+    say: Callable[[str], None],
+    *,
+    in_order: bool,
+    reference: bool,
 ) -> dict[str, object]:
     """Run every form and return the document.
 
@@ -59,6 +73,7 @@ def measure(
                 stalled = _run_stalled(cluster, prefix, stall_s)
                 say(f"flush stalled for {stall_s:g} s: {_mebibytes(stalled)} MiB")
             cluster.drop(prefix)
+        parts = _run_in_order(cluster, large, say) if in_order else []
         days: dict[int, Progress] = {}
         for records in (small, large) if reference else ():
             days[records] = _run_day(cluster, f"reference{records}.", records, REFERENCE_SHOP, say)
@@ -78,15 +93,20 @@ def measure(
     if stalled is None:
         message = "the stalled form was not run"
         raise RuntimeError(message)
-    of_reference: dict[str, object] = {}
+    on_demand: dict[str, object] = {}
+    if parts:
+        on_demand |= {
+            "in_order_last_to_first": _ratio(parts[-1], parts[0]),
+            "rss_in_order_mib": [_mebibytes(part) for part in parts],
+        }
     if days:
-        of_reference = {
+        on_demand |= {
             "reference_large_to_small": _ratio(days[large], days[small]),
             "rss_reference_small_mib": _mebibytes(days[small]),
             "rss_reference_large_mib": _mebibytes(days[large]),
         }
     return {
-        **of_reference,
+        **on_demand,
         "large_to_small": _ratio(plain[large], plain[small]),
         "at_large_to_at_small": _grown(plain[large], small, large),
         "large_to_its_first_part": _grown(plain[large], small, large, since=0.0),
@@ -115,6 +135,30 @@ def _run_day(
     progress = _run(cluster, cluster.settings(prefix))
     say(f"{records:,} records: {_mebibytes(progress)} MiB")
     return progress
+
+
+def _run_in_order(cluster: Cluster, records: int, say: Callable[[str], None]) -> list[Progress]:
+    """Load a quarter of a day and let one worker fold it, then the next; return what each quarter took."""
+    prefix = "inorder."
+    load = Load(records, mix=CAMPAIGN_MIX, shop=SMALL_SHOP)
+    cluster.create(prefix)
+    settings = cluster.settings(prefix)
+    parts: list[Progress] = []
+    with contextlib.ExitStack() as running:
+        for number in range(QUARTERS):
+            if parts:
+                cluster.unseal(prefix)
+            part = (records * number // QUARTERS, records * (number + 1) // QUARTERS)
+            preload(load, cluster.bootstrap, prefix, part=part)
+            cluster.seal(prefix)
+            if not parts:
+                worker = running.enter_context(WorkerRun(settings))
+                worker.wait_assigned()
+            parts.append(worker.wait_committed(cluster.end_offsets(prefix), within_s=COMMIT_WITHIN_S))
+            say(f"in order, up to {parts[-1].records:,} records: {_mebibytes(parts[-1])} MiB")
+    _assert_all_counted(settings, parts[-1])
+    cluster.drop(prefix)
+    return parts
 
 
 def _run(cluster: Cluster, settings: Settings) -> Progress:
@@ -219,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--tiny-batches", type=int, default=50_000, help="fetches of one record (default 50,000)"
     )
     parser.add_argument(
+        "--in-order", action="store_true", help="also the large day quarter by quarter (another 5 minutes)"
+    )
+    parser.add_argument(
         "--reference", action="store_true", help="also both days of the reference shop (another 15 minutes)"
     )
     options = parser.parse_args(arguments)
@@ -232,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.stall_seconds,
         options.tiny_batches,
         say,
+        in_order=options.in_order,
         reference=options.reference,
     )
     if options.json:

@@ -28,11 +28,11 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from agents import keeper, transport
-from agents.transport import ChunkedPartitionRecords
+from agents.batches import batch_of
+from agents.chunks import RAW, ChunkedPartitionRecords
 from agents.worker import tune_collector
 from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, IMPRESSIONS_ONLY, SHOP, Load
-from streams import cube_cells, fast_decoding, fold, intake, wire
+from streams import cell_people, fast_decoding, fold, intake, wire
 from streams.coding import Coding, Dimensions
 from streams.cube_cells import CubeCells
 from streams.cube_set import CubeSet
@@ -55,10 +55,11 @@ BATCH_BYTES: Final = 900_000
 _LZ4: Final = 3
 
 FETCH: Final = "fetch: unpack batches into records"
+COLUMNS: Final = "fetch: records to columns"
 SEND: Final = "flush: pack records into batches, lz4"
 STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     (FETCH, None, ""),
-    ("fetch: records to columns", keeper, "_fold"),
+    (COLUMNS, None, ""),
     ("decode: types and bounds (msgspec)", fast_decoding, "_decode_rows"),
     ("decode: join, rows to columns", intake, "decode_fast"),
     ("decode: one by one (facts, small or doubtful batches)", intake, "_read_one_by_one"),
@@ -70,7 +71,7 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("cubes: combinations of names", Dimensions, "codes"),
     ("cubes: find cells", CubeCells, "_rows_of"),
     ("cubes: count", CubeCells, "add"),
-    ("people: update sketches", cube_cells, "deque"),
+    ("people: update sketches", cell_people, "deque"),
     ("facts: latest of their key", FactIndex, "fold"),
     ("flush: take changed rows", PartitionState, "take_flush"),
     ("flush: encode", wire, "encode_flush"),
@@ -174,7 +175,8 @@ def profile(fetches: Sequence[Fetched], cubes: Sequence[Cube]) -> dict[str, Any]
             for number, fetch in enumerate(fetches, 1):
                 with watch.stage(FETCH):
                     records = _unpacked(fetch)
-                keeper._fold(states[fetch.partition], fetch.topic, fetch.partition, records)  # noqa: SLF001 - the stage
+                with watch.stage(COLUMNS):
+                    states[fetch.partition].fold(batch_of(fetch.topic, fetch.partition, records))
                 since_flush += fetch.records
                 if since_flush < FLUSH_EVERY_RECORDS and number < len(fetches):
                     continue
@@ -234,10 +236,9 @@ def by_cube(function: Callable[..., Any], seconds: dict[str, float]) -> Callable
 def _unpacked(fetch: Fetched) -> list[Any]:
     """Return the records of a fetch as the worker's consumer hands them over."""
     place = TopicPartition(fetch.topic, fetch.partition)
-    raw = transport._RAW  # noqa: SLF001 - what marks the worker's consumer
     images = MemoryRecords(fetch.image)
-    chunks = ChunkedPartitionRecords(place, images, [], 0, raw, None, True, READ_COMMITTED)
-    return [record for chunk in chunks for record in chunk.records]
+    chunks = ChunkedPartitionRecords(place, images, [], 0, RAW, None, True, READ_COMMITTED)
+    return [record for chunk in chunks for record in chunk.records or ()]
 
 
 def _packed_bytes(rows: Sequence[tuple[bytes, bytes | None]]) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from agents.spill import disk_files
 from benchmarks.load import (
     PRODUCTS,
     SHOP,
@@ -213,8 +214,8 @@ class ShopDay:
 
 
 def new_partition() -> PartitionState:
-    """Make the empty state of a partition that keeps every cube."""
-    return PartitionState(0, shops=_SHOPS, settings=FoldSettings())
+    """Make the empty state of a partition that keeps every cube, with spill files on disk as a worker has them."""
+    return PartitionState(0, shops=_SHOPS, settings=FoldSettings(), spill=disk_files(""))
 
 
 def _part_of(chunk: Chunk, where: Mask) -> Chunk:

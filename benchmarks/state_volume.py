@@ -35,7 +35,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from agents.worker import tune_collector
 from benchmarks.load import CAMPAIGN_DAY_EVENTS
 from benchmarks.shop_day import PARTITIONS, Kept, ShopDay, new_partition
-from streams import cube_cells, sketches, theta, theta_cells
+from streams import cell_people, sketches, theta, theta_cells
 from streams.cubes import CUBE_BY_NAME, CUBES, Cube, Grain
 from streams.days import DAY_MS
 from streams.fold import PartitionState
@@ -152,7 +152,9 @@ def _dense(kept: Kept) -> Kept:
         if cube.lg_k is None:
             continue
         crowd = _image(cube, [f"d_{number}" for number in range(DENSE_PEOPLE_FACTOR << cube.lg_k)])
-        most = len(crowd) // (theta_cells.RECENT_SHARE if cube.sketch == "theta" else cube_cells.RECENT_SHARE)
+        most = len(crowd) // (
+            theta_cells.RECENT_SHARE if cube.sketch == "theta" else cell_people.RECENT_SHARE
+        )
         newcomers: list[str] = []
         whole[cube.name], recent[cube.name] = crowd, []
         while len(image := _image(cube, newcomers)) <= most:
@@ -241,7 +243,7 @@ def _earlier(kept: Kept, days_ago: int) -> Kept:
 def _repeat_restore_us() -> float:
     """Return what it takes to restore an id of the repeat window."""
     draw = np.random.default_rng(4)
-    keys = draw.integers(0, 1 << 63, _REPEAT_IDS, dtype=np.uint64)
+    keys = draw.integers(0, 1 << 64, _REPEAT_IDS, dtype=np.uint64)
     window = RepeatWindow("impressions", FoldSettings().repeat_window_ms, 2 * _REPEAT_IDS)
     window.judge(keys, np.zeros(_REPEAT_IDS, dtype=np.int64), np.zeros(_REPEAT_IDS, dtype=np.bool_))
     chunks = window.take_chunks()

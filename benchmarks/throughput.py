@@ -22,7 +22,8 @@ from typing import Final
 from agents.processes import count
 from benchmarks import bare_loop, stock_faust
 from benchmarks.cluster import Cluster
-from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, Load, preload
+from benchmarks.load import CAMPAIGN_DAY_EVENTS, CAMPAIGN_MIX, Load
+from benchmarks.preload import preload
 from benchmarks.runners import Result, our_worker
 from benchmarks.runners import bare_loop as run_bare_loop
 from benchmarks.runners import stock_faust as run_stock_faust

@@ -114,22 +114,24 @@ class Coding:
             currency=_each(columns.currencies, lambda currency: currencies.get(currency, UNKNOWN)),
             identity=_identities(columns.shop_ids, columns.event_ids),
             users=columns.users,
-            dimensions=Dimensions(self, self._single(columns)),
+            dimensions=self._dimensions(columns),
         )
 
-    def _single(self, columns: TrafficColumns) -> dict[Dimension, Codes]:
-        rows, names = columns.place_rows, self.names
-        codes: dict[Dimension, Codes] = {
-            "product": names["product"].codes(columns.products, len(columns)),
-            "sku": _each(columns.skus, names["sku"].code_of),
-            "territory": _each(columns.territories, names["territory"].code_of),
-            "atom": np.array([place.atom for place in columns.places], dtype=np.int64)[rows],
+    def _dimensions(self, columns: TrafficColumns) -> Dimensions:
+        names = self.names
+        of_places: dict[Dimension, Codes] = {
+            "atom": np.array([place.atom for place in columns.places], dtype=np.int64)
         }
         for place_name in _PLACE_NAMES:
             code_of = names[place_name].code_of
-            of_place = [code_of(getattr(place, place_name)) for place in columns.places]
-            codes[place_name] = np.array(of_place, dtype=np.int64)[rows]
-        return codes
+            codes = [code_of(getattr(place, place_name)) for place in columns.places]
+            of_places[place_name] = np.array(codes, dtype=np.int64)
+        single: dict[Dimension, Codes] = {
+            "product": names["product"].codes(columns.products, len(columns)),
+            "sku": _each(columns.skus, names["sku"].code_of),
+            "territory": _each(columns.territories, names["territory"].code_of),
+        }
+        return Dimensions(self, single, Dimensions(self, of_places), columns.place_rows)
 
     def dimensions_of(self, names: Sequence[Dimension], columns: Iterable[Sequence[str]]) -> Dimensions:
         """Turn columns of some dimensions, as text, into codes."""
@@ -148,23 +150,42 @@ class Dimensions:
     Args:
         coding: the partition's names and combinations.
         single: the code of every row by dimension, -1 where the row lacks it.
+        places: the dimensions of attribution blocks: what they alone give is combined once a block, not once a row.
+        place_rows: which of the blocks each row has.
     """
 
-    def __init__(self, coding: Coding, single: dict[Dimension, Codes]) -> None:
+    def __init__(
+        self,
+        coding: Coding,
+        single: dict[Dimension, Codes],
+        places: Dimensions | None = None,
+        place_rows: Codes | None = None,
+    ) -> None:
         self._coding = coding
         self._codes: dict[tuple[Dimension, ...], Codes] = {(name,): codes for name, codes in single.items()}
+        self._places = places
+        self._place_rows = place_rows
+        self._names = single.keys()
 
     def codes(self, names: tuple[Dimension, ...]) -> Codes:
         """Return one code per row for the values of some dimensions, -1 where the row lacks one of them."""
         codes = self._codes.get(names)
         if codes is None:
-            codes = self._codes[names] = self._combined(names)
+            if self._places is not None and self._places.gives(names):
+                codes = self._places.codes(names)[self._place_rows]
+            else:
+                codes = self._combined(names)
+            self._codes[names] = codes
         return codes
+
+    def gives(self, names: tuple[Dimension, ...]) -> bool:
+        """Return whether rows have all of these dimensions by themselves."""
+        return self._names >= set(names)
 
     def texts(self, names: tuple[Dimension, ...], rows: Codes) -> list[tuple[str, ...]]:
         """Return the values of some rows as they stand in `RowKey.dims`; equal text is one object."""
         return list(
-            zip(*(self._texts(name, self._codes[name,][rows].tolist()) for name in names), strict=True)
+            zip(*(self._texts(name, self.codes((name,))[rows].tolist()) for name in names), strict=True)
         )
 
     def _texts(self, name: Dimension, codes: list[int]) -> Iterable[str]:
@@ -223,6 +244,13 @@ class CodedTraffic:
         if has_user is not None:
             rows, users = rows[has_user], users[has_user]
         return rows, users.tolist()
+
+    def keyed(self, rows: Codes, selected: Codes | None) -> Codes:
+        """Return those of `rows`, of the selected events, whose event has a user; see `people`."""
+        has_user = self._has_user
+        if has_user is None:
+            return rows
+        return rows[has_user if selected is None else has_user[selected]]
 
     @cached_property
     def _has_user(self) -> Mask | None:

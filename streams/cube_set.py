@@ -14,6 +14,7 @@ from streams.cubes import GRAIN_MS, TRAFFIC, Cube, Grain
 from streams.days import DAY_MS, EARLIEST_MS, HOUR_MS, QUARTER_MS
 from streams.errors import StateError
 from streams.settings import FoldSettings
+from streams.spill import MemoryFile, SpillFiles
 from streams.state import PeopleRow, RowKey, StateRow
 from streams.theta_cells import ThetaCells
 from streams.validation import Admission
@@ -42,13 +43,19 @@ class CubeSet:
         coding: the partition's codes.
         admission: gives their calendars.
         settings: how long rows are kept.
+        spill: makes the files of people who rest.
     """
 
     def __init__(
-        self, cubes: Sequence[Cube], coding: Coding, admission: Admission, settings: FoldSettings
+        self,
+        cubes: Sequence[Cube],
+        coding: Coding,
+        admission: Admission,
+        settings: FoldSettings,
+        spill: SpillFiles = MemoryFile,
     ) -> None:
         self._cells: list[CubeCells | ThetaCells] = [
-            ThetaCells(cube) if cube.sketch == "theta" else CubeCells(cube) for cube in cubes
+            ThetaCells(cube) if cube.sketch == "theta" else CubeCells(cube, spill) for cube in cubes
         ]
         self._grains = sorted({cube.grain for cube in cubes})
         self._coding = coding

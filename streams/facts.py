@@ -4,15 +4,16 @@ The order does not depend on arrival, so neither does the result (design, decisi
 copies: the one with the least R counts, the others are duplicates. Records with another body are superseded, also those
 that had counted before the winner came.
 
-A worker keeps for every key, for ever, what it needs to decide on the next record, but no body: about 80 bytes in numpy
-columns. Bodies are kept from one flush to the next.
+A worker keeps for every key, for ever, what it needs to decide on the next record, but no body: 15 to 24 bytes in
+memory, which tell that a key is new, and a record of 45 bytes in a spill file, which is read when the key comes again.
+Bodies are kept from one flush to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 
 from streams.days import QUARTER_MS
 from streams.events import FACT_IDS, FACT_VERSION, Fact, Heartbeat, StockChanged
-from streams.hash_index import HashIndex, extended
+from streams.hash_index import HashIndex
 from streams.outcomes import Outcome
+from streams.spill import Records, SpilledRows, SpillFiles
 from streams.state import FactKey, FactRow
 from streams.tally import Tally
 from streams.topics import SOURCE_TOPICS, TOPIC_OF_TYPE
@@ -31,6 +33,22 @@ _RESTORE_ROWS: Final = 10_000
 _TOPIC_CODES: Final = {topic.name: code for code, topic in enumerate(SOURCE_TOPICS)}
 _TOPIC_NAMES: Final = tuple(_TOPIC_CODES)
 _ENCODER: Final = msgspec.msgpack.Encoder()
+
+_RECORD: Final = np.dtype(
+    [
+        # The half of the key's hash that the index does not hold: two keys are never taken for one.
+        ("tag", "<u8"),
+        ("version", "<i8"),
+        ("occurred", "<i8"),
+        ("body", "<u8"),
+        ("received", "<i8"),
+        ("copies", "<u4"),
+        ("topic", "u1"),
+    ]
+)
+"""What is kept of a winner."""
+
+_VALUES: Final = ("version", "occurred", "body", "received", "copies", "topic")
 
 
 def key_of(event: Fact) -> FactKey:
@@ -88,22 +106,34 @@ class _Entry:
         self.copies = copies
 
 
+class _Batch(NamedTuple):
+    """The keys of a batch.
+
+    Attributes:
+        rows: of every key, in the order of the batch.
+        entries: the winner of each distinct row, None while the row is new.
+        tags: of the rows, in the order of `entries`.
+    """
+
+    rows: list[int]
+    entries: dict[int, _Entry | None]
+    tags: NDArray[np.uint64]
+
+
 class FactIndex:
     """The winners of a partition, over every topic.
 
     Args:
         allowed_lateness_ms: R - occurred_at above this counts late.
+        spill: makes the file of what is read only when a key comes again.
+
+    Every method that folds, takes or restores may raise what the file raises: UnavailableError when there is no room.
     """
 
-    def __init__(self, allowed_lateness_ms: int) -> None:
+    def __init__(self, allowed_lateness_ms: int, spill: SpillFiles) -> None:
         self._allowed_lateness_ms = allowed_lateness_ms
-        self._index = HashIndex(wide=True)
-        self._versions: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._occurred: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._bodies: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
-        self._received: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._copies: NDArray[np.uint32] = np.empty(0, dtype=np.uint32)
-        self._topics: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        self._index = HashIndex()
+        self._records = SpilledRows(spill(), _RECORD)
         # Copies by topic, only for facts whose copies came by several: outcomes are counted per topic.
         self._spread: dict[int, dict[int, int]] = {}
         self._changed: dict[int, tuple[FactKey, Fact]] = {}
@@ -114,8 +144,8 @@ class FactIndex:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of the columns."""
-        return self._index.nbytes + sum(column.nbytes for column in self._columns)
+        """Return the bytes that keys take in memory; the file is not counted, nor what waits for the next flush."""
+        return self._index.nbytes
 
     def fold(self, topic: str, arrivals: Sequence[Arrival], tallies: dict[str, Tally]) -> None:
         """Fold valid facts of one topic in their order of arrival, and count what becomes of them.
@@ -127,9 +157,10 @@ class FactIndex:
         """
         events = [canonical(arrival.event) for arrival in arrivals]
         keys = [key_of(event) for event in events]
-        rows, entries = self._load(keys)
+        batch = self._load(keys)
+        entries = batch.entries
         code = _TOPIC_CODES[topic]
-        for row, key, event, arrival in zip(rows, keys, events, arrivals, strict=True):
+        for row, key, event, arrival in zip(batch.rows, keys, events, arrivals, strict=True):
             order = (version_of(event), event.occurred_at_ms, body_hash(event))
             entry = entries.get(row)
             counted = 0
@@ -153,16 +184,15 @@ class FactIndex:
             if isinstance(event, Heartbeat):
                 # The fact is the newest; when a topic became a source, the first one tells.
                 tallies[topic].hear(key.shop_id, event.promised, event.occurred_at_ms)
-        self._store(entries)
+        self._store(batch)
 
     def take_rows(self) -> list[FactRow]:
         """Return the winners that changed since the last call, each with its whole value."""
         changed, self._changed = self._changed, {}
         rows = np.fromiter(changed, dtype=np.int64, count=len(changed))
-        values = zip(*(column[rows].tolist() for column in self._columns), strict=True)
         taken = []
         for (row, (key, event)), (version, occurred, body, received, copies, topic) in zip(
-            changed.items(), values, strict=True
+            changed.items(), _values(self._records.get(rows)), strict=True
         ):
             spread = self._spread.get(row, {topic: copies})
             home = {_TOPIC_CODES[TOPIC_OF_TYPE[key.kind]]} == spread.keys()
@@ -174,15 +204,15 @@ class FactIndex:
         """Take over kept winners; of several rows of one key the last holds. Bodies are not kept."""
         iterator = iter(facts)
         while chunk := list(islice(iterator, _RESTORE_ROWS)):
-            rows, entries = self._load([fact.key for fact in chunk])
-            for row, fact in zip(rows, chunk, strict=True):
+            batch = self._load([fact.key for fact in chunk])
+            for row, fact in zip(batch.rows, chunk, strict=True):
                 spread = {_TOPIC_CODES[name]: copies for name, copies in fact.topics}
                 topic = next(iter(spread), _TOPIC_CODES[TOPIC_OF_TYPE[fact.key.kind]])
-                entries[row] = _Entry(fact.merge_order, fact.received_at_ms, topic, fact.copies)
+                batch.entries[row] = _Entry(fact.merge_order, fact.received_at_ms, topic, fact.copies)
                 self._spread.pop(row, None)
                 if len(spread) > 1:
                     self._spread[row] = spread
-            self._store(entries)
+            self._store(batch)
 
     def _lateness(self, order: tuple[int, int, int], received_at_ms: int) -> Outcome:
         late = received_at_ms - order[1] > self._allowed_lateness_ms
@@ -216,45 +246,47 @@ class FactIndex:
             tally.move(Outcome.DUPLICATE, Outcome.SUPERSEDED, copies - counted)
             tally.recount(shop_id, -counted)
 
-    def _load(self, keys: Sequence[FactKey]) -> tuple[list[int], dict[int, _Entry]]:
-        """Return the row of every key, new ones added, and the present winner of every row."""
+    def _load(self, keys: Sequence[FactKey]) -> _Batch:
+        """Return the rows of keys, new ones added, and the present winner of every row."""
         numbers: dict[FactKey, int] = {}
         places = [numbers.setdefault(key, len(numbers)) for key in keys]
         digests = b"".join(xxhash.xxh3_128_digest(_ENCODER.encode(key)) for key in numbers)
         halves = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2)
         hashes, tags = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
-        rows = self._index.find(hashes, tags)
+        records = np.empty(len(numbers), dtype=_RECORD)
+
+        def same(asked: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+            records[asked] = self._records.get(rows)
+            told: NDArray[np.bool_] = records["tag"][asked] == tags[asked]
+            return told
+
+        rows = self._index.find(hashes, same)
         known = rows >= 0
-        entries = {}
-        present = (column[rows[known]].tolist() for column in self._columns)
-        for row, version, occurred, body, received, copies, topic in zip(
-            rows[known].tolist(), *present, strict=True
+        rows[~known] = self._index.insert(hashes[~known])
+        entries: dict[int, _Entry | None] = dict.fromkeys(rows.tolist())
+        for row, (version, occurred, body, received, copies, topic) in zip(
+            rows[known].tolist(), _values(records[known]), strict=True
         ):
             entries[row] = _Entry((version, occurred, body), received, topic, copies)
-        if not known.all():
-            rows[~known] = self._index.insert(hashes[~known], tags[~known])
-        return [int(row) for row in rows[places]], entries
+        return _Batch(rows[places].tolist(), entries, tags)
 
-    @property
-    def _columns(self) -> tuple[NDArray[Any], ...]:
-        return (self._versions, self._occurred, self._bodies, self._received, self._copies, self._topics)
+    def _store(self, batch: _Batch) -> None:
+        """Write the winners of all rows of a batch; each has one by now."""
+        winners = [entry for entry in batch.entries.values() if entry is not None]
+        records = np.empty(len(batch.entries), dtype=_RECORD)
+        records["tag"] = batch.tags
+        records["version"] = [entry.order[0] for entry in winners]
+        records["occurred"] = [entry.order[1] for entry in winners]
+        records["body"] = [entry.order[2] for entry in winners]
+        records["received"] = [entry.received_at_ms for entry in winners]
+        records["copies"] = [entry.copies for entry in winners]
+        records["topic"] = [entry.topic for entry in winners]
+        self._records.put(np.fromiter(batch.entries, dtype=np.int64, count=len(records)), records)
 
-    def _store(self, entries: dict[int, _Entry]) -> None:
-        size = len(self._index)
-        rows = np.fromiter(entries, dtype=np.int64, count=len(entries))
-        winners = entries.values()
-        self._versions = extended(self._versions, size)
-        self._versions[rows] = [entry.order[0] for entry in winners]
-        self._occurred = extended(self._occurred, size)
-        self._occurred[rows] = [entry.order[1] for entry in winners]
-        self._bodies = extended(self._bodies, size)
-        self._bodies[rows] = np.array([entry.order[2] for entry in winners], dtype=np.uint64)
-        self._received = extended(self._received, size)
-        self._received[rows] = [entry.received_at_ms for entry in winners]
-        self._copies = extended(self._copies, size)
-        self._copies[rows] = [entry.copies for entry in winners]
-        self._topics = extended(self._topics, size)
-        self._topics[rows] = [entry.topic for entry in winners]
+
+def _values(records: Records) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Return version, occurred_at_ms, body hash, R, copies and topic of records."""
+    return zip(*(records[name].tolist() for name in _VALUES), strict=True)
 
 
 def _named(spread: dict[int, int], *, first: int) -> tuple[tuple[str, int], ...]:

@@ -27,6 +27,7 @@ from streams.outcomes import Outcome
 from streams.records import DEAD_LETTER_BYTES, DeadLetter, RecordBatch
 from streams.repeats import RepeatWindow, hash_ids
 from streams.settings import FoldSettings, ShopSettings
+from streams.spill import MemoryFile, SpillFiles
 from streams.state import CubeRow, FactRow, Flush, PeopleRow, Position, RepeatChunk, RowKey, StateRow
 from streams.tally import Tally
 from streams.topics import SOURCE_TOPICS
@@ -44,6 +45,7 @@ class PartitionState:
         settings: what the fold of a record may depend on, besides the record itself.
         replay_id: the replay that this state belongs to, empty for live data; records of another one are refused.
         cubes: what traffic is added up by.
+        spill: makes the files of what is seldom read; in memory by default.
     """
 
     def __init__(
@@ -54,16 +56,18 @@ class PartitionState:
         settings: FoldSettings,
         replay_id: str = "",
         cubes: Sequence[Cube] = CUBES,
+        spill: SpillFiles = MemoryFile,
     ) -> None:
         self.partition = partition
+        self._spill = spill
         self._settings = settings
         self._replay_id = replay_id
         self._coding = Coding(shops)
         self._admission = Admission(shops, settings, self._coding)
         self._tallies = {topic.name: Tally(topic.name) for topic in SOURCE_TOPICS}
         self._windows: dict[str, RepeatWindow] = {}
-        self._facts = FactIndex(settings.allowed_lateness_ms)
-        self._cubes = CubeSet(cubes, self._coding, self._admission, settings)
+        self._facts = FactIndex(settings.allowed_lateness_ms, self._spill)
+        self._cubes = CubeSet(cubes, self._coding, self._admission, settings, self._spill)
         self._kept = KeptCubes(cubes)
         self._dead_letters: list[DeadLetter] = []
         self._waiting_bytes = 0
@@ -372,6 +376,7 @@ class PartitionState:
         window = self._windows.get(topic)
         if window is None:
             settings = self._settings
-            window = RepeatWindow(topic, settings.repeat_window_ms, settings.repeat_window_ids)
+            ids = settings.repeat_window_ids
+            window = RepeatWindow(topic, settings.repeat_window_ms, ids, self._spill)
             self._windows[topic] = window
         return window

@@ -7,7 +7,8 @@ another body, the body that came first stays in the numbers.) Exact while record
 less than the window; a copy later than the window counts again.
 
 Ids are kept as 64-bit xxh3 of shop and id, one table per generation (a window's length of R): a counted copy within the
-window can only be in the record's own generation or in the two beside it, and an old generation goes as a whole.
+window can only be in the record's own generation or in the two beside it, and an old generation goes as a whole. Behind
+the newest one hardly any id is new: such a generation is settled, its ids and values go to a file of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,16 +24,14 @@ import xxhash
 from numpy.typing import NDArray
 
 from streams.errors import StateError
-from streams.hash_index import HashIndex, extended
+from streams.repeat_ids import REMOVED, Hashes, RepeatIds, Times
+from streams.spill import MemoryFile, SpillFiles
 from streams.state import RepeatChunk
 
 _LOG = logging.getLogger(__name__)
 
-_REMOVED: Final = np.iinfo(np.int64).min
-"""The value of an id whose counted copy moved to another generation."""
-
-_REMOVED_HERE: Final = -1
-"""The same, as a generation keeps it."""
+_OPEN_TIMES: Final = 16
+"""So many times the ids that are worth a file the newest generation must have: of fewer less than half a mebibyte."""
 
 _KEPT_GENERATIONS: Final = 2
 """Besides the newest: one for the window, one for records that are out of order."""
@@ -40,9 +39,6 @@ _KEPT_GENERATIONS: Final = 2
 CHUNK_IDS: Final = 32_768
 """Most ids of one chunk: 512 KiB, half of what a broker takes as one record by default."""
 
-Hashes = NDArray[np.uint64]
-Times = NDArray[np.int64]
-Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -65,49 +61,6 @@ class Verdict(NamedTuple):
     displaced: tuple[int, int]
 
 
-class _Generation:
-    """The counted copies of one span of R: id -> 2 x R + (1 when it was counted late).
-
-    Args:
-        number: of the span, from 0 at R = 0.
-        window_ms: its length.
-    """
-
-    def __init__(self, number: int, window_ms: int) -> None:
-        self.index = HashIndex()
-        # Values are kept from the span's first on: 4 bytes an id instead of 8, up to windows of 12 days.
-        self._first = 2 * number * window_ms
-        dtype = np.int32 if 2 * window_ms <= np.iinfo(np.int32).max else np.int64
-        self._values: NDArray[np.signedinteger[Any]] = np.empty(0, dtype=dtype)
-        # Rows set since the last flush: 4 bytes an id, a quarter of what id and value are.
-        self.log: list[NDArray[np.int32]] = []
-        self.chunks = 0
-
-    def get(self, keys: Hashes) -> Times:
-        """Return the value of every id, `_REMOVED` where there is none."""
-        return self.at(self.index.find(keys))
-
-    def at(self, rows: Rows) -> Times:
-        """Return the value of every row that `index.find` gave, `_REMOVED` for -1."""
-        values = np.full(len(rows), _REMOVED, dtype=np.int64)
-        known = np.flatnonzero(rows >= 0)
-        if len(known):
-            kept = self._values[rows[known]]
-            there = kept != _REMOVED_HERE
-            values[known[there]] = kept[there].astype(np.int64) + self._first
-        return values
-
-    def put(self, keys: Hashes, values: Times, rows: Rows | None = None, *, logged: bool = True) -> None:
-        """Set values of distinct ids; `rows` are what `index.find` gave for them, when it was asked already."""
-        rows = self.index.find(keys) if rows is None else rows.copy()
-        missing = rows < 0
-        rows[missing] = self.index.insert(keys[missing])
-        self._values = extended(self._values, len(self.index))
-        self._values[rows] = np.where(values == _REMOVED, _REMOVED_HERE, values - self._first)
-        if logged:
-            self.log.append(rows.astype(np.int32))
-
-
 class RepeatWindow:
     """The counted ids of one topic of a partition within the window.
 
@@ -115,19 +68,37 @@ class RepeatWindow:
         topic: without prefix.
         window_ms: its length in R.
         max_ids: above it the oldest generation is forgotten early, counted in `shortened` and logged.
+        spill: makes the files of generations behind the newest, one for each; in memory by default.
+        file_ids: so many ids a generation must have for a file: fewer take less memory than an open file is worth.
     """
 
-    def __init__(self, topic: str, window_ms: int, max_ids: int) -> None:
+    def __init__(
+        self,
+        topic: str,
+        window_ms: int,
+        max_ids: int,
+        spill: SpillFiles = MemoryFile,
+        *,
+        file_ids: int = 1_024,
+    ) -> None:
         self.topic = topic
         self.shortened = 0
         self._window_ms = window_ms
         self._max_ids = max_ids
-        self._generations: dict[int, _Generation] = {}
+        self._spill = spill
+        self._file_ids = file_ids
+        self._generations: dict[int, RepeatIds] = {}
+        self._newest = 0
         self._forgotten: list[RepeatChunk] = []
 
     def __len__(self) -> int:
         """Return the number of ids kept."""
-        return sum(len(generation.index) for generation in self._generations.values())
+        return sum(map(len, self._generations.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes in memory."""
+        return sum(generation.nbytes for generation in self._generations.values())
 
     def judge(self, keys: Hashes, received_ms: Times, late: Mask) -> Verdict:
         """Decide on records in their order of arrival, and remember what counts.
@@ -148,11 +119,12 @@ class RepeatWindow:
                 values = 2 * received_ms[part] + late[part]
                 duplicate, replaced = self._judge_generation(number, keys[part], received_ms[part], values)
                 counted[part] = ~duplicate
-                fresh[part] = ~duplicate & (replaced == _REMOVED)
-                taken = replaced[replaced != _REMOVED]
+                fresh[part] = ~duplicate & (replaced == REMOVED)
+                taken = replaced[replaced != REMOVED]
                 late_displaced += int((taken & 1).sum())
                 in_time_displaced += len(taken) - int((taken & 1).sum())
         self._forget()
+        self._settle()
         return Verdict(fresh, counted, (in_time_displaced, late_displaced))
 
     def _judge_generation(
@@ -161,36 +133,40 @@ class RepeatWindow:
         """Judge distinct ids of one generation; return duplicates, and the values of copies taken over."""
         generation = self._generation(number)
         duplicate = np.zeros(len(keys), dtype=np.bool_)
-        replaced = np.full(len(keys), _REMOVED, dtype=np.int64)
+        replaced = np.full(len(keys), REMOVED, dtype=np.int64)
         before = self._generations.get(number - 1)
         if before is not None:
-            kept = before.get(keys)
-            duplicate |= (kept != _REMOVED) & (received_ms - (kept >> 1) <= self._window_ms)
-        known = generation.index.find(keys)
-        kept = generation.at(known)
-        duplicate |= (kept != _REMOVED) & (kept >> 1 <= received_ms)
-        replaced = np.where(duplicate, _REMOVED, kept)
+            _, kept = before.find(keys)
+            duplicate |= (kept != REMOVED) & (received_ms - (kept >> 1) <= self._window_ms)
+        known, kept = generation.find(keys)
+        duplicate |= (kept != REMOVED) & (kept >> 1 <= received_ms)
+        replaced = np.where(duplicate, REMOVED, kept)
         after = self._generations.get(number + 1)
         if after is not None:
-            kept = after.get(keys)
-            moves = ~duplicate & (kept != _REMOVED) & ((kept >> 1) - received_ms <= self._window_ms)
+            there, kept = after.find(keys)
+            moves = ~duplicate & (kept != REMOVED) & ((kept >> 1) - received_ms <= self._window_ms)
             if moves.any():
                 replaced[moves] = kept[moves]
-                after.put(keys[moves], np.full(int(moves.sum()), _REMOVED, dtype=np.int64))
+                after.put(keys[moves], np.full(int(moves.sum()), REMOVED, dtype=np.int64), there[moves])
         stays = ~duplicate
         if stays.any():
             generation.put(keys[stays], values[stays], known[stays])
         return duplicate, replaced
 
     def take_chunks(self) -> list[RepeatChunk]:
-        """Return what changed since the last call, to be kept for the partition's next owner."""
+        """Return what changed since the last call, to be kept for the partition's next owner.
+
+        Generations behind the newest are settled.
+
+        Raises:
+            UnavailableError: there is no room for the file of one; the window is of no use any more.
+        """
         chunks, self._forgotten = self._forgotten, []
+        newest = max(self._generations, default=0)
         for number, generation in sorted(self._generations.items()):
-            if not generation.log:
-                continue
-            rows = np.unique(np.concatenate(generation.log))
-            keys, values = generation.index.keys[rows], generation.at(rows.astype(np.int64))
-            generation.log = []
+            keys, values = generation.take_changed()
+            if number < newest:
+                generation.settle(self._file_ids)
             for start in range(0, len(keys), CHUNK_IDS):
                 image = _pack(keys[start : start + CHUNK_IDS], values[start : start + CHUNK_IDS])
                 chunks.append(RepeatChunk(self.topic, number, generation.chunks, image))
@@ -202,10 +178,12 @@ class RepeatWindow:
 
         Raises:
             StateError: a chunk is torn.
+            UnavailableError: there is no room for the file of a generation.
         """
         by_generation: dict[int, list[RepeatChunk]] = defaultdict(list)
         for chunk in chunks:
             by_generation[chunk.generation].append(chunk)
+        newest = max(by_generation, default=0)
         for number, parts in by_generation.items():
             generation = self._generation(number)
             for chunk in sorted(parts, key=lambda chunk: chunk.sequence):
@@ -214,13 +192,30 @@ class RepeatWindow:
                 keys, values = _unpack(chunk)
                 # In chunks of before, an id that changed twice within a flush stands twice: the last one holds.
                 last = len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
-                generation.put(keys[last], values[last], logged=False)
+                generation.put(keys[last], values[last], generation.find(keys[last])[0], logged=False)
             generation.chunks = max(chunk.sequence for chunk in parts) + 1
+            # One after the other, so that no two stand in memory besides the newest.
+            if number < newest:
+                generation.settle(self._file_ids)
 
-    def _generation(self, number: int) -> _Generation:
+    def _generation(self, number: int) -> RepeatIds:
         if number not in self._generations:
-            self._generations[number] = _Generation(number, self._window_ms)
+            self._generations[number] = RepeatIds(number, self._window_ms, self._spill)
         return self._generations[number]
+
+    def _settle(self) -> None:
+        """Move ids to files: of the newest generation when they are many, of others once they are behind it.
+
+        Not at a flush alone: who catches up passes several generations between two of them.
+        """
+        newest = max(self._generations, default=0)
+        if newest in self._generations:
+            self._generations[newest].settle(_OPEN_TIMES * self._file_ids, is_open=True)
+        if newest > self._newest:
+            self._newest = newest
+            for number in sorted(self._generations):
+                if number < newest:
+                    self._generations[number].settle(self._file_ids)
 
     def _forget(self) -> None:
         newest = max(self._generations, default=0)

@@ -125,6 +125,7 @@ class KafkaSettings:
         worker_processes: of `warroom worker`, which share its partitions; 0: one for each core.
         rebuild_records_per_s: a cube that came or changed while the state lived is rebuilt from the source topics, each
             worker reading at most so many records a second beside its work; 0: it stays as it is.
+        spill_folder: on a disk, for what a worker keeps and seldom reads; empty: the system's temporary files.
         security_protocol, sasl_mechanism, sasl_username, sasl_password_file, ca_file: how to log on; empty is plain.
     """
 
@@ -143,6 +144,7 @@ class KafkaSettings:
     fetch_bytes: int = 1 << 20
     worker_processes: int = 0
     rebuild_records_per_s: int = 20_000
+    spill_folder: str = ""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str = ""
     sasl_username: str = ""

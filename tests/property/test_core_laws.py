@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import cube_cells
+from streams import cell_people
 from tests.core_oracle import Sent
 from tests.core_worlds import (
     BEGIN_MS,
@@ -104,8 +104,8 @@ def test_people_in_rows_of_their_own_are_the_same_people(
     ]
     with pytest.MonkeyPatch.context() as patched:
         # Small enough that a crowd of two takes the way of large ones, with people who came since and without.
-        patched.setattr(cube_cells, "WHOLE_BYTES", 12)
-        patched.setattr(cube_cells, "RECENT_SHARE", share)
+        patched.setattr(cell_people, "WHOLE_BYTES", 12)
+        patched.setattr(cell_people, "RECENT_SHARE", share)
         board = restarted(records, cuts, restarts)
     assert_same(board, expected_of(records))
 

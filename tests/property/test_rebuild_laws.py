@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import cube_cells, cubes, kept_cubes, rebuild, wire
+from streams import cell_people, cubes, kept_cubes, rebuild, wire
 from streams.cubes import CUBES, Cube, Grain
 from streams.fold import PartitionState
 from streams.kept_cubes import PIECES
@@ -120,7 +120,7 @@ def test_an_upgrade_and_a_rebuild_that_crashes_anywhere_come_to_a_fold_from_scra
     whole.flush(scratch)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(rebuild, "HANDED_CELLS", pieces)
-        patched.setattr(cube_cells, "WHOLE_BYTES", image_bytes)
+        patched.setattr(cell_people, "WHOLE_BYTES", image_bytes)
         every = batches(records, cuts)
         partition = Partition()
         if changed:

@@ -16,7 +16,8 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.transport import Consumer, Fetch, _Chunk
+from agents.chunks import Chunk
+from agents.transport import Consumer, Fetch
 
 A, B = TP("cm.orders", 0), TP("cm.clicks", 0)
 
@@ -51,14 +52,14 @@ class World:
     def visible(self, tp: TP) -> list[int]:
         return [offset for first, end, seen in self.batches[tp] for offset in range(first, end) if seen]
 
-    def take(self, tp: TP, most: int) -> list[_Chunk]:
+    def take(self, tp: TP, most: int) -> list[Chunk]:
         """Return what aiokafka gives next, whole batches, and move its position as it does."""
         self.positions[tp] = max(self.positions[tp], self.earliest[tp])
-        chunks: list[_Chunk] = []
+        chunks: list[Chunk] = []
         for first, end, seen in self.batches[tp]:
             if end > self.positions[tp] and len(chunks) < most:
-                records = [Record(offset) for offset in range(first, end)] if seen else []
-                chunks.append(_Chunk(self.positions[tp], end, cast("list[Any]", records)))
+                records = [Record(offset) for offset in range(first, end)] if seen else None
+                chunks.append(Chunk(self.positions[tp], end, records))
                 self.positions[tp] = end
         return chunks
 
@@ -66,9 +67,9 @@ class World:
         if fetch.epoch != self.epoch:
             return
         assert fetch.follows <= self.next[tp], "a hole"
-        new = [record.offset for record in fetch.records if record.offset >= self.next[tp]]
+        new = [record.offset for batch in fetch.batches for record in batch if record.offset >= self.next[tp]]
         self.folded[tp] += new
-        self.next[tp] = max([self.next[tp], *(offset + 1 for offset in new)])
+        self.next[tp] = max(self.next[tp], fetch.ends)
 
 
 class Rig(Consumer):

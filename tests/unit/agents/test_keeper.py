@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from faust.types import TP
 
 from agents import keeper as module
+from agents.batches import PIECE_BYTES
 from agents.flush import BODY_BYTES
 from agents.keeper import StateKeeper
 from agents.restore import Stored
 from agents.transport import Fetch
-from streams.errors import FlushError, HoleError, StateError
+from streams.errors import FlushError, HoleError, StateError, UnavailableError
 from streams.kept_cubes import PIECES
 from streams.rebuild import Piece
 from streams.settings import KafkaSettings, Settings, ShopSettings
@@ -73,8 +77,14 @@ class Rig:
 
     async def take(self, *numbers: int, epoch: int | None = None) -> None:
         records = [impression(number) for number in numbers]
-        fetch = Fetch(self.keeper.epoch if epoch is None else epoch, numbers[0], records)
+        fetch = Fetch(
+            self.keeper.epoch if epoch is None else epoch, numbers[0], numbers[-1] + 1, deque([records])
+        )
         await self.keeper.ingest("impressions", 0, fetch)
+
+
+def one(rig: Rig, number: int) -> Fetch:
+    return Fetch(rig.keeper.epoch, number, number + 1, deque([[impression(number)]]))
 
 
 def impression(number: int) -> Raw:
@@ -218,11 +228,13 @@ async def test_a_large_fetch_of_facts_is_folded_by_pieces_that_wait_for_a_flush_
     flushing = asyncio.create_task(rig.keeper.flush_all())
     await asyncio.sleep(0.01)
     levels = [stock(number, padding=64 << 10) for number in range(64)]
-    folding = asyncio.create_task(rig.keeper.ingest("stock", 0, Fetch(rig.keeper.epoch, 0, levels)))
+    folding = asyncio.create_task(
+        rig.keeper.ingest("stock", 0, Fetch(rig.keeper.epoch, 0, len(levels), deque([levels])))
+    )
     done, _ = await asyncio.wait({folding}, timeout=0.5)
     assert not done
     folded = rig.keeper.folded[TP("cm.stock", 0)]
-    assert BODY_BYTES <= folded * (64 << 10) <= BODY_BYTES + module.PIECE_BYTES + (128 << 10)
+    assert BODY_BYTES <= folded * (64 << 10) <= BODY_BYTES + PIECE_BYTES + (128 << 10)
     FakeWriter.gate.set()
     await flushing
     await folding
@@ -256,9 +268,9 @@ async def test_a_flush_that_fails_ends_the_process(rig: Rig) -> None:
 
 
 async def test_a_fold_that_raises_ends_the_process_because_going_on_would_lose_its_records(rig: Rig) -> None:
-    broken: Any = [object()]
+    broken: Any = [[object()]]
     with pytest.raises(AttributeError):
-        await rig.keeper.ingest("impressions", 0, Fetch(rig.keeper.epoch, 0, broken))
+        await rig.keeper.ingest("impressions", 0, Fetch(rig.keeper.epoch, 0, 1, deque(broken)))
     assert len(rig.failures) == 1
 
 
@@ -309,10 +321,8 @@ async def test_fetches_of_a_partition_are_folded_in_their_order_also_when_the_fi
     await rig.take(1)
     rig.keeper._owned[0].pacer._changed_ms = 0
     for number in (2, 3):
-        await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, number, [impression(number)]))
-    third = asyncio.create_task(
-        rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, 4, [impression(4)]))
-    )
+        await rig.keeper.offer("impressions", 0, one(rig, number))
+    third = asyncio.create_task(rig.keeper.offer("impressions", 0, one(rig, 4)))
     await asyncio.sleep(0.01)
     assert not third.done()
     FakeWriter.gate.set()
@@ -328,9 +338,22 @@ async def test_fetches_of_a_partition_are_folded_in_their_order_also_when_the_fi
 async def test_what_was_offered_before_a_revocation_is_folded_and_flushed_or_dropped_but_never_counted_after(
     rig: Rig,
 ) -> None:
-    await rig.keeper.offer("impressions", 0, Fetch(rig.keeper.epoch, 0, [impression(0)]))
+    await rig.keeper.offer("impressions", 0, one(rig, 0))
     await rig.keeper.revoke()
     while rig.keeper._folds:
         await asyncio.wait(rig.keeper._folds)
     assert rig.keeper.folded == {}
     assert rig.failures == []
+
+
+@pytest.mark.usefixtures("rig")
+async def test_a_spill_folder_that_is_not_there_ends_the_process_and_is_named(tmp_path: Path) -> None:
+    kafka = replace(SETTINGS.kafka, spill_folder=str(tmp_path / "gone"))
+    failures: list[BaseException] = []
+    keeper = StateKeeper(replace(SETTINGS, kafka=kafka), failures.append)
+    with pytest.raises(UnavailableError, match="gone"):
+        await keeper.place(whole(0))
+    keeper.close()
+    (failure,) = failures
+    assert isinstance(failure, UnavailableError)
+    assert "kafka.spill_folder" in str(failure)

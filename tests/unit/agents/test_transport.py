@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import gc
+import weakref
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
@@ -16,7 +18,9 @@ from aiokafka.record.util import calc_crc32c
 from faust.transport.drivers.aiokafka import Consumer as Faust
 from faust.types import TP
 
-from agents.transport import _RAW, Consumer, Fetch, _Chunk
+from agents.batches import pieces_of
+from agents.chunks import RAW, Chunk
+from agents.transport import Consumer, Fetch
 from streams.errors import StateError
 
 A, B = TP("cm.orders", 0), TP("cm.clicks", 0)
@@ -105,13 +109,17 @@ class Rig(Consumer):
         fetch = self.fetches.pop(0) if self.fetches else {}
         return {tp: [self._chunk(tp, record) for record in records] for tp, records in fetch.items()}, set()
 
-    def _chunk(self, tp: TP, record: Raw) -> _Chunk:
+    def _chunk(self, tp: TP, record: Raw) -> Chunk:
         """Return a batch of one record; of no record where its value is None, as of a commit marker."""
         begins, self.positions[tp] = self.positions[tp], record.offset + 1
-        return _Chunk(begins, record.offset + 1, [] if record.value is None else [record])
+        return Chunk(begins, record.offset + 1, None if record.value is None else [record])
 
     async def handed(self) -> dict[TP, Fetch]:
         return {tp: cast("Any", message).value async for tp, message in self.getmany(0.0)}
+
+
+def offsets(fetch: Fetch) -> list[int]:
+    return [record.offset for batch in fetch.batches for record in batch]
 
 
 async def test_a_fetch_is_one_message_per_partition_with_the_offset_of_its_last_record() -> None:
@@ -119,7 +127,7 @@ async def test_a_fetch_is_one_message_per_partition_with_the_offset_of_its_last_
     messages = {tp: message async for tp, message in rig.getmany(0.0)}
     assert {tp: message.offset for tp, message in messages.items()} == {A: 9, B: 1}
     fetch = cast("Fetch", messages[A].value)
-    assert [record.offset for record in fetch.records] == [3, 4, 9]
+    assert offsets(fetch) == [3, 4, 9]
     assert (fetch.epoch, fetch.follows) == (1, 3)
     assert rig.next_offsets == {A: 10, B: 2}
 
@@ -275,8 +283,8 @@ def read(deserializer: Any, offset: int) -> tuple[list[Any], int]:
 @pytest.mark.parametrize("offset", [10, 11, 12])
 def test_our_consumer_reads_whole_batches_and_others_the_same_records_one_by_one(offset: int) -> None:
     single, single_next = read(None, offset)
-    chunks, chunked_next = read(_RAW, offset)
-    ours = [record for chunk in chunks for record in chunk.records]
+    chunks, chunked_next = read(RAW, offset)
+    ours = [record for chunk in chunks for record in chunk.records or ()]
     assert [record.value for record in single] == [b"a", b"b", b"c", b"d", b"e", b"f"][-len(single) :]
     # Records before the offset that was asked for come along; the fold skips them.
     assert [(each.offset, each.timestamp, each.value) for each in ours if each.offset >= offset] == [
@@ -297,11 +305,11 @@ def test_markers_and_what_compaction_took_leave_no_hole_between_batches() -> Non
         + batch_of(20, [b"c"])
     )
     records = MemoryRecords(image), [(ABORTED_PRODUCER, 10)], 10
-    chunks = list(fetcher.PartitionRecords(A, *records, _RAW, None, True, READ_COMMITTED))
+    chunks = list(fetcher.PartitionRecords(A, *records, RAW, None, True, READ_COMMITTED))
     assert [(chunk.begins, chunk.ends) for chunk in chunks] == [
         (10, 11), (11, 12), (12, 13), (13, 14), (14, 18), (18, 21)
     ]  # fmt: skip
-    assert [[record.value for record in chunk.records] for chunk in chunks] == [
+    assert [[record.value for record in chunk.records or ()] for chunk in chunks] == [
         [], [], [b"a"], [], [b"b"], [b"c"]
     ]  # fmt: skip
 
@@ -309,9 +317,7 @@ def test_markers_and_what_compaction_took_leave_no_hole_between_batches() -> Non
 def test_a_torn_batch_is_refused_by_its_checksum() -> None:
     torn = bytearray(IMAGE)
     torn[70] ^= 1
-    records = fetcher.PartitionRecords(
-        A, MemoryRecords(bytes(torn)), [], 10, _RAW, None, True, READ_COMMITTED
-    )
+    records = fetcher.PartitionRecords(A, MemoryRecords(bytes(torn)), [], 10, RAW, None, True, READ_COMMITTED)
     with pytest.raises(CorruptRecordException):
         list(records)
 
@@ -324,7 +330,7 @@ async def test_records_that_somebody_else_took_on_the_way_are_asked_for_again() 
     assert list(await rig.handed()) == [B]
     handed = await rig.handed()
     assert rig.seeks == [{A: 7}]
-    assert (handed[A].follows, [record.offset for record in handed[A].records]) == (7, [7, 8, 9])
+    assert (handed[A].follows, offsets(handed[A])) == (7, [7, 8, 9])
 
 
 async def test_the_last_records_of_a_topic_that_somebody_else_took_are_asked_for_again() -> None:
@@ -332,7 +338,7 @@ async def test_the_last_records_of_a_topic_that_somebody_else_took_are_asked_for
     rig = Rig(FakeKeeper(), [{A: [Raw(7), Raw(8)]}])
     rig.stand({A: 7, B: 2})
     rig.found = {A: 9, B: 2}
-    assert [record.offset for record in (await rig.handed())[A].records] == [7, 8]
+    assert offsets((await rig.handed())[A]) == [7, 8]
     assert rig.seeks == [{A: 7}]
 
 
@@ -351,7 +357,7 @@ async def test_what_the_broker_deleted_before_it_was_read_is_said_and_passed(
     rig.stand({A: 7})
     rig.positions[A] = rig.earliest[A] = 90
     assert await rig.handed() == {}
-    assert [record.offset for record in (await rig.handed())[A].records] == [90]
+    assert offsets((await rig.handed())[A]) == [90]
     assert "offsets 7 to 89 were deleted on the broker" in caplog.text
 
 
@@ -365,7 +371,7 @@ async def test_while_the_broker_does_not_answer_nothing_is_handed_over_with_a_ho
     assert await rig.handed() == {}
     assert await rig.handed() == {}
     monkeypatch.undo()
-    assert [record.offset for record in (await rig.handed())[A].records] == [7]
+    assert offsets((await rig.handed())[A]) == [7]
     assert rig.seeks == [{A: 7}]
 
 
@@ -378,3 +384,43 @@ async def test_a_fetch_says_how_many_records_the_broker_has_beyond_it() -> None:
     rig.ends = {A: 20, B: 4}
     handed = await rig.handed()
     assert (handed[A].behind, handed[B].behind) == (12, 0)
+
+
+async def test_batches_that_were_folded_are_held_by_nobody() -> None:
+    """An unpacked batch is five times as large as it travelled, and others of its fetch may wait for long."""
+    rig = Rig(FakeKeeper(), [{A: [Raw(3), Raw(4)], B: [Raw(1)]}])
+    alive = weakref.WeakSet[Any]()
+
+    class Batch:
+        def __init__(self, records: list[Raw]) -> None:
+            self.records = records
+
+        def __iter__(self) -> Iterator[Raw]:
+            return iter(self.records)
+
+    packed = rig._chunk
+
+    def watched(tp: TP, record: Raw) -> Chunk:
+        chunk = packed(tp, record)
+        batch = Batch(list(chunk.records or ()))
+        alive.add(batch)
+        return chunk._replace(records=batch)
+
+    rig._chunk = watched  # type: ignore[method-assign]  # the seam under test
+    given: list[Any] = []
+    wait = rig._wait_next_records
+
+    async def held_by_the_thread(timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        given.append(await wait(timeout))
+        return given[-1]
+
+    rig._wait_next_records = held_by_the_thread  # type: ignore[method-assign]  # the seam under test
+    handed = rig.getmany(0.0)
+    fetched = [cast("Any", (await anext(handed))[1]).value for _ in range(2)]
+    assert len(alive) == 3
+    records = [
+        record for fetch in fetched for piece in pieces_of("impressions", fetch.batches) for record in piece
+    ]
+    gc.collect()
+    assert (len(records), len(alive)) == (3, 0)
+    assert [each async for each in handed] == []

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams import cube_set, intake
+from agents.spill import disk_files
+from streams import cell_people, cube_set, intake, sketches
 from streams.cube_cells import CubeCells
-from streams.cubes import CUBES, PRODUCT_DAY
+from streams.cubes import CUBE_BY_NAME, CUBES, PRODUCT_DAY
 from streams.errors import StateError
 from streams.fast_decoding import decode_fast
 from streams.fold import PartitionState
@@ -19,7 +22,7 @@ from streams.intake import FAST_RECORDS, DecodersDisagreeError
 from streams.outcomes import COUNTING, DEAD_LETTERS, Outcome
 from streams.records import DEAD_LETTER_BYTES, MAX_RECORD_BYTES, RecordBatch
 from streams.settings import FoldSettings
-from streams.state import Flush, Position
+from streams.state import Flush, Position, RowKey
 from streams.topics import SOURCE_TOPICS
 from tests.core_oracle import DAY, Sent, expect
 from tests.core_worlds import (
@@ -267,11 +270,61 @@ def test_people_of_quarter_hours_that_are_over_are_kept_small_though_another_top
         state.fold(batch_of([value], first=number, timestamps_ms=[at_ms]))
         flush_of(state)
     # What the last two flushes brought may still be written to; the click has been left alone as long as the others.
-    assert int(quarters._resting.sum()) == len(quarters) - 2
+    assert quarters.resting == len(quarters) - 2
     back = value_of(event_id="back", user_key="u2", occurred_at_ms=BEGIN_MS)
     state.fold(batch_of([back], first=6, timestamps_ms=[BEGIN_MS + 6 * quarter_ms]))
     rows = [row for row in flush_of(state).rows if row.key.cube == "shop_quarter"]
     assert [(row.events, row.keyed) for row in rows] == [(2, 2)]
+
+
+def test_a_day_of_cells_that_rest_and_wake_is_written_as_one_in_which_none_rests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cell_people, "WHOLE_BYTES", 20)
+    resting = PartitionState(0, shops=SHOPS, settings=FoldSettings(), spill=disk_files(str(tmp_path)))
+    awake = PartitionState(0, shops=SHOPS, settings=FoldSettings())
+    monkeypatch.setattr(awake._cubes, "rest", lambda: None)
+    draw = random.Random(11)
+    rested, apart = set[str](), 0
+    for number in range(80):
+        at_ms = BEGIN_MS + number * 15 * 60_000
+        values: list[bytes | None] = [
+            value_of(
+                event_id=f"{number}/{event}",
+                # Few see the late products, and a batch has some that were quiet for hours.
+                product_id=f"p{int(30 * draw.random() ** 3)}",
+                user_key=f"u{draw.randrange(60)}",
+                occurred_at_ms=at_ms - draw.choice([0, 0, 0, 5]) * 900_000,
+            )
+            for event in range(12)
+        ]
+        written = []
+        for state in (resting, awake):
+            state.fold(batch_of(values, first=12 * number, timestamps_ms=[at_ms] * 12))
+            written.append(people_of(flush_of(state)))
+        assert written[0] == written[1]
+        apart += len(written[0][1])
+        rested.update(cells.cube.name for cells in hll_cells(resting) if cells.resting)
+    assert {"shop_quarter", "product_day"} <= rested
+    assert not any(cells.resting for cells in hll_cells(awake))
+    assert apart > 20
+
+
+def hll_cells(state: PartitionState) -> list[CubeCells]:
+    return [cells for cells in state._cubes._cells if isinstance(cells, CubeCells)]
+
+
+def people_of(flush: Flush) -> tuple[list[Any], list[Any]]:
+    """Return rows and rows of people, with bytes that do not depend on the order in which their people came."""
+
+    def canonical(key: RowKey, image: bytes | None) -> bytes | None:
+        lg_k = CUBE_BY_NAME[key.cube].lg_k
+        if image is None or lg_k is None or key.cube == "product_theta":
+            return image
+        return sketches.canonical_images([image], lg_k)
+
+    rows = [(row.key, row.events, row.keyed, canonical(row.key, row.sketch)) for row in flush.rows]
+    return rows, [(row.key, canonical(row.key, row.image)) for row in flush.people]
 
 
 def test_a_successor_goes_on_with_the_next_flush_number() -> None:

@@ -1,0 +1,88 @@
+"""Rows in spill files, in memory and on disk."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.spill import DiskFile, allow_open_files, disk_files
+from streams.errors import UnavailableError
+from streams.spill import MemoryFile, SpilledRows, SpillFile
+
+RECORD = np.dtype([("id", "<u8"), ("copies", "<u4")])
+
+
+@pytest.fixture(params=["memory", "disk"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> SpillFile:
+    return MemoryFile() if request.param == "memory" else DiskFile(str(tmp_path))
+
+
+def records(*pairs: tuple[int, int]) -> np.ndarray:
+    return np.array(list(pairs), dtype=RECORD)
+
+
+def test_rows_come_back_in_the_order_in_which_they_are_asked_for(file: SpillFile) -> None:
+    table = SpilledRows(file, RECORD)
+    table.put(np.array([2, 0, 1]), records((20, 2), (0, 0), (10, 1)))
+    assert table.get(np.array([1, 2, 1, 0])).tolist() == [(10, 1), (20, 2), (10, 1), (0, 0)]
+
+
+def test_rows_far_from_each_other_are_told_apart_and_can_be_written_anew(file: SpillFile) -> None:
+    table = SpilledRows(file, RECORD)
+    rows = np.array([5, 100_000, 6, 2_000])
+    table.put(rows, records((1, 1), (2, 2), (3, 3), (4, 4)))
+    table.put(np.array([2_000, 6]), records((8, 8), (9, 9)))
+    assert table.get(rows).tolist() == [(1, 1), (2, 2), (9, 9), (8, 8)]
+
+
+def test_many_rows_agree_with_a_dictionary(file: SpillFile) -> None:
+    table, known, rng = SpilledRows(file, RECORD), dict[int, tuple[int, int]](), np.random.default_rng(7)
+    for _ in range(40):
+        rows = rng.choice(5_000, size=int(rng.integers(0, 300)), replace=False)
+        pairs = list(zip(rng.integers(0, 1 << 40, len(rows)).tolist(), rows.tolist(), strict=True))
+        table.put(rows, records(*pairs))
+        known.update(zip(rows.tolist(), pairs, strict=True))
+        asked = (
+            rng.choice(np.fromiter(known, dtype=np.int64), size=200) if known else np.empty(0, dtype=np.int64)
+        )
+        assert table.get(asked).tolist() == [known[row] for row in asked.tolist()]
+
+
+def test_nothing_asked_for_is_nothing(file: SpillFile) -> None:
+    table = SpilledRows(file, RECORD)
+    table.put(np.empty(0, dtype=np.int64), records())
+    assert table.get(np.empty(0, dtype=np.int64)).tolist() == []
+
+
+def test_a_file_on_disk_has_no_name_for_others_to_find(tmp_path: Path) -> None:
+    file = disk_files(str(tmp_path))()
+    file.write(0, b"people")
+    assert file.read(0, 6) == b"people"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named_with_the_setting_that_mends_it(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"kafka\.spill_folder") as refused:
+        disk_files(str(tmp_path / "gone"))()
+    assert "gone" in str(refused.value)
+
+
+def test_a_full_disk_is_named() -> None:
+    file = DiskFile("")
+    with Path("/dev/full").open("wb") as full:
+        file._descriptor = full.fileno()
+        with pytest.raises(UnavailableError, match="No space left"):
+            file.write(0, b"x" * 10_000)
+
+
+def test_a_worker_may_have_as_many_files_open_as_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+        allow_open_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
