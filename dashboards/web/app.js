@@ -2,6 +2,7 @@
 
 import { PulseChart } from "./chart.js";
 import { Formats } from "./format.js";
+import { learnMeanings } from "./meanings.js";
 import { say, showFunnel, showGmv, showOwn, showPages, showSlices, showStock, showStrip, showTiles, showTop, slot } from "./panels.js";
 
 // Silence changes the picture too (a feed that dies sends no event), so the page also asks on its own.
@@ -130,3 +131,5 @@ setInterval(ask, ASK_AT_LEAST_EVERY_MS);
 setInterval(tick, 250);
 ask();
 listen();
+// Figures without their meanings are still figures.
+learnMeanings().catch((error) => console.warn("catalogue not read", error));

@@ -1,6 +1,7 @@
 // One function per panel: overview document in, DOM out. Text enters through textContent only: names come from outside.
 
 import { ackButton } from "./acknowledge.js";
+import { named } from "./meanings.js";
 
 const LABELS = {
   gmv_last_15m: "Last 15 minutes",
@@ -150,7 +151,7 @@ function goalOutlook(goal, formats) {
 export function showTiles(overview, formats) {
   for (const name of ["gmv_last_15m", "orders", "est_customers", "aov_revenue", "ctor"]) {
     const tile = document.querySelector(`.tile[data-panel="${name}"]`);
-    if (!tile.firstChild) tile.append(element("h2", "", LABELS[name]), element("div"), element("p", "under"));
+    if (!tile.firstChild) tile.append(named(element("h2", "", LABELS[name]), name), element("div"), element("p", "under"));
     const [, holder, under] = tile.children;
     const figure = overview.figures[name];
     if (figure.value === null) {
@@ -200,13 +201,13 @@ export function showFunnel(overview, formats) {
   for (const step of overview.funnel) {
     if (step.rate) {
       const rate = element("div", "rate");
-      rate.append(element("span", "", LABELS[step.rate.metric] ?? step.rate.metric));
+      rate.append(named(element("span", "", LABELS[step.rate.metric] ?? step.rate.metric), step.rate.metric));
       if (step.rate.value === null) rate.append(element("span", "reason", step.rate.null === "no_source" ? "–" : say(step.rate)));
       else rate.append(lacking(element("b", "", formats.value(step.rate)), step.rate, overview, formats));
       steps.append(rate);
     }
     const row = element("div", "step");
-    row.append(element("span", "label", LABELS[step.metric] ?? step.metric));
+    row.append(named(element("span", "label", LABELS[step.metric] ?? step.metric), step.metric));
     if (step.value === null) row.append(needs(say(step)));
     else {
       const number = element("span", "number", formats.value(step));

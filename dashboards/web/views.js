@@ -154,7 +154,7 @@ async function show(views, meanings) {
     const formats = new Formats({ timezone: answer.timezone, currency: answer.currency });
     slot("whose").textContent = `${answer.shop}, times of ${answer.timezone.replaceAll("_", " ")}, money in ${answer.currency}`;
     slot("replay").hidden = !answer.replay_id;
-    slot("replay").textContent = answer.replay_id ? `REPLAY ${answer.replay_id}: these are not live numbers` : "";
+    slot("replay").textContent = answer.replay_id ? `REPLAY ${answer.replay_id}: recorded events, not live` : "";
     say("", false);
     slot("parts").dataset.view = view.view;
     slot("parts").replaceChildren(...answer.parts.map((part) => section(part, answer.reasons, formats)));

@@ -14,8 +14,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp import web
 
+from dashboards.overview import ASKED
 from dashboards.server import build_app
 from streams.alerts import AlertState, Resolution
+from streams.catalogue import METRICS
 from streams.days import MINUTE_MS
 from tests.browser.devtools import chromium
 from tests.browser.wall import until
@@ -170,6 +172,31 @@ async def test_figures_that_read_a_lost_feed_say_since_when_it_is_lost(tmp_path:
             marked = await page.evaluate(LACKING)
             assert [(where, words) for where, words in marked if words != said] == []
             assert [where for where, _ in marked] == ["ctor", *(["funnel"] * 4)]
+            assert page.faults == []
+    finally:
+        await runner.cleanup()
+
+
+MEANINGS = """
+Object.fromEntries([...document.querySelectorAll("[data-metric]")].map((node) => [node.dataset.metric, node.title]))
+"""
+
+
+async def test_the_name_of_every_figure_says_what_it_means_and_the_wall_leads_to_the_views(
+    tmp_path: Path,
+) -> None:
+    runner = web.AppRunner(build_app(full_board()), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with chromium(tmp_path) as page:
+            await page.open(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+            named = "[...document.querySelectorAll('[data-metric]')]"
+            await until(page, f"{named}.length >= 12 && {named}.every((node) => node.title)", within_s=20)
+            titles = await page.evaluate(MEANINGS)
+            assert titles == {name: f"{METRICS[name].title}: {METRICS[name].definition}" for name in ASKED}
+            await page.evaluate("document.querySelector('.views').click()")
+            await until(page, "document.querySelector('#parts table') !== null", within_s=20)
             assert page.faults == []
     finally:
         await runner.cleanup()
