@@ -6,7 +6,7 @@ Ratios are of greatest resident sizes, each of a worker process of its own with 
 
 - `large_to_small`: a campaign day of 20 million events against the same day of 5 million, of a shop of 100 products.
   Of so small a shop practically every cell is there after 5 million; what comes on top is state that grows with the
-  traffic of a day (orders, ids within the repeat window, people in sketches) or a leak (docs/STATE.md);
+  traffic of a day (orders, ids within the repeat window) or a leak (docs/STATE.md);
 - `at_large_to_at_small`: one worker on the larger day, its size at the 20 millionth event against that at the 5
   millionth (the greatest of the looks in the tenth before each); `large_to_its_first_part` the same with the greatest
   sizes from the first event on. All topics are read at once, so the day's orders are in memory at the 5 millionth:

@@ -1,15 +1,18 @@
-"""The people of one cube's cells in one partition: sketches by row number, in use or at rest.
+"""The people of one cube's cells in one partition: who came since its row of people was written, and the row's image.
+
+A cell of few people has one sketch, and its image stands in the cell's own row. Of a cell of many, only who came since
+its row of people was written is in a sketch; the image of that row stays in a spill file until enough have come to
+write it anew. So memory grows with the number of cells, and not with how many people they have.
 
 Most cells are quiet: of another day, or of a product that nobody looks at now. A sketch in use takes 300 bytes and
-more before anyone is in it; one that was not touched for a quarter hour of R rests as its image in a spill file, until
-the next one comes. In memory a cell at rest takes 14 bytes.
+more before anyone is in it; one that was not touched for a quarter hour of R rests as its image in the spill file, too,
+until the next one comes. In memory a cell at rest takes 17 bytes.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
+from collections.abc import Callable, Sequence
 from operator import call
 from typing import Any, Final
 
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 
 from streams import sketches
 from streams.hash_index import extended
-from streams.resting import RestingImages
+from streams.resting import RestingImages, sizes
 from streams.spill import SpillFiles
 
 Codes = NDArray[np.int64]
@@ -31,15 +34,13 @@ RECENT_SHARE: Final = 6
 """A row of people is written anew when the people who came since take more than this part of its bytes. Dense sketches
 of lg_k 12 then cost 175 bytes a flush instead of 2,100, whatever their traffic (docs/STATE.md)."""
 
-_LENGTH_BYTES: Final = 4
-
 
 class CellPeople:
     """Sketches of people by row: `add` counts, `take` gives images, `rest` puts away what nobody touches.
 
     Args:
         lg_k: size of the sketches.
-        spill: makes the file of what rests.
+        spill: makes the file of what is not in use.
     """
 
     def __init__(self, lg_k: int, spill: SpillFiles) -> None:
@@ -48,25 +49,22 @@ class CellPeople:
         # The bound `update` of each sketch in use: its owner is `__self__`, and a call needs no lookup. The first
         # stands for nobody; `rest` numbers them anew.
         self._updates: list[Callable[[str], None] | None] = [None]
-        # By row: minus the number of the sketch in use, or the place of the image that rests; 0 while nobody came.
+        # By row: minus the number of the sketch in use, or the place of its image that rests; 0 while nobody came, or
+        # nobody since the row of people was written.
         self._where: Codes = np.zeros(0, dtype=np.int64)
+        # By row: the place of the image of its row of people, 0 while it has none.
+        self._whole: Codes = np.zeros(0, dtype=np.int64)
         self._touched: Mask = np.zeros(0, dtype=np.bool_)
-        # Cells whose people have a row of their own: the size of its image (else 0), and who came since it was taken;
-        # what rests is both, as `_joined` puts them.
-        self._apart: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
-        self._recent: dict[int, Callable[[str], None]] = {}
-        # Restored ones: their sketch holds the row of people alone until it is written anew.
-        self._unmerged: Mask = np.zeros(0, dtype=np.bool_)
 
     @property
     def resting(self) -> int:
-        """Return the number of cells whose people rest."""
-        return int((self._where > 0).sum())
+        """Return the number of cells with people of whom no sketch is in use."""
+        return int(((self._where > 0) | ((self._where == 0) & (self._whole > 0))).sum())
 
     def reserve(self, size: int) -> None:
         """Make room for rows below `size`; new ones have nobody."""
         known = len(self._where)
-        for name in ("_where", "_touched", "_apart", "_unmerged"):
+        for name in ("_where", "_whole", "_touched"):
             column = extended(getattr(self, name), size)
             column[known:] = 0
             setattr(self, name, column)
@@ -80,20 +78,9 @@ class CellPeople:
             where = self._where[rows]
         updates: list[Any] = self._updates
         deque(map(call, map(updates.__getitem__, (-where).tolist()), users), maxlen=0)
-        apart = self._apart[rows]
-        if apart.any():
-            self._add_recent(rows[apart > 0].tolist(), compress(users, apart.tolist()))
-
-    def _add_recent(self, rows: list[int], users: Iterable[str]) -> None:
-        """Put users of cells whose people have a row of their own into the sketches of who came since."""
-        recent: dict[int, Any] = self._recent
-        for row in set(rows):
-            if row not in recent:
-                recent[row] = sketches.new(self._lg_k).update
-        deque(map(call, map(recent.__getitem__, rows), users), maxlen=0)
 
     def wake(self, rows: Codes) -> None:
-        """Take the sketches of those rows that rest into use.
+        """Take the sketches of those rows that rest into use; rows of people stay where they are.
 
         Raises:
             StateError: one of them cannot be read; it was restored so.
@@ -103,14 +90,7 @@ class CellPeople:
             return
         resting = np.unique(rows[places > 0])
         places = self._where[resting]
-        woken = []
-        for row, image, apart in zip(
-            resting.tolist(), self._images.get(places), self._apart[resting].tolist(), strict=True
-        ):
-            whole, recent = _parted(image) if apart else (image, b"")
-            if recent:
-                self._recent[row] = sketches.load(recent).update
-            woken.append(sketches.load(whole).update)
+        woken = [sketches.load(image).update for image in self._images.get(places)]
         self._images.drop(places)
         self._use(resting, woken)
 
@@ -126,55 +106,56 @@ class CellPeople:
         awake = np.flatnonzero(self._where < 0)
         busy = (self._touched | changed)[awake]
         idle, kept = awake[~busy], awake[busy]
-        places = self._images.put(map(self._image, idle.tolist()))
-        updates, recent = self._updates, self._recent
+        updates: list[Any] = self._updates
+        idle_updates = map(updates.__getitem__, (-self._where[idle]).tolist())
+        places = self._images.put(sketches.dump(update.__self__) for update in idle_updates)
         self._updates = [None, *map(updates.__getitem__, (-self._where[kept]).tolist())]
-        self._recent = {row: recent[row] for row in kept.tolist() if row in recent}
         self._where[kept] = -np.arange(1, len(self._updates))
         self._where[idle] = places
         self._touched[:] = False
-        if self._images.sparse:
-            resting = np.flatnonzero(self._where > 0)
-            self._where[resting] = self._images.pack(self._where[resting])
+        self._pack()
 
     def forget(self, rows: Codes) -> None:
         """Drop the people of rows; whoever comes to them next is the first."""
-        places = self._where[rows]
+        places, whole = self._where[rows], self._whole[rows]
         self._images.drop(places[places > 0])
-        for row, slot in zip(rows.tolist(), (-places).tolist(), strict=True):
-            if slot > 0:
-                self._updates[slot] = None
-                self._recent.pop(row, None)
+        self._images.drop(whole[whole > 0])
+        for slot in (-places[places < 0]).tolist():
+            self._updates[slot] = None
         self._where[rows] = 0
-        self._apart[rows] = 0
-        self._unmerged[rows] = False
+        self._whole[rows] = 0
 
     def take(self, rows: Codes) -> tuple[list[bytes | None], dict[int, bytes]]:
         """Return what is to be written of rows that changed, none of which rests.
 
         Returns:
             For each row the image for the cell's own row, None for none; and, by its index among the rows, the image
-            of all people of each that is to have a row of its own now.
+            of all people of each that is to have a row of people now.
+
+        Raises:
+            StateError: the row of people of one cannot be read; it was restored so.
+            UnavailableError: there is no room for the images.
         """
         self._touched[rows] = True
         updates: list[Any] = self._updates
-        recent: dict[int, Any] = self._recent
         images: list[bytes | None] = []
-        due: dict[int, bytes] = {}
+        due: list[int] = []
         slots = (-self._where[rows]).tolist()
         # A million rows a minute come by here.
-        for row, slot, apart in zip(rows.tolist(), slots, self._apart[rows].tolist(), strict=True):
-            update = recent.get(row) if apart else updates[slot]
+        for slot, size in zip(slots, sizes(self._whole[rows]).tolist(), strict=True):
+            update = updates[slot]
             image = None if update is None else update.__self__.serialize_compact()
-            if image is not None and len(image) > (apart // RECENT_SHARE or WHOLE_BYTES):
-                due[len(images)] = self._set_apart(row, slot)
+            if image is not None and len(image) > (size // RECENT_SHARE or WHOLE_BYTES):
+                due.append(len(images))
                 image = None
             images.append(image)
-        return images, due
+        if not due:
+            return images, {}
+        return images, dict(zip(due, self._set_apart(rows[due]), strict=True))
 
     def apart(self, rows: Codes) -> Mask:
         """Tell of each row whether its people have a row of their own."""
-        return self._apart[rows] > 0
+        return self._whole[rows] > 0
 
     def restore(self, rows: Codes, own: Sequence[bytes | None], apart: Sequence[bytes | None]) -> None:
         """Take over kept people; they rest, unread: to read every image would take most of the time of a restart.
@@ -187,16 +168,9 @@ class CellPeople:
         Raises:
             UnavailableError: there is no room for the images.
         """
-        self._apart[rows] = [0 if image is None else len(image) for image in apart]
-        self._unmerged[rows] = [
-            bool(image) and whole is not None for image, whole in zip(own, apart, strict=True)
-        ]
-        known = [bool(image) or whole is not None for image, whole in zip(own, apart, strict=True)]
-        images = (
-            _joined(whole, image or b"") if whole is not None else image
-            for image, whole in zip(own, apart, strict=True)
-        )
-        self._where[rows[known]] = self._images.put(image for image in images if image)
+        for column, images in ((self._where, own), (self._whole, apart)):
+            known = [bool(image) for image in images]
+            column[rows[known]] = self._images.put(image for image in images if image)
 
     def unite(self, row: int, image: bytes) -> None:
         """Unite the people of a cell that does not rest with others.
@@ -204,57 +178,42 @@ class CellPeople:
         Raises:
             StateError: the image cannot be read.
         """
-        recent: dict[int, Any] = self._recent
-
-        def united(update: Any) -> Any:
-            others = sketches.load(image)
-            return (
-                others if update is None else sketches.merge([update.__self__, others], self._lg_k)
-            ).update
-
+        others = sketches.load(image)
         slot = -int(self._where[row])
         if slot:
-            self._updates[slot] = united(self._updates[slot])
+            own: Any = self._updates[slot]
+            self._updates[slot] = sketches.merge([own.__self__, others], self._lg_k).update
         else:
-            self._use(np.array([row]), [united(None)])
-        if self._apart[row]:
-            # The row of people is written; who comes to it now is new to readers.
-            recent[row] = united(recent.get(row))
+            self._use(np.array([row]), [others.update])
 
-    def _set_apart(self, row: int, slot: int) -> bytes:
-        """Return the image of all people of a cell, for a row of its own."""
-        sketch: Any = self._updates[slot]
-        recent: Any = self._recent.pop(row, None)
-        whole = sketch.__self__
-        if self._unmerged[row]:
-            self._unmerged[row] = False
-            whole = sketches.merge([whole, recent.__self__], self._lg_k)
-            self._updates[slot] = whole.update
-        image = sketches.dump(whole)
-        self._apart[row] = len(image)
-        return image
+    def _set_apart(self, rows: Codes) -> list[bytes]:
+        """Return the images of all people of cells, for rows of people; nobody has come since."""
+        former = self._whole[rows]
+        slots = (-self._where[rows]).tolist()
+        known = iter(self._images.get(former[former > 0]))
+        images = []
+        for slot, has_row in zip(slots, (former > 0).tolist(), strict=True):
+            update: Any = self._updates[slot]
+            whole = update.__self__
+            if has_row:
+                whole = sketches.merge([sketches.load(next(known)), whole], self._lg_k)
+            images.append(sketches.dump(whole))
+            self._updates[slot] = None
+        self._images.drop(former[former > 0])
+        self._whole[rows] = self._images.put(images)
+        self._where[rows] = 0
+        self._pack()
+        return images
 
-    def _image(self, row: int) -> bytes:
-        """Return what is kept of a cell at rest."""
-        sketch: Any = self._updates[-self._where[row]]
-        image = sketches.dump(sketch.__self__)
-        if not self._apart[row]:
-            return image
-        recent: Any = self._recent.get(row)
-        return _joined(image, b"" if recent is None else sketches.dump(recent.__self__))
+    def _pack(self) -> None:
+        if not self._images.sparse:
+            return
+        resting, apart = np.flatnonzero(self._where > 0), np.flatnonzero(self._whole)
+        places = self._images.pack(np.concatenate([self._where[resting], self._whole[apart]]))
+        self._where[resting], self._whole[apart] = np.split(places, [len(resting)])
 
     def _use(self, rows: Codes, updates: Sequence[Callable[[str], None]]) -> None:
         """Give rows that have none their sketches in use."""
         first = len(self._updates)
         self._updates += updates
         self._where[rows] = -np.arange(first, len(self._updates))
-
-
-def _joined(whole: bytes, recent: bytes) -> bytes:
-    """Return one image of people who have a row of their own, and of those who came since, if any."""
-    return len(whole).to_bytes(_LENGTH_BYTES, "little") + whole + recent
-
-
-def _parted(image: bytes) -> tuple[bytes, bytes]:
-    end = _LENGTH_BYTES + int.from_bytes(image[:_LENGTH_BYTES], "little")
-    return image[_LENGTH_BYTES:end], image[end:]

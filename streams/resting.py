@@ -1,7 +1,8 @@
-"""Images of sketches that rest, in a spill file: written one behind the other, found by place, packed when sparse.
+"""Images of sketches that are not in use, in a spill file: written one behind the other, found by place, packed when
+sparse.
 
-An image as an object of Python's takes 33 bytes more than its own, and it is seldom read: its cell is of another day,
-or of a product that nobody looks at now. Here it takes a place of 8 bytes in whatever column its owner keeps.
+An image as an object of Python's takes 33 bytes more than its own, and it is seldom read. Here it takes a place of 8
+bytes in whatever column its owner keeps.
 """
 
 from __future__ import annotations
@@ -61,12 +62,12 @@ class RestingImages:
             UnavailableError: there is no room.
         """
         first = self._end
-        sizes: list[int] = []
+        lengths: list[int] = []
         piece: list[bytes] = []
         waiting = 0
         for image in images:
             piece.append(image)
-            sizes.append(len(image))
+            lengths.append(len(image))
             waiting += len(image)
             if waiting >= PIECE_BYTES:
                 self._append(b"".join(piece))
@@ -74,7 +75,7 @@ class RestingImages:
                 waiting = 0
         if piece:
             self._append(b"".join(piece))
-        return _places(first, np.array(sizes, dtype=np.int64))
+        return _places(first, np.array(lengths, dtype=np.int64))
 
     def get(self, places: Places) -> list[bytes]:
         """Return the images of places that were put and not dropped; one read each."""
@@ -85,7 +86,7 @@ class RestingImages:
 
     def drop(self, places: Places) -> None:
         """Forget images; their room is free again after the next `pack`."""
-        self._dropped += int((places & _SIZE_MASK).sum())
+        self._dropped += int(sizes(places).sum())
 
     def pack(self, places: Places) -> Places:
         """Write the images that are left into a new file, in pieces, and return their new places.
@@ -98,8 +99,8 @@ class RestingImages:
         """
         packed = RestingImages(self._spill)
         order = np.argsort(places)
-        starts, sizes = places[order] >> _SIZE_BITS, places[order] & _SIZE_MASK
-        ends = starts + sizes
+        starts, lengths = places[order] >> _SIZE_BITS, sizes(places[order])
+        ends = starts + lengths
         # Images of cells that came to rest together stand together: most are moved many at a time.
         breaks = np.flatnonzero((starts[1:] != ends[:-1]) | (np.diff(starts // PIECE_BYTES) != 0)) + 1
         if self._file is not None and len(places):
@@ -108,7 +109,7 @@ class RestingImages:
             runs = ((int(starts[first]), int(ends[last - 1])) for first, last in pairwise(edges))
             packed.put(read(begin, end - begin) for begin, end in runs)
         moved = np.empty_like(places)
-        moved[order] = _places(_FIRST_OFFSET, sizes)
+        moved[order] = _places(_FIRST_OFFSET, lengths)
         self._file, self._end, self._dropped = packed._file, packed._end, 0
         return moved
 
@@ -119,6 +120,11 @@ class RestingImages:
         self._end += len(data)
 
 
-def _places(first: int, sizes: NDArray[np.int64]) -> Places:
+def sizes(places: Places) -> NDArray[np.int64]:
+    """Return the bytes of the image at each place; 0 of no place."""
+    return places & _SIZE_MASK
+
+
+def _places(first: int, lengths: NDArray[np.int64]) -> Places:
     """Return the places of images that stand one behind the other from an offset on."""
-    return (first + np.cumsum(sizes) - sizes) << _SIZE_BITS | sizes
+    return (first + np.cumsum(lengths) - lengths) << _SIZE_BITS | lengths

@@ -296,7 +296,7 @@ class PreflightSettings:
         min_rate_records: and only where that hour had at least so many records.
         max_lag_records: more records than these not yet folded are in the way.
         evaluated_within_ms: stock, goals and rules must have been looked at within this.
-        min_free_bytes: least free space on the disk of `board.data_dir`.
+        min_free_bytes: least free space on the disk of `board.data_dir`, and for a worker in `kafka.spill_folder`.
         page_wait_ms: a test page must be acknowledged within this.
     """
 

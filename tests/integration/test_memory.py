@@ -12,7 +12,8 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 AT_MOST: Final = 1.1
-"""Of one worker at two moments, stalled, and with tiny batches; not of two days of other density (docs/STATE.md)."""
+"""Of one worker at two moments, stalled, and with tiny batches. Of two days it is measured in the full form: in the
+smaller one cells are still new, which is the shop's variety and not the number of events (docs/STATE.md)."""
 
 BOUND_MIB: Final = 300
 """Of docs/STATE.md for a shop as small: the process, records in flight, a flush, and its few cells."""
