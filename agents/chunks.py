@@ -8,6 +8,8 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
+from agents import fetched as _fetched  # noqa: F401 - what a worker fetches is read in its way
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -25,9 +25,9 @@ from unittest import mock
 
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED
-from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from agents import fetched
 from agents.batches import batch_of
 from agents.chunks import RAW, ChunkedPartitionRecords
 from agents.worker import tune_collector
@@ -236,7 +236,7 @@ def by_cube(function: Callable[..., Any], seconds: dict[str, float]) -> Callable
 def _unpacked(fetch: Fetched) -> list[Any]:
     """Return the records of a fetch as the worker's consumer hands them over."""
     place = TopicPartition(fetch.topic, fetch.partition)
-    images = MemoryRecords(fetch.image)
+    images = fetched.Fetched(fetch.image)
     chunks = ChunkedPartitionRecords(place, images, [], 0, RAW, None, True, READ_COMMITTED)
     return [record for chunk in chunks for record in chunk.records or ()]
 

@@ -12,7 +12,6 @@ import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError
-from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from faust.transport.drivers.aiokafka import Consumer as Faust
@@ -20,6 +19,7 @@ from faust.types import TP
 
 from agents.batches import pieces_of
 from agents.chunks import RAW, Chunk
+from agents.fetched import Fetched
 from agents.transport import Consumer, Fetch
 from streams.errors import StateError
 
@@ -275,7 +275,7 @@ IMAGE = (
 def read(deserializer: Any, offset: int) -> tuple[list[Any], int]:
     aborted = [(ABORTED_PRODUCER, 13)]
     records = fetcher.PartitionRecords(
-        A, MemoryRecords(IMAGE), aborted, offset, deserializer, None, True, READ_COMMITTED
+        A, Fetched(IMAGE), aborted, offset, deserializer, None, True, READ_COMMITTED
     )
     return list(records), records.next_fetch_offset
 
@@ -304,7 +304,7 @@ def test_markers_and_what_compaction_took_leave_no_hole_between_batches() -> Non
         + with_header(batch_of(14, [b"b"]), last_offset_delta=3)
         + batch_of(20, [b"c"])
     )
-    records = MemoryRecords(image), [(ABORTED_PRODUCER, 10)], 10
+    records = Fetched(image), [(ABORTED_PRODUCER, 10)], 10
     chunks = list(fetcher.PartitionRecords(A, *records, RAW, None, True, READ_COMMITTED))
     assert [(chunk.begins, chunk.ends) for chunk in chunks] == [
         (10, 11), (11, 12), (12, 13), (13, 14), (14, 18), (18, 21)
@@ -317,7 +317,7 @@ def test_markers_and_what_compaction_took_leave_no_hole_between_batches() -> Non
 def test_a_torn_batch_is_refused_by_its_checksum() -> None:
     torn = bytearray(IMAGE)
     torn[70] ^= 1
-    records = fetcher.PartitionRecords(A, MemoryRecords(bytes(torn)), [], 10, RAW, None, True, READ_COMMITTED)
+    records = fetcher.PartitionRecords(A, Fetched(bytes(torn)), [], 10, RAW, None, True, READ_COMMITTED)
     with pytest.raises(CorruptRecordException):
         list(records)
 
