@@ -6,14 +6,23 @@ import contextlib
 import functools
 import os
 import resource
+import shutil
 import tempfile
 import weakref
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from streams.errors import UnavailableError
+from streams.findings import Finding, bad, ok, warn
 
 if TYPE_CHECKING:
+    from streams.settings import Settings
     from streams.spill import SpillFiles
+
+MOUNTS: Final = Path("/proc/self/mountinfo")
+"""Of Linux; elsewhere nothing tells what a folder is on."""
+
+_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
 
 class DiskFile:
@@ -72,3 +81,37 @@ def allow_open_files() -> None:
     # Some systems have no hard limit and refuse that as a soft one: theirs stays as it is.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def check_folder(settings: Settings) -> Finding:
+    """Return what is found of the folder of spill files, for `warroom doctor`; a file is made there and gone again."""
+    try:
+        DiskFile(settings.kafka.spill_folder)
+    except UnavailableError as error:
+        return bad("spill", error.what, error.mend)
+    folder = settings.kafka.spill_folder or tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    said = f"{free / (1 << 30):.1f} GiB are free in {folder}"
+    if free < settings.preflight.min_free_bytes:
+        return bad("spill", said, "Make room there, or name another folder (kafka.spill_folder).")
+    if _file_system(Path(folder)) in _IN_MEMORY:
+        said += ", which is memory: what is put there takes what it saves"
+        return warn("spill", said, "Name a folder on a disk (kafka.spill_folder).")
+    return ok("spill", said)
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the file system that holds a folder; empty where the system does not tell."""
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    parents = [folder.resolve(), *folder.resolve().parents]
+    deepest, found = len(parents), ""
+    for line in lines:
+        place, _, kind = line.partition(" - ")
+        # A space in a path stands as \\040; of two mounts on one place, the later one is on top.
+        mounted = Path(place.split(" ")[4].replace("\\040", " "))
+        if mounted in parents and parents.index(mounted) <= deepest:
+            deepest, found = parents.index(mounted), kind.split(" ")[0]
+    return found

@@ -36,13 +36,19 @@ def doctor(config: Path | None, /, delete_replay: str | None, *, as_json: bool, 
     from agents import topics
     from agents.archive import check_history
     from agents.doctor import check_broker, check_redis
+    from agents.spill import check_folder
     from dashboards.doctor import check_alertmanager, check_machine
 
     try:
         settings = load(config)
     except SettingsError as error:
         end([bad("settings", error.what, error.mend)], as_json=as_json)
-    findings = [_settings(settings, config), *check_machine(settings), check_history(settings)]
+    findings = [
+        _settings(settings, config),
+        *check_machine(settings),
+        check_history(settings),
+        check_folder(settings),
+    ]
     if delete_replay and not offline:
         for name in asyncio.run(topics.delete(for_replay(settings, delete_replay))):
             click.echo(f"deleted topic {name}", err=True)

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.spill import DiskFile, allow_open_files, disk_files
+from agents import spill
+from agents.spill import DiskFile, allow_open_files, check_folder, disk_files
 from streams.errors import UnavailableError
+from streams.findings import Level
+from streams.settings import KafkaSettings, PreflightSettings, Settings
 from streams.spill import MemoryFile, SpilledRows, SpillFile
 
 RECORD = np.dtype([("id", "<u8"), ("copies", "<u4")])
@@ -86,3 +89,64 @@ def test_a_worker_may_have_as_many_files_open_as_the_system_allows() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def settings_of(folder: Path, *, min_free_bytes: int = 1) -> Settings:
+    return Settings(
+        kafka=KafkaSettings(spill_folder=str(folder)),
+        preflight=PreflightSettings(min_free_bytes=min_free_bytes),
+    )
+
+
+def mounted(tmp_path: Path, *places: tuple[Path, str]) -> Path:
+    """Write mounts as Linux tells them."""
+    lines = [
+        f"{number} 1 0:{number} / {str(place).replace(' ', chr(92) + '040')} rw,relatime shared:1 - {kind} none rw"
+        for number, (place, kind) in enumerate(places, start=2)
+    ]
+    file = tmp_path / "mountinfo"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def test_the_doctor_says_what_is_free_where_spill_files_go_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "spill"
+    folder.mkdir()
+    finding = check_folder(settings_of(folder))
+    assert f"are free in {folder}" in finding.said
+    assert finding.level is not Level.BAD
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_without_room_or_that_is_not_there_is_in_the_way(tmp_path: Path) -> None:
+    for settings in (settings_of(tmp_path, min_free_bytes=1 << 60), settings_of(tmp_path / "gone")):
+        finding = check_folder(settings)
+        assert finding.level is Level.BAD
+        assert "kafka.spill_folder" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("inner", "level"), [("tmpfs", Level.WARN), ("ramfs", Level.WARN), ("ext4", Level.OK), ("xfs", Level.OK)]
+)
+def test_a_folder_in_memory_is_worth_a_look(
+    inner: str, level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a place"
+    folder = place / "below"
+    folder.mkdir(parents=True)
+    outer = "ext4" if inner == "tmpfs" else "tmpfs"
+    # The mount that the folder is in, whatever lies around, beside or under it.
+    mounts = ((Path("/"), outer), (place, inner), (place / "below this", outer), (tmp_path / "a", outer))
+    monkeypatch.setattr(spill, "MOUNTS", mounted(tmp_path, *mounts))
+    finding = check_folder(settings_of(folder))
+    assert finding.level is level
+    assert ("which is memory" in finding.said) == (level is Level.WARN)
+
+
+def test_of_two_mounts_on_one_place_the_later_counts_and_without_a_list_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "MOUNTS", mounted(tmp_path, (tmp_path, "ext4"), (tmp_path, "tmpfs")))
+    assert check_folder(settings_of(tmp_path)).level is Level.WARN
+    monkeypatch.setattr(spill, "MOUNTS", tmp_path / "no such list")
+    assert check_folder(settings_of(tmp_path)).level is Level.OK
