@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from agents.clients import client_options
 from streams.errors import QueryError, UnavailableError
-from streams.records import DEAD_LETTER_BYTES
+from streams.records import MAX_RECORD_BYTES
 from streams.topics import DEAD_LETTERS, REPLAY_HEADER, TOPIC_OF_TYPE, full_name
 from streams.wire import decode_dead_letter
 
@@ -98,19 +98,24 @@ async def send_again(
         repaired: bytes to send in place of the kept ones; only with a single place.
 
     Raises:
-        QueryError: a place is not known, its kept value is cut or null, or a repair is given for several places.
+        QueryError: a place is not known, its kept value is cut or null, or a repair is given for several places or is
+            larger than a record may be.
         UnavailableError: the broker does not answer; what was sent until then is not taken back.
     """
     if repaired is not None and len(places) != 1:
         what = f"A repaired value belongs to one dead letter, {len(places)} are named."
         raise QueryError(what, reason="ambiguous", mend="Send the others again by themselves.")
+    if repaired is not None and len(repaired) > MAX_RECORD_BYTES:
+        what = f"The repaired value has {len(repaired)} bytes, at most {MAX_RECORD_BYTES} are taken."
+        raise QueryError(what, reason="too_large", mend="Send a smaller one.")
     letters = await _by_place(settings, places)
     values = {place: _value(letters[place], repaired) for place in places}
     producer = AIOKafkaProducer(
         **client_options(settings.kafka),
         acks="all",
         enable_idempotence=settings.kafka.transactions,
-        max_request_size=2 * DEAD_LETTER_BYTES,
+        # The largest record that counts, with its key and headers.
+        max_request_size=2 * MAX_RECORD_BYTES,
     )
     headers = [(REPLAY_HEADER, settings.replay_id.encode())] if settings.replay_id else []
     sent = []

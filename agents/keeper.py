@@ -255,7 +255,7 @@ class StateKeeper:
         """Let a cube of every partition begin anew, unless that was done for this request; return when it has."""
         for owned in list(self._owned.values()):
             if epoch == self.epoch:
-                await self._in_executor(owned.state.rebuild_anew, name, asked_ms)
+                await self._change(owned.state.rebuild_anew, name, asked_ms)
             while epoch == self.epoch and owned.state.deleting:
                 await asyncio.shield(self._begin_flush(owned))
 
@@ -265,7 +265,7 @@ class StateKeeper:
         if epoch != self.epoch or owned is None:
             return False
         # Between two folds, so that its cells and the word that they are in are in one flush.
-        await self._in_executor(owned.state.hand_over, piece.row, piece.cells)
+        await self._change(owned.state.hand_over, piece.row, piece.cells)
         if epoch != self.epoch:
             return False
         await asyncio.shield(self._begin_flush(owned))
@@ -318,6 +318,14 @@ class StateKeeper:
             owned.pacer.changed(_now_ms())
         if owned.flushing is asyncio.current_task():
             owned.flushing = None
+
+    async def _change(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Change the state; a fault ends the process: what was half done must be neither flushed nor done again."""
+        try:
+            await self._in_executor(function, *arguments)
+        except Exception as error:
+            self._fail(error)
+            raise
 
     async def _in_executor(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)

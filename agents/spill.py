@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import resource
 import shutil
 import tempfile
@@ -24,6 +25,8 @@ MOUNTS: Final = Path("/proc/self/mountinfo")
 
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
+
 
 class DiskFile:
     """A file without a name, so that the system takes it back when the process ends, however it ends.
@@ -31,18 +34,23 @@ class DiskFile:
     Args:
         folder: where; empty for the system's folder of temporary files.
 
+    Attributes:
+        folder: where it is.
+
     Raises:
         UnavailableError: no file can be made there.
     """
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder or tempfile.gettempdir()
+        self.folder = folder or "the system's folder of temporary files"
         try:
-            self._descriptor, path = tempfile.mkstemp(prefix="warroom-spill-", dir=self._folder)
+            # It writes to the folder that it names, and raises where that cannot be done.
+            self.folder = folder or tempfile.gettempdir()
+            self._descriptor, path = tempfile.mkstemp(prefix="warroom-spill-", dir=self.folder)
+            weakref.finalize(self, os.close, self._descriptor)
             os.unlink(path)  # noqa: PTH108 - the descriptor is all there is of it
         except OSError as error:
             raise self._refused(error) from error
-        weakref.finalize(self, os.close, self._descriptor)
 
     def write(self, offset: int, data: bytes) -> None:
         """Write all of the bytes, beyond the end too.
@@ -59,11 +67,19 @@ class DiskFile:
             raise self._refused(error) from error
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return bytes that were written."""
-        return os.pread(self._descriptor, size, offset)
+        """Return bytes that were written.
+
+        Raises:
+            UnavailableError: the disk does not give them back.
+        """
+        try:
+            return os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            what = f"The worker cannot read state back from {self.folder}: {error.strerror}."
+            raise UnavailableError(what, mend="Look at that disk; start the worker again.") from error
 
     def _refused(self, error: OSError) -> UnavailableError:
-        what = f"The worker cannot keep state in {self._folder}: {error.strerror}."
+        what = f"The worker cannot keep state in {self.folder}: {error.strerror}."
         return UnavailableError(what, mend="Make room there, or name another folder (kafka.spill_folder).")
 
 
@@ -86,17 +102,20 @@ def allow_open_files() -> None:
 def check_folder(settings: Settings) -> Finding:
     """Return what is found of the folder of spill files, for `warroom doctor`; a file is made there and gone again."""
     try:
-        DiskFile(settings.kafka.spill_folder)
+        folder = DiskFile(settings.kafka.spill_folder).folder
     except UnavailableError as error:
         return bad("spill", error.what, error.mend)
-    folder = settings.kafka.spill_folder or tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
-    said = f"{free / (1 << 30):.1f} GiB are free in {folder}"
-    if free < settings.preflight.min_free_bytes:
-        return bad("spill", said, "Make room there, or name another folder (kafka.spill_folder).")
-    if _file_system(Path(folder)) in _IN_MEMORY:
+    said = f"{free / (1 << 30):.1f} GiB are free for a worker in {folder}"
+    in_memory = _file_system(Path(folder)) in _IN_MEMORY
+    if in_memory:
         said += ", which is memory: what is put there takes what it saves"
-        return warn("spill", said, "Name a folder on a disk (kafka.spill_folder).")
+    # In a container without a worker nobody has chosen the small memory that stands for temporary files.
+    chosen = bool(settings.kafka.spill_folder) or not in_memory
+    if free < settings.preflight.min_free_bytes and chosen:
+        return bad("spill", said, "Make room there, or name another folder (kafka.spill_folder).")
+    if in_memory:
+        return warn("spill", said, "Where a worker runs, name a folder on a disk (kafka.spill_folder).")
     return ok("spill", said)
 
 
@@ -111,7 +130,7 @@ def _file_system(folder: Path) -> str:
     for line in lines:
         place, _, kind = line.partition(" - ")
         # A space in a path stands as \\040; of two mounts on one place, the later one is on top.
-        mounted = Path(place.split(" ")[4].replace("\\040", " "))
+        mounted = Path(_OCTAL.sub(lambda found: chr(int(found[1], 8)), place.split(" ")[4]))
         if mounted in parents and parents.index(mounted) <= deepest:
             deepest, found = parents.index(mounted), kind.split(" ")[0]
     return found

@@ -91,11 +91,22 @@ async def test_sent_again_a_record_goes_to_the_topic_of_its_type_and_a_repaired_
     repaired = json.dumps(world.event("product_click", 1, AT_MS, product_id="p1")).encode()
     sent = await dead_letters.send_again(settings, ["impressions/0/2"], repaired=repaired)
     assert str(sent[0]) == "impressions/0/2 sent again as clicks/0/1, repaired"
-    merged = await world.settled(settings, 5, within_s=30)
-    # The bytes as they were are rejected once more, at their old time; the repaired ones are in the numbers.
-    assert merged.outcomes["clicks"] == {Outcome.REJECTED_FUTURE: 1, Outcome.COUNTED: 1}
+    padded = repaired[:-1] + b', "pad": "' + b"x" * (MAX_RECORD_BYTES - len(repaired) - 11) + b'"}'
+    assert len(padded) == MAX_RECORD_BYTES
+    await dead_letters.send_again(settings, ["impressions/0/2"], repaired=padded.replace(b'"e1"', b'"e2"'))
+    merged = await world.settled(settings, 6, within_s=30)
+    # The bytes as they were are rejected once more, at their old time; the repaired ones are in the numbers,
+    # as large as a record may be, too.
+    assert merged.outcomes["clicks"] == {Outcome.REJECTED_FUTURE: 1, Outcome.COUNTED: 2}
 
 
 async def test_one_repair_for_several_records_is_refused(settings: Settings) -> None:
     with pytest.raises(QueryError, match="belongs to one dead letter, 2 are named"):
         await dead_letters.send_again(settings, ["impressions/0/0", "impressions/0/1"], repaired=b"{}")
+
+
+async def test_a_repair_that_is_larger_than_a_record_may_be_is_refused_before_it_is_sent(
+    settings: Settings,
+) -> None:
+    with pytest.raises(QueryError, match="has 1048577 bytes, at most 1048576 are taken"):
+        await dead_letters.send_again(settings, ["impressions/0/2"], repaired=b"x" * (MAX_RECORD_BYTES + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -272,6 +272,30 @@ async def test_a_fold_that_raises_ends_the_process_because_going_on_would_lose_i
     with pytest.raises(AttributeError):
         await rig.keeper.ingest("impressions", 0, Fetch(rig.keeper.epoch, 0, 1, deque(broken)))
     assert len(rig.failures) == 1
+
+
+@pytest.mark.parametrize("change", ["hand_over", "rebuild_anew"])
+async def test_a_change_of_a_rebuild_that_raises_ends_the_process_because_half_of_it_may_be_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    await rig.take(0)
+    await rig.keeper.rebuild_anew(rig.keeper.epoch, "product_day", 7)
+    (row,), _ = rig.keeper.unbuilt(0)
+    error = UnavailableError("the disk does not give it back")
+
+    def broken(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rig.keeper._owned[0].state, change, broken)
+    keeper, epoch = rig.keeper, rig.keeper.epoch
+    doing: Coroutine[Any, Any, object] = (
+        keeper.hand_over(epoch, 0, Piece(row, []))
+        if change == "hand_over"
+        else keeper.rebuild_anew(epoch, "product_day", 8)
+    )
+    with pytest.raises(UnavailableError):
+        await doing
+    assert rig.failures == [error]
 
 
 async def test_a_fetch_that_leaves_a_hole_ends_the_process_which_is_to_be_started_again(rig: Rig) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import resource
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +84,33 @@ def test_a_full_disk_is_named() -> None:
             file.write(0, b"x" * 10_000)
 
 
+def test_what_a_disk_does_not_give_back_is_named(tmp_path: Path) -> None:
+    file = DiskFile(str(tmp_path))
+    file.write(0, b"people")
+    kept = file._descriptor
+    with Path("/dev/null").open("wb") as unreadable:
+        file._descriptor = unreadable.fileno()
+        with pytest.raises(UnavailableError, match="cannot read state back from"):
+            file.read(0, 6)
+    file._descriptor = kept
+    assert file.read(0, 6) == b"people"
+
+
+def test_a_machine_without_a_place_for_temporary_files_is_named_to_worker_and_doctor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", full)
+    with pytest.raises(UnavailableError, match="temporary files: No usable") as refused:
+        disk_files("")()
+    assert "kafka.spill_folder" in str(refused.value)
+    finding = check_folder(Settings())
+    assert finding.level is Level.BAD
+    assert "kafka.spill_folder" in finding.mend
+
+
 def test_a_worker_may_have_as_many_files_open_as_the_system_allows() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -113,7 +143,7 @@ def test_the_doctor_says_what_is_free_where_spill_files_go_and_leaves_nothing(tm
     folder = tmp_path / "spill"
     folder.mkdir()
     finding = check_folder(settings_of(folder))
-    assert f"are free in {folder}" in finding.said
+    assert f"are free for a worker in {folder}" in finding.said
     assert finding.level is not Level.BAD
     assert list(folder.iterdir()) == []
 
@@ -141,6 +171,17 @@ def test_a_folder_in_memory_is_worth_a_look(
     finding = check_folder(settings_of(folder))
     assert finding.level is level
     assert ("which is memory" in finding.said) == (level is Level.WARN)
+
+
+def test_little_memory_where_nobody_chose_it_is_worth_a_look_and_where_somebody_did_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "MOUNTS", mounted(tmp_path, (tmp_path, "tmpfs")))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    chosen = settings_of(tmp_path, min_free_bytes=1 << 60)
+    assert check_folder(chosen).level is Level.BAD
+    default = replace(chosen, kafka=KafkaSettings())
+    assert check_folder(default).level is Level.WARN
 
 
 def test_of_two_mounts_on_one_place_the_later_counts_and_without_a_list_nothing_is_said(
