@@ -49,6 +49,8 @@ class CellPeople:
         # The bound `update` of each sketch in use: its owner is `__self__`, and a call needs no lookup. The first
         # stands for nobody; `rest` numbers them anew.
         self._updates: list[Callable[[str], None] | None] = [None]
+        # Numbers whose sketch was let go, for the next ones: else a cell would leave one with every row of people.
+        self._free: list[int] = []
         # By row: minus the number of the sketch in use, or the place of its image that rests; 0 while nobody came, or
         # nobody since the row of people was written.
         self._where: Codes = np.zeros(0, dtype=np.int64)
@@ -110,6 +112,7 @@ class CellPeople:
         idle_updates = map(updates.__getitem__, (-self._where[idle]).tolist())
         places = self._images.put(sketches.dump(update.__self__) for update in idle_updates)
         self._updates = [None, *map(updates.__getitem__, (-self._where[kept]).tolist())]
+        self._free.clear()
         self._where[kept] = -np.arange(1, len(self._updates))
         self._where[idle] = places
         self._touched[:] = False
@@ -120,8 +123,7 @@ class CellPeople:
         places, whole = self._where[rows], self._whole[rows]
         self._images.drop(places[places > 0])
         self._images.drop(whole[whole > 0])
-        for slot in (-places[places < 0]).tolist():
-            self._updates[slot] = None
+        self._let_go((-places[places < 0]).tolist())
         self._where[rows] = 0
         self._whole[rows] = 0
 
@@ -198,7 +200,7 @@ class CellPeople:
             if has_row:
                 whole = sketches.merge([sketches.load(next(known)), whole], self._lg_k)
             images.append(sketches.dump(whole))
-            self._updates[slot] = None
+        self._let_go(slots)
         self._images.drop(former[former > 0])
         self._whole[rows] = self._images.put(images)
         self._where[rows] = 0
@@ -214,6 +216,15 @@ class CellPeople:
 
     def _use(self, rows: Codes, updates: Sequence[Callable[[str], None]]) -> None:
         """Give rows that have none their sketches in use."""
+        slots = self._free[: len(rows)]
+        del self._free[: len(rows)]
+        for slot, update in zip(slots, updates, strict=False):
+            self._updates[slot] = update
         first = len(self._updates)
-        self._updates += updates
-        self._where[rows] = -np.arange(first, len(self._updates))
+        self._updates += updates[len(slots) :]
+        self._where[rows] = [-slot for slot in (*slots, *range(first, len(self._updates)))]
+
+    def _let_go(self, slots: list[int]) -> None:
+        for slot in slots:
+            self._updates[slot] = None
+        self._free += slots

@@ -238,6 +238,20 @@ def test_images_that_are_dropped_leave_room_for_others(spill: SpillFiles) -> Non
     assert cells.written(45) == canonical(crowds[59 % 4])
 
 
+def test_rows_of_people_that_are_written_anew_leave_no_sketches_behind(spill: SpillFiles) -> None:
+    cells = Cells(3, spill)
+    crowd = [f"u{number}" for number in range(400 * 60)]
+    for flush in range(60):
+        came = crowd[400 * flush : 400 * (flush + 1)]
+        cells.see([flush % 2] * 400 + [2], [*came, came[0]])
+        cells.flush(rest=False)
+    # Row 0 and row 1 have a row of people anew with every flush of theirs.
+    assert len(cells.people._updates) <= 1 + 3
+    assert cells.written(0) == canonical(user for at, user in enumerate(crowd) if at // 400 % 2 == 0)
+    assert cells.written(1) == canonical(user for at, user in enumerate(crowd) if at // 400 % 2 == 1)
+    assert cells.written(2) == canonical(crowd[::400])
+
+
 def bytes_a_cell(cells: int, own: bytes, apart: bytes | None, tmp_path: Path) -> float:
     people = CellPeople(LG_K, disk_files(str(tmp_path)))
     tracemalloc.start()
