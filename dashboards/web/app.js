@@ -9,6 +9,7 @@ import { say, showFunnel, showGmv, showOwn, showPages, showSlices, showStock, sh
 const ASK_AT_LEAST_EVERY_MS = 5000;
 const RETRY_FIRST_MS = 1000;
 const RETRY_MOST_MS = 15000;
+const LEARN_AGAIN_MS = 30000;
 
 const shopParameter = new URLSearchParams(location.search).get("shop");
 const address = "/api/v1/overview" + (shopParameter ? `?shop=${encodeURIComponent(shopParameter)}` : "");
@@ -127,9 +128,13 @@ function listen() {
   });
 }
 
+function learn() {
+  // Figures without their meanings are still figures; a wall has nobody who would press reload.
+  learnMeanings().catch(() => setTimeout(learn, LEARN_AGAIN_MS));
+}
+
 setInterval(ask, ASK_AT_LEAST_EVERY_MS);
 setInterval(tick, 250);
 ask();
 listen();
-// Figures without their meanings are still figures.
-learnMeanings().catch((error) => console.warn("catalogue not read", error));
+learn();
