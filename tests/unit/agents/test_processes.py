@@ -16,9 +16,13 @@ from agents import processes
 from agents.processes import Processes, count
 from streams.settings import KafkaSettings, Settings
 
-WAITS = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+# In short sleeps: a signal that comes just before one is seen after it.
+WAITS = (
+    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    "wait = lambda: [time.sleep(0.05) for _ in range(1200)]; "
+)
 NOTES = "import os, pathlib; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); "
-FOR_EVER = f"{WAITS}{NOTES}time.sleep(60)"
+FOR_EVER = f"{WAITS}{NOTES}wait()"
 
 
 class Rig:
@@ -60,7 +64,7 @@ def test_one_that_asks_for_it_or_is_killed_is_started_again_and_the_others_go_on
 ) -> None:
     monkeypatch.setattr(processes, "AGAIN_AFTER_S", 0.01)
     first = "pathlib.Path(sys.argv[1], '0').touch(exist_ok=False)"
-    script = f"{WAITS}{NOTES}\ntry: {first}\nexcept FileExistsError: time.sleep(60)\n{end}"
+    script = f"{WAITS}{NOTES}\ntry: {first}\nexcept FileExistsError: wait()\n{end}"
     rig = Rig(tmp_path, script, 2)
     # Two, one of which has ended, the one after it, and the mark of the first.
     assert rig.run(lambda: len(rig.begun) == 4, rig.processes.tell) == 0
@@ -69,14 +73,14 @@ def test_one_that_asks_for_it_or_is_killed_is_started_again_and_the_others_go_on
 @pytest.mark.parametrize("code", [2, 4, 5, 69])
 def test_one_that_cannot_run_ends_them_all_with_its_code(tmp_path: Path, code: int) -> None:
     first = "pathlib.Path(sys.argv[1], '0').touch(exist_ok=False)"
-    script = f"{WAITS}{NOTES}\ntry: {first}\nexcept FileExistsError: time.sleep(60)\nsys.exit({code})"
+    script = f"{WAITS}{NOTES}\ntry: {first}\nexcept FileExistsError: wait()\nsys.exit({code})"
     rig = Rig(tmp_path, script, 2)
     assert rig.run(lambda: False, rig.processes.tell) == code
     assert gone([pid for pid in rig.begun if pid])
 
 
 def test_one_that_does_not_flush_in_time_is_no_clean_end(tmp_path: Path) -> None:
-    script = f"{WAITS}{NOTES}signal.signal(signal.SIGTERM, lambda *_: os._exit(75)); time.sleep(60)"
+    script = f"{WAITS}{NOTES}signal.signal(signal.SIGTERM, lambda *_: os._exit(75)); wait()"
     rig = Rig(tmp_path, script, 1)
     assert rig.run(lambda: len(rig.begun) == 1, rig.processes.tell) == 75
 
@@ -95,7 +99,7 @@ def test_the_next_wait_of_one_that_ends_again_and_again_doubles_up_to_a_bound(tm
 
 
 def test_a_process_whose_parent_was_killed_ends_as_when_it_is_told(tmp_path: Path) -> None:
-    child = f"{WAITS}{NOTES}from agents.processes import end_with_parent; end_with_parent(); time.sleep(60)"
+    child = f"{WAITS}{NOTES}from agents.processes import end_with_parent; end_with_parent(); wait()"
     parent = (
         "import sys; from agents.processes import Processes; import time; "
         f"Processes([sys.executable, '-c', {child!r}, {str(tmp_path)!r}], 2, stop_within_s=1); time.sleep(60)"
