@@ -47,6 +47,9 @@ BEHIND_AT_MOST_S = 3.0
 BEYOND_A_LOOK_MS = 20 * 60_000
 """Of the day's time, from the player's clock to what a person last saw: less than the feed of the day is lost for."""
 
+BEYOND_A_LOOK_S = 2.0
+"""Of the wall's time, where that is more of the day: above 600 times a person sees what lasts for seconds, no more."""
+
 LOOKING_S = 5.0
 """A screen that asked nothing for so long is closed or asleep, and holds up no day."""
 
@@ -223,7 +226,8 @@ class FollowedClock:
         """Return how much of the day may pass before the board, and whoever looks at it, must have followed."""
         until_ms = self._board.columns.vouched_ms + BEHIND_AT_MOST_S * self._a_second_ms
         if now_s - self._looked_s < LOOKING_S:
-            until_ms = min(until_ms, self._looked_ms + BEYOND_A_LOOK_MS)
+            beyond_ms = max(BEYOND_A_LOOK_MS, BEYOND_A_LOOK_S * self._a_second_ms)
+            until_ms = min(until_ms, self._looked_ms + beyond_ms)
         # Not by the board's clock, which says what the player told it last, seconds ago where a machine is slow.
         return until_ms - (self._open_ms + self._passed_s * self._a_second_ms)
 

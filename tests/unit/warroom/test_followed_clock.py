@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from warroom.demo import BEHIND_AT_MOST_S, BEYOND_A_LOOK_MS, LOOKING_S, FollowedClock
+from warroom.demo import BEHIND_AT_MOST_S, BEYOND_A_LOOK_MS, BEYOND_A_LOOK_S, LOOKING_S, FollowedClock
 
 SPEED: Final = 600.0
 A_SECOND_MS: Final = 600_000
@@ -17,17 +17,18 @@ OPEN_MS: Final = 1_795_840_200_000
 class Evening:
     """A player whose records are folded at once or not at all, and a clock that is set by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float = SPEED) -> None:
         self.now_s = 100.0
+        self._a_second_ms = 1000 * speed
         self.player_ms = 0.0
         self.board = SimpleNamespace(columns=SimpleNamespace(vouched_ms=OPEN_MS))
-        self.clock = FollowedClock(cast("Any", self.board), OPEN_MS, SPEED, monotonic_s=lambda: self.now_s)
+        self.clock = FollowedClock(cast("Any", self.board), OPEN_MS, speed, monotonic_s=lambda: self.now_s)
         self.clock.runs = True
 
     def passes(self, seconds: float, *, looks: bool = False, folds: bool = True) -> None:
         """Let wall time pass in one step; the board folds what was played, and somebody looks at it."""
         self.now_s += seconds
-        self.player_ms = self.clock() * A_SECOND_MS
+        self.player_ms = self.clock() * self._a_second_ms
         if folds:
             self.board.columns.vouched_ms = OPEN_MS + int(self.player_ms)
         if looks:
@@ -63,6 +64,15 @@ def test_between_two_looks_never_passes_more_than_a_look_may_miss(evening: Eveni
     for _ in range(8):
         evening.passes(0.5)
     assert evening.player_ms == pytest.approx(0.5 * A_SECOND_MS + BEYOND_A_LOOK_MS)
+
+
+def test_a_day_that_is_played_faster_than_the_demo_is_not_held_to_its_feed_by_looks() -> None:
+    fast = Evening(speed=3_000.0)
+    fast.passes(0.5, looks=True)
+    for _ in range(8):
+        fast.passes(0.5)
+    assert BEYOND_A_LOOK_S * 3_000_000 > BEYOND_A_LOOK_MS
+    assert fast.player_ms == pytest.approx((0.5 + BEYOND_A_LOOK_S) * 3_000_000)
 
 
 def test_a_stall_is_not_leapt_over_in_one_step(evening: Evening) -> None:
