@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 
 # Tests share the cores, a file at a time. Integration tests mostly wait, for sessions, leases and brokers: two at a time on any
 # machine, apart from the pure ones, which never wait.
-SPREAD := --numprocesses auto --dist loadfile
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup tools demo test unit check format generate soak bench lock clean
 
@@ -33,7 +33,7 @@ ifdef PYTEST_ARGS
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m "not integration" $(SPREAD)
-	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile
+	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile --no-loadscope-reorder
 endif
 
 unit: setup ## the tests that need no tool beyond Python

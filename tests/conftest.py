@@ -37,8 +37,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Shuffle files, and tests within a file: a test that needs another to run before it is broken.
 
-    Files stay together, so that what is started once for a file is; integration comes last, as it takes longest. Runs
-    before pytest's own grouping by fixture.
+    Files stay together, so that what is started once for a file is; integration comes last, as it takes longest. Of
+    either, files with a slow test come first: of processes that share the tests, none is left alone with one at the end
+    (xdist's own order, `--loadscope-reorder`, puts files of few tests last). Runs before pytest's own grouping by
+    fixture.
     """
     order = random.Random(os.environ[SEED_VARIABLE])
     files: dict[Path, list[pytest.Item]] = {}
@@ -50,8 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order.shuffle(shuffled)
     for tests in shuffled:
         order.shuffle(tests)
-    shuffled.sort(key=lambda tests: any(test.get_closest_marker("integration") for test in tests))
+    shuffled.sort(key=lambda tests: (_any(tests, "integration"), not _any(tests, "slow")))
     items[:] = [test for tests in shuffled for test in tests]
+
+
+def _any(tests: list[pytest.Item], marker: str) -> bool:
+    return any(test.get_closest_marker(marker) for test in tests)
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,11 +18,12 @@ from tests.browser.demo import demo, further, query
 from tests.browser.devtools import chromium
 from tests.browser.wall import Wall, at_rest, until, watch
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 """Two starts of the whole pipeline beside a browser; the evening itself takes 21 s at 600x."""
 
 OVER: Final = "The day is over."
-PLAYED_WITHIN_S: Final = 90.0
+PLAYED_WITHIN_S: Final = 150.0
+"""The day waits for the board and for the browser, which share the cores with other tests."""
 MOVING_WITHIN_S: Final = 60.0
 """From the start to numbers that move, says the issue."""
 

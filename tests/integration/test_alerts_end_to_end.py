@@ -35,7 +35,7 @@ from tests.selling import Selling, noon_zone
 from tests.warroom_process import Warroom
 from warroom.configuration import for_replay, load
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(170)]
 
 PAGE_WITHIN_S: Final = 60.0
 SETTLED_S: Final = 5.0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from streams.columns import Columns
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 RECORDINGS: Final = Path(__file__).parents[2] / "replay" / "recordings"
 REAL: Final = {

@@ -109,6 +109,7 @@ QUESTIONS: tuple[dict[str, str], ...] = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(flushes, st.sampled_from([1, 4, frames.FEW_ROWS]))
 def test_what_is_kept_between_questions_changes_no_answer(

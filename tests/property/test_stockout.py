@@ -23,6 +23,7 @@ def test_no_shop_day_has_more_than_six_pages(followed: list[Followed]) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_nobody_is_paged_for_what_does_not_run_out_within_six_hours(followed: list[Followed]) -> None:
     assert [page.message for each in followed for page in each.false_pages] == []
 

@@ -47,6 +47,16 @@ def test_a_skip_fails_a_run_that_allows_none(tmp_path: Path) -> None:
     assert _pytest(file).returncode == 0
 
 
+def test_a_file_with_a_slow_test_comes_first_whatever_the_seed(tmp_path: Path) -> None:
+    for name in "abcd":
+        mark = "import pytest\n\n@pytest.mark.slow\n" if name == "c" else ""
+        text = f"{mark}def test_{name}() -> None: ...\n\ndef test_other() -> None: ...\n"
+        (tmp_path / f"test_{name}.py").write_text(text, encoding="utf-8")
+    for seed in ("1", "2", "3"):
+        listed = _pytest(tmp_path, "--collect-only", "-q", **{SEED_VARIABLE: seed}).stdout
+        assert set(re.findall(r"test_(.)\.py::", listed)[:2]) == {"c"}
+
+
 def test_a_seed_repeats_its_order_and_another_one_does_not(tmp_path: Path) -> None:
     file = tmp_path / "test_many.py"
     file.write_text("\n".join(f"def test_{n}() -> None: ..." for n in range(30)), encoding="utf-8")
