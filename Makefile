@@ -10,6 +10,8 @@ INSTALLED := .venv/.installed
 # Tests share the cores, a file at a time. Integration tests mostly wait, for sessions, leases and brokers: two at a time on any
 # machine, apart from the pure ones, which never wait.
 SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# The processes share the cores already: a pool of threads in each costs a tenth of the time and brings nothing.
+UNIT := POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -m "not integration" $(SPREAD)
 
 .PHONY: help setup tools demo test unit check format generate soak bench lock clean
 
@@ -32,12 +34,12 @@ test: setup tools check ## every check and every test, integration included
 ifdef PYTEST_ARGS
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m "not integration" $(SPREAD)
+	WARROOM_NO_SKIPS=1 $(UNIT)
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile --no-loadscope-reorder
 endif
 
 unit: setup ## the tests that need no tool beyond Python
-	$(BIN)/python -m pytest -m "not integration" $(SPREAD) $(PYTEST_ARGS)
+	$(UNIT) $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, the import rule, drift of generated files
 	$(BIN)/ruff format --check .

@@ -90,6 +90,7 @@ def dialogues() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialogue", dialogues())
 def test_dialogue(dialogue: dict[str, Any]) -> None:
     if not dialogue.get("must_fail"):

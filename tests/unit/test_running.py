@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _pytest(file: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    own = {NO_SKIPS_VARIABLE, SEED_VARIABLE}
+    own = {NO_SKIPS_VARIABLE, SEED_VARIABLE, "PYTEST_ADDOPTS"}
     environment = {name: value for name, value in os.environ.items() if name not in own} | variables
     return subprocess.run(
         [
