@@ -50,7 +50,7 @@ class Progress:
         records: read and durable.
         seconds: from the assignment of partitions to the commit of the last record.
         cpu_seconds: of the worker's processes in that time.
-        peak_rss_bytes: greatest resident size seen, of all processes, looked at every `LOOK_EVERY_S`.
+        peak_rss_bytes: greatest resident size seen, of all processes, at each look.
         commits: (seconds, records) at each look that found more committed.
         sizes: (records, resident size) at every look.
     """
@@ -131,8 +131,15 @@ class WorkerRun:
                 self._fail("owned no partition in time")
             time.sleep(0.005)
 
-    def wait_committed(self, ends: Mapping[TopicPartition, int], *, within_s: float) -> Progress:
+    def wait_committed(
+        self, ends: Mapping[TopicPartition, int], *, within_s: float, look_every_s: float = LOOK_EVERY_S
+    ) -> Progress:
         """Wait until everything up to the ends is durable; call it right after `wait_assigned`.
+
+        Args:
+            ends: by partition.
+            within_s: without a commit in this time, it fails.
+            look_every_s: a look takes some milliseconds of the same cores.
 
         Raises:
             RuntimeError: the worker ended, or made no commit for `within_s`.
@@ -143,7 +150,7 @@ class WorkerRun:
         cpu_before = _cpu_seconds(self.family())
         started = last = time.perf_counter()
         while progress.records < total:
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(look_every_s)
             self.check_alive()
             done = self.committed(places)
             now = time.perf_counter()
