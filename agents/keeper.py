@@ -9,6 +9,7 @@ memory when a broker is slow.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -217,7 +218,7 @@ class StateKeeper:
         if fetch.epoch != self.epoch or owned is None:
             return
         tp = TP(full_name(self._kafka.prefix, topic), partition)
-        try:
+        with self._fault_ends():
             # In order, also while a fetch waits for a flush: one that overtook it would leave a hole behind it.
             async with owned.folding:
                 pieces, count = pieces_of(topic, fetch.batches), 1
@@ -237,12 +238,6 @@ class StateKeeper:
                     self.records += count
                     if fetch.epoch == self.epoch:
                         self.folded[tp] = ends if count else fetch.ends
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            # Data never raises (design, decision 6); whatever does is a fault, and going on would lose records.
-            self._fail(error)
-            raise
 
     # -- rebuilding
 
@@ -255,7 +250,8 @@ class StateKeeper:
         """Let a cube of every partition begin anew, unless that was done for this request; return when it has."""
         for owned in list(self._owned.values()):
             if epoch == self.epoch:
-                await self._change(owned.state.rebuild_anew, name, asked_ms)
+                with self._fault_ends():
+                    await self._in_executor(owned.state.rebuild_anew, name, asked_ms)
             while epoch == self.epoch and owned.state.deleting:
                 await asyncio.shield(self._begin_flush(owned))
 
@@ -265,7 +261,8 @@ class StateKeeper:
         if epoch != self.epoch or owned is None:
             return False
         # Between two folds, so that its cells and the word that they are in are in one flush.
-        await self._change(owned.state.hand_over, piece.row, piece.cells)
+        with self._fault_ends():
+            await self._in_executor(owned.state.hand_over, piece.row, piece.cells)
         if epoch != self.epoch:
             return False
         await asyncio.shield(self._begin_flush(owned))
@@ -299,7 +296,7 @@ class StateKeeper:
         return owned.flushing
 
     async def _flush(self, owned: Owned) -> None:
-        try:
+        with self._fault_ends():
             async with owned.writing:
                 owned.flush_began_ms = _now_ms()
                 owned.pacer.taken()
@@ -310,19 +307,20 @@ class StateKeeper:
                     rows, next_offsets = taken
                     await owned.writer.write(rows, next_offsets)
                 owned.pacer.ended(began_ms, _now_ms())
-        except Exception as error:
-            self._fail(error)
-            raise
         self.progress += 1
         if owned.state.deleting:
             owned.pacer.changed(_now_ms())
         if owned.flushing is asyncio.current_task():
             owned.flushing = None
 
-    async def _change(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Change the state; a fault ends the process: what was half done must be neither flushed nor done again."""
+    @contextlib.contextmanager
+    def _fault_ends(self) -> Iterator[None]:
+        """End the process on whatever is raised: what was half done must be neither flushed nor done again.
+
+        Data never raises (design, decision 6); whatever does is a fault, and going on would lose records.
+        """
         try:
-            await self._in_executor(function, *arguments)
+            yield
         except Exception as error:
             self._fail(error)
             raise
