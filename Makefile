@@ -9,9 +9,8 @@ INSTALLED := .venv/.installed
 
 # Tests share the cores, a file at a time. Integration tests mostly wait, for sessions, leases and brokers: two at a time on any
 # machine, apart from the pure ones, which never wait.
-SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
-# The processes share the cores already: a pool of threads in each costs a tenth of the time and brings nothing.
-UNIT := POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -m "not integration" $(SPREAD)
+SPREAD := --dist loadfile --no-loadscope-reorder
+UNIT := $(BIN)/python -m pytest -m "not integration" --numprocesses auto $(SPREAD)
 
 .PHONY: help setup tools demo test unit check format generate soak bench lock clean
 
@@ -35,7 +34,7 @@ ifdef PYTEST_ARGS
 	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	WARROOM_NO_SKIPS=1 $(UNIT)
-	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	WARROOM_NO_SKIPS=1 $(BIN)/python -m pytest -m integration --numprocesses 2 $(SPREAD)
 endif
 
 unit: setup ## the tests that need no tool beyond Python
