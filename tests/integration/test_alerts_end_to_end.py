@@ -411,8 +411,6 @@ async def rang(folder: Path, *, at_least: int, within_s: float) -> set[str]:
 
 
 def named(accepted: Sequence[Any]) -> int:
-    """Return how many SKUs a receiver was told of: `2554 open`, `5,000 alerts`, or ten and `4,990 more`."""
-    counts = re.findall(r"(\d[\d,]*) (open|more|alerts)", json.dumps(list(accepted)))
-    return max(
-        (int(count.replace(",", "")) + (10 if word == "more" else 0) for count, word in counts), default=0
-    )
+    """Return how many SKUs a receiver was told of: the most of `2554 open`, or of ten and `2544 more`."""
+    counts = re.findall(r"(\d+) (open|more)", json.dumps(list(accepted)))
+    return max((int(count) + (10 if word == "more" else 0) for count, word in counts), default=0)
